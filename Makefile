@@ -1,0 +1,26 @@
+# Two commands do everything on a fresh machine: `make demo`, then `make test`.
+
+.PHONY: demo test check libtorch build
+
+demo: build
+	target/release/pathscope lesion assets/preresnet20.safetensors --each
+
+test: libtorch
+	cargo test --release --workspace --locked
+
+# Clippy and rustdoc read the same dependency metadata, in the profile of the other commands.
+check: libtorch
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
+	@if command -v cargo-deny >/dev/null; then \
+	  cargo deny --locked check licenses bans sources; \
+	else \
+	  echo "check: cargo-deny is not installed, so licences and sources of dependencies were not checked"; \
+	fi
+
+build: libtorch
+	cargo build --release --locked
+
+libtorch:
+	@bash scripts/libtorch.sh

@@ -1,0 +1,397 @@
+//! How many paths and configurations a residual network has: exact integers.
+//!
+//! Two conventions, never mixed: *configurations* switch every function on or off, *paths* choose
+//! in every block the skip or one function: the terms of the product of `I + J_1 + ... + J_k`.
+
+use num_bigint::BigUint;
+use num_traits::{One, Zero};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::effective_range::LengthRange;
+use crate::exact;
+
+/// Why a multiplicity has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MultiplicityError {
+    /// A network without blocks.
+    #[error("multiplicity: the network has no blocks; give at least one")]
+    NoBlocks,
+    /// A network without functions.
+    #[error("multiplicity: no block has a function; give k of at least 1")]
+    NoFunctions,
+    /// A block that the network does not have.
+    #[error("multiplicity: there is no block {block}; the network has {blocks}, numbered from 0")]
+    NoSuchBlock {
+        /// The block asked for.
+        block: usize,
+        /// How many there are.
+        blocks: usize,
+    },
+    /// A function that the block does not have.
+    #[error(
+        "multiplicity: there is no function {block}.{function}; block {block} has {functions}, \
+         numbered from 0"
+    )]
+    NoSuchFunction {
+        /// The block.
+        block: usize,
+        /// The function asked for.
+        function: usize,
+        /// How many the block has.
+        functions: usize,
+    },
+    /// A length that no path has.
+    #[error("multiplicity: no path has length {length}; the longest has {longest}")]
+    NoSuchLength {
+        /// The length asked for.
+        length: usize,
+        /// The greatest length.
+        longest: usize,
+    },
+    /// A range whose ends are swapped.
+    #[error("multiplicity: the range from {first} to {last} is empty; give the smaller end first")]
+    EmptyRange {
+        /// First length.
+        first: usize,
+        /// Last length.
+        last: usize,
+    },
+    /// More blocks, layers or functions than any network has.
+    #[error(
+        "multiplicity: {longest} blocks, layers or functions are too many; the limit is {limit}"
+    )]
+    TooLong {
+        /// How many there would be.
+        longest: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A sampler whose table of exact counts would not fit in memory.
+    #[error(
+        "multiplicity: sampling {blocks} unequal blocks exactly needs {bytes} bytes of counts; \
+         sample equal blocks or a part of the network"
+    )]
+    TooLarge {
+        /// Blocks.
+        blocks: usize,
+        /// Memory needed.
+        bytes: usize,
+    },
+}
+
+/// The longest path whose coefficients are worked out: far beyond any network, so that a typing
+/// error is a message and not all of the memory.
+pub(crate) const LONGEST: usize = 1 << 16;
+
+/// The greatest number of functions, for the same reason.
+const MOST_FUNCTIONS: usize = 1 << 20;
+
+/// The ways through one block, each with its length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockPaths {
+    /// Length of the skip: 0, or in layers 1 for a projection.
+    pub skip: usize,
+    /// Length of each function: 1 in modules, its number of convolutions in layers.
+    pub functions: Vec<usize>,
+}
+
+/// The generating polynomial of path lengths: the coefficient of `z^l` is the number of paths of
+/// length `l`.
+///
+/// In modules it is the product over blocks of `1 + k_l z`, in layers of
+/// `z^skip + sum_i z^function_i`.
+///
+/// ```
+/// use pathscope_analysis::{LengthRange, PathPolynomial};
+/// let resnet_110 = PathPolynomial::uniform(54, 1)?;
+/// assert_eq!(resnet_110.paths(), 1u64.checked_shl(54).unwrap().into());
+/// let share = resnet_110.share(LengthRange { first: 5, last: 17 })?;
+/// assert_eq!(format!("{:.3} %", 100.0 * share), "0.454 %");
+/// # Ok::<(), pathscope_analysis::MultiplicityError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPolynomial {
+    blocks: Vec<BlockPaths>,
+}
+
+impl PathPolynomial {
+    /// Lengths in modules, for the number of functions of each block.
+    ///
+    /// # Errors
+    /// When there are no blocks, or no functions in any.
+    pub fn new(functions: &[usize]) -> Result<Self, MultiplicityError> {
+        let longest = functions.iter().copied().fold(0, usize::saturating_add);
+        if longest > MOST_FUNCTIONS {
+            return Err(MultiplicityError::TooLong {
+                longest,
+                limit: MOST_FUNCTIONS,
+            });
+        }
+        Self::with_lengths(
+            functions
+                .iter()
+                .map(|&k| BlockPaths {
+                    skip: 0,
+                    functions: vec![1; k],
+                })
+                .collect(),
+        )
+    }
+
+    /// Lengths in modules, for `blocks` blocks of `functions` functions: `(1 + k z)^n`.
+    ///
+    /// # Errors
+    /// When there are no blocks or no functions.
+    pub fn uniform(blocks: usize, functions: usize) -> Result<Self, MultiplicityError> {
+        if blocks > LONGEST {
+            return Err(MultiplicityError::TooLong {
+                longest: blocks,
+                limit: LONGEST,
+            });
+        }
+        if blocks.saturating_mul(functions) > MOST_FUNCTIONS {
+            let longest = blocks.saturating_mul(functions);
+            return Err(MultiplicityError::TooLong {
+                longest,
+                limit: MOST_FUNCTIONS,
+            });
+        }
+        Self::new(&vec![functions; blocks])
+    }
+
+    /// Any lengths, such as layers: a basic block is two convolutions beside a skip of none.
+    ///
+    /// # Errors
+    /// When there are no blocks, or no functions in any.
+    pub fn with_lengths(blocks: Vec<BlockPaths>) -> Result<Self, MultiplicityError> {
+        if blocks.is_empty() {
+            return Err(MultiplicityError::NoBlocks);
+        }
+        if blocks.iter().all(|block| block.functions.is_empty()) {
+            return Err(MultiplicityError::NoFunctions);
+        }
+        let greatest =
+            |block: &BlockPaths| block.functions.iter().copied().fold(block.skip, usize::max);
+        let longest = blocks.iter().map(greatest).fold(0, usize::saturating_add);
+        if longest > LONGEST {
+            return Err(MultiplicityError::TooLong {
+                longest,
+                limit: LONGEST,
+            });
+        }
+        Ok(Self { blocks })
+    }
+
+    /// The ways through each block.
+    pub fn blocks(&self) -> &[BlockPaths] {
+        &self.blocks
+    }
+
+    /// The same network without the functions of these blocks; their skips stay.
+    ///
+    /// # Errors
+    /// When a block does not exist.
+    pub fn without_blocks(mut self, deleted: &[usize]) -> Result<Self, MultiplicityError> {
+        let blocks = self.blocks.len();
+        for &block in deleted {
+            let found = self.blocks.get_mut(block);
+            found
+                .ok_or(MultiplicityError::NoSuchBlock { block, blocks })?
+                .functions
+                .clear();
+        }
+        Ok(self)
+    }
+
+    /// The same network without these functions, each given as `(block, function)`; naming one
+    /// twice deletes it once.
+    ///
+    /// # Errors
+    /// When a block or a function does not exist.
+    pub fn without_functions(
+        mut self,
+        deleted: &[(usize, usize)],
+    ) -> Result<Self, MultiplicityError> {
+        let blocks = self.blocks.len();
+        // From the last, so that the numbers of those still to delete stay valid.
+        let mut deleted = deleted.to_vec();
+        deleted.sort_unstable();
+        deleted.dedup();
+        for (block, function) in deleted.into_iter().rev() {
+            let found = self.blocks.get_mut(block);
+            let list = &mut found
+                .ok_or(MultiplicityError::NoSuchBlock { block, blocks })?
+                .functions;
+            if function >= list.len() {
+                let functions = list.len();
+                return Err(MultiplicityError::NoSuchFunction {
+                    block,
+                    function,
+                    functions,
+                });
+            }
+            list.remove(function);
+        }
+        Ok(self)
+    }
+
+    /// Number of functions in all blocks.
+    pub fn functions(&self) -> usize {
+        self.blocks.iter().map(|block| block.functions.len()).sum()
+    }
+
+    /// Number of paths: the product of `1 + k_l`; `(k + 1)^n` for equal blocks.
+    pub fn paths(&self) -> BigUint {
+        product(self.blocks.iter().map(|block| block.functions.len() + 1))
+    }
+
+    /// Number of configurations: `2^(sum of k_l)`; the paper's multiplicity `2^(k n)`.
+    pub fn configurations(&self) -> BigUint {
+        BigUint::one() << self.functions()
+    }
+
+    /// Base-10 logarithm of [`Self::paths`].
+    pub fn log10_paths(&self) -> f64 {
+        exact::log10(&self.paths())
+    }
+
+    /// Base-10 logarithm of [`Self::configurations`].
+    pub fn log10_configurations(&self) -> f64 {
+        self.functions() as f64 * std::f64::consts::LOG10_2
+    }
+
+    /// The greatest length of a path.
+    pub fn longest(&self) -> usize {
+        self.blocks
+            .iter()
+            .filter_map(|block| terms(block).last().map(|term| term.0))
+            .sum()
+    }
+
+    /// Number of paths of each length: `counts[l]` for `l = 0..=longest`, exact.
+    pub fn counts(&self) -> Vec<BigUint> {
+        // The commonest block goes first, as a binomial power; the others are multiplied on.
+        let mut kinds = std::collections::BTreeMap::<Vec<(usize, usize)>, usize>::new();
+        for block in &self.blocks {
+            *kinds.entry(terms(block)).or_default() += 1;
+        }
+        let commonest = kinds
+            .iter()
+            .max_by_key(|kind| *kind.1)
+            .map(|kind| kind.0.clone());
+        let mut counts = vec![BigUint::one()];
+        if let Some(times) = commonest.as_ref().and_then(|terms| kinds.remove(terms)) {
+            counts = power(&commonest.unwrap_or_default(), times);
+        }
+        for (terms, times) in kinds {
+            for _ in 0..times {
+                counts = multiply(&counts, &terms);
+            }
+        }
+        counts
+    }
+
+    /// Number of configurations with `m` functions, `C(sum of k_l, m)`, for `m = 0, 1, ...`; one at
+    /// a time, for there is one per function and each has as many bits as there are functions.
+    pub fn configuration_counts(&self) -> impl Iterator<Item = BigUint> + Clone + use<> {
+        let functions = self.functions();
+        let next = move |(taken, count): &(usize, BigUint)| {
+            let left = functions.checked_sub(taken + 1)? + 1;
+            Some((taken + 1, count * left / (taken + 1)))
+        };
+        std::iter::successors(Some((0, BigUint::one())), next).map(|(_, count)| count)
+    }
+
+    /// Share of all paths whose length lies in the range, from exact counts.
+    ///
+    /// # Errors
+    /// When the range is empty.
+    pub fn share(&self, range: LengthRange) -> Result<f64, MultiplicityError> {
+        let LengthRange { first, last } = range;
+        if first > last {
+            return Err(MultiplicityError::EmptyRange { first, last });
+        }
+        let inside: BigUint = self
+            .counts()
+            .into_iter()
+            .take(last.saturating_add(1))
+            .skip(first)
+            .sum();
+        // There is always a path, so the ratio exists.
+        Ok(exact::ratio(&inside, &self.paths()).unwrap_or(0.0))
+    }
+
+    /// Share of all paths at each length, from exact counts.
+    pub fn shares(&self) -> Vec<f64> {
+        let paths = self.paths();
+        self.counts()
+            .iter()
+            .map(|count| exact::ratio(count, &paths).unwrap_or(0.0))
+            .collect()
+    }
+}
+
+/// The ways through a block as `(length, number of ways)`, shortest first.
+pub(crate) fn terms(block: &BlockPaths) -> Vec<(usize, usize)> {
+    let mut lengths = block.functions.clone();
+    lengths.push(block.skip);
+    lengths.sort_unstable();
+    lengths
+        .chunk_by(|a, b| a == b)
+        .filter_map(|run| Some((*run.first()?, run.len())))
+        .collect()
+}
+
+/// `(a z^i + b z^j)^times` by the binomial recurrence; other polynomials factor by factor.
+fn power(terms: &[(usize, usize)], times: usize) -> Vec<BigUint> {
+    match *terms {
+        [(length, ways)] => {
+            let mut counts = vec![BigUint::zero(); length * times];
+            counts.push(num_traits::pow(BigUint::from(ways), times));
+            counts
+        }
+        [(short, few), (long, many)] => {
+            let mut counts = vec![BigUint::zero(); long * times + 1];
+            let mut count = num_traits::pow(BigUint::from(few), times);
+            for taken in 0..=times {
+                if let Some(slot) = counts.get_mut(short * (times - taken) + long * taken) {
+                    slot.clone_from(&count);
+                }
+                // C(n, t+1) b^(t+1) a^(n-t-1) from its neighbour; every division is exact.
+                count = count * (times - taken) * many / ((taken + 1) * few);
+            }
+            counts
+        }
+        _ => (0..times).fold(vec![BigUint::one()], |counts, _| multiply(&counts, terms)),
+    }
+}
+
+/// One more block.
+pub(crate) fn multiply(counts: &[BigUint], terms: &[(usize, usize)]) -> Vec<BigUint> {
+    let longest = terms.last().map_or(0, |term| term.0);
+    let mut product = vec![BigUint::zero(); counts.len() + longest];
+    for &(length, ways) in terms {
+        for (slot, count) in product.iter_mut().skip(length).zip(counts) {
+            *slot += count * ways;
+        }
+    }
+    product
+}
+
+/// A product by halves, so that big integers meet big integers.
+fn product(factors: impl Iterator<Item = usize>) -> BigUint {
+    let mut factors: Vec<BigUint> = factors.map(BigUint::from).collect();
+    while factors.len() > 1 {
+        factors = factors
+            .chunks(2)
+            .map(|pair| pair.iter().product())
+            .collect();
+    }
+    factors.pop().unwrap_or_else(BigUint::one)
+}
+
+#[cfg(test)]
+#[path = "multiplicity_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+use super::*;
+use proptest::prelude::*;
+
+/// Counts of all choices by walking through each of them.
+fn brute_force(blocks: usize, functions: usize) -> (u64, Vec<u64>) {
+    let base = functions as u64 + 1;
+    let total = base.pow(blocks as u32);
+    let mut counts = vec![0; blocks + 1];
+    for path in 0..total {
+        let (mut rest, mut length) = (path, 0);
+        while rest > 0 {
+            length += usize::from(rest % base != 0);
+            rest /= base;
+        }
+        counts[length] += 1;
+    }
+    (total, counts)
+}
+
+#[test]
+fn agree_with_brute_force_below_a_million_paths() {
+    // Every n and k with (k + 1)^n < 10^6; for n = 1, where walking is counting to k, 1,000 of k.
+    for blocks in 1..20 {
+        for functions in 1.. {
+            let paths = (functions as u64 + 1).checked_pow(blocks as u32);
+            let small = paths.is_some_and(|paths| paths < 1_000_000);
+            if !small || (blocks == 1 && functions > 1_000) {
+                break;
+            }
+            let network = PathPolynomial::uniform(blocks, functions).unwrap();
+            let (total, counts) = brute_force(blocks, functions);
+            assert_eq!(network.paths(), total.into());
+            let counts: Vec<BigUint> = counts.into_iter().map(BigUint::from).collect();
+            assert_eq!(network.counts(), counts, "n = {blocks}, k = {functions}");
+        }
+    }
+}
+
+#[test]
+fn statements_of_the_paper() {
+    // Figure: one block with k = 2 has 4 configurations, and 3 paths as terms of the gradient.
+    let block = PathPolynomial::uniform(1, 2).unwrap();
+    assert_eq!(
+        (block.configurations(), block.paths()),
+        (4u32.into(), 3u32.into())
+    );
+    // k = 2, n = 3: 2^(2*3) configurations against 3^3 paths.
+    let three = PathPolynomial::uniform(3, 2).unwrap();
+    assert_eq!(
+        (three.configurations(), three.paths()),
+        (64u32.into(), 27u32.into())
+    );
+    // 110 layers are 54 modules of two; 10 to 34 layers are 5 to 17 modules and 0.45 % of paths.
+    let modules = PathPolynomial::uniform(54, 1).unwrap();
+    let share = modules.share(LengthRange { first: 5, last: 17 }).unwrap();
+    // sum(comb(54, l) for l in range(5, 18)) / 2**54, Python
+    assert!((share - 0.004536670150778743).abs() < 1e-15, "{share}");
+    let basic = BlockPaths {
+        skip: 0,
+        functions: vec![2],
+    };
+    let layers = PathPolynomial::with_lengths(vec![basic; 54]).unwrap();
+    assert_eq!(layers.longest(), 108);
+    assert_eq!(
+        layers
+            .share(LengthRange {
+                first: 10,
+                last: 34
+            })
+            .unwrap(),
+        share
+    );
+}
+
+#[test]
+fn deep_networks_do_not_overflow() {
+    let deep = PathPolynomial::uniform(10_000, 8).unwrap();
+    assert!((deep.log10_paths() - 10_000.0 * 9f64.log10()).abs() < 1e-9);
+    assert!((deep.log10_configurations() - 80_000.0 * 2f64.log10()).abs() < 1e-9);
+    let counts = deep.counts();
+    assert_eq!(counts.iter().sum::<BigUint>(), deep.paths());
+    assert!((deep.shares().iter().sum::<f64>() - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn deletion_keeps_the_skip() {
+    let network = PathPolynomial::new(&[2, 3, 1]).unwrap();
+    let fewer = network
+        .clone()
+        .without_functions(&[(1, 0), (1, 2), (1, 0)])
+        .unwrap();
+    assert_eq!(fewer, PathPolynomial::new(&[2, 1, 1]).unwrap());
+    let none = network.clone().without_blocks(&[0, 1, 2]).unwrap();
+    assert_eq!(
+        (none.paths(), none.configurations()),
+        (1u32.into(), 1u32.into())
+    );
+    assert_eq!(none.counts(), [BigUint::one()]);
+    assert!(network.clone().without_blocks(&[3]).is_err());
+    assert!(network.without_functions(&[(2, 1)]).is_err());
+}
+
+#[test]
+fn refuse_what_has_no_answer() {
+    assert_eq!(PathPolynomial::new(&[]), Err(MultiplicityError::NoBlocks));
+    assert_eq!(
+        PathPolynomial::uniform(0, 1),
+        Err(MultiplicityError::NoBlocks)
+    );
+    assert_eq!(
+        PathPolynomial::uniform(3, 0),
+        Err(MultiplicityError::NoFunctions)
+    );
+    assert!(PathPolynomial::uniform(usize::MAX, 2).is_err());
+    assert!(PathPolynomial::new(&[usize::MAX, usize::MAX]).is_err());
+    let huge = BlockPaths {
+        skip: usize::MAX,
+        functions: vec![1],
+    };
+    assert!(PathPolynomial::with_lengths(vec![huge; 2]).is_err());
+    let network = PathPolynomial::uniform(3, 1).unwrap();
+    assert!(network.share(LengthRange { first: 2, last: 1 }).is_err());
+    assert_eq!(
+        network.share(LengthRange {
+            first: 0,
+            last: usize::MAX
+        }),
+        Ok(1.0)
+    );
+    assert_eq!(network.share(LengthRange { first: 9, last: 9 }), Ok(0.0));
+}
+
+proptest! {
+    #[test]
+    fn unequal_blocks_agree_with_enumeration(functions in prop::collection::vec(0usize..4, 1..7)) {
+        prop_assume!(functions.iter().any(|&k| k > 0));
+        let network = PathPolynomial::new(&functions).unwrap();
+        let mut counts = vec![0u32; network.longest() + 1];
+        for path in network.enumerate() {
+            counts[path.length()] += 1;
+        }
+        let counts: Vec<BigUint> = counts.into_iter().map(BigUint::from).collect();
+        prop_assert_eq!(network.counts(), counts);
+    }
+
+    #[test]
+    fn joining_networks_convolves_counts(a in prop::collection::vec(1usize..5, 1..9), b in prop::collection::vec(1usize..5, 1..9)) {
+        let joined = PathPolynomial::new(&[a.clone(), b.clone()].concat()).unwrap().counts();
+        let (a, b) = (PathPolynomial::new(&a).unwrap().counts(), PathPolynomial::new(&b).unwrap().counts());
+        let mut convolved = vec![BigUint::zero(); joined.len()];
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate() {
+                convolved[i + j] += x * y;
+            }
+        }
+        prop_assert_eq!(joined, convolved);
+    }
+
+    #[test]
+    fn one_function_per_block_is_symmetric(blocks in 1usize..200) {
+        let counts = PathPolynomial::uniform(blocks, 1).unwrap().counts();
+        prop_assert!(counts.iter().eq(counts.iter().rev()));
+        prop_assert!(PathPolynomial::uniform(blocks, 1).unwrap().configuration_counts().eq(counts));
+    }
+}

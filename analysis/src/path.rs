@@ -1,0 +1,311 @@
+//! Single paths: all of a small network, or a fair sample of a large one.
+
+use num_bigint::BigUint;
+use num_traits::{One, Zero};
+use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::exact::random_below;
+use crate::multiplicity::{BlockPaths, MultiplicityError, PathPolynomial, multiply, terms};
+
+/// One function that a path takes; blocks that a path skips are not listed.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct PathStep {
+    /// The block, from 0.
+    pub block: usize,
+    /// The function inside the block, from 0.
+    pub function: usize,
+}
+
+/// A path: the functions that it takes, in the order in which data meets them.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Path(pub Vec<PathStep>);
+
+impl Path {
+    /// Length in modules.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl PathPolynomial {
+    /// All paths, one at a time, the one of skips only first and the last block fastest.
+    pub fn enumerate(&self) -> impl Iterator<Item = Path> + '_ {
+        let mut choices = Some(vec![0; self.blocks().len()]);
+        std::iter::from_fn(move || {
+            let current = choices.take()?;
+            choices = self.advance(current.clone());
+            let steps = current.iter().enumerate();
+            Some(Path(
+                // Choice 0 is the skip, choice i function i - 1.
+                steps
+                    .filter_map(|(block, choice)| {
+                        Some(PathStep {
+                            block,
+                            function: usize::checked_sub(*choice, 1)?,
+                        })
+                    })
+                    .collect(),
+            ))
+        })
+    }
+
+    fn advance(&self, mut choices: Vec<usize>) -> Option<Vec<usize>> {
+        for (choice, block) in choices.iter_mut().zip(self.blocks()).rev() {
+            if *choice < block.functions.len() {
+                *choice += 1;
+                return Some(choices);
+            }
+            *choice = 0;
+        }
+        None
+    }
+
+    /// A sampler of paths of `length`, each equally likely, whatever the `k_l`.
+    ///
+    /// # Errors
+    /// When no path has this length, or the exact counts of unequal blocks would need over 1 GiB.
+    ///
+    /// ```
+    /// use pathscope_analysis::{PathPolynomial, Seed};
+    /// let network = PathPolynomial::new(&[1, 3, 2])?;
+    /// let path = network.paths_of_length(2)?.sample(&mut Seed(0).stream("paths", 0));
+    /// assert_eq!(path.length(), 2);
+    /// # Ok::<(), pathscope_analysis::MultiplicityError>(())
+    /// ```
+    pub fn paths_of_length(&self, length: usize) -> Result<PathsOfLength<'_>, MultiplicityError> {
+        let longest = self.longest();
+        let none = MultiplicityError::NoSuchLength { length, longest };
+        if length > longest {
+            return Err(none);
+        }
+        if let Some(functions) = self.equal_blocks() {
+            return Ok(PathsOfLength {
+                network: self,
+                length,
+                counts: Counts::Equal { functions },
+            });
+        }
+        let counts = self.suffix_counts(length)?;
+        match counts.first().and_then(|row| row.get(length)) {
+            Some(paths) if !paths.is_zero() => Ok(PathsOfLength {
+                network: self,
+                length,
+                counts: Counts::Suffix(counts),
+            }),
+            _ => Err(none),
+        }
+    }
+
+    /// The `k` of all blocks, where it is one and every function counts as one.
+    fn equal_blocks(&self) -> Option<usize> {
+        let first = self.blocks().first()?;
+        let plain = first.skip == 0 && first.functions.iter().all(|&length| length == 1);
+        (plain && self.blocks().iter().all(|block| block == first)).then_some(first.functions.len())
+    }
+
+    /// `rows[b][l]`: ways from block `b` to the end with length `l`, up to `length`.
+    fn suffix_counts(&self, length: usize) -> Result<Vec<Vec<BigUint>>, MultiplicityError> {
+        const MEMORY: usize = 1 << 30;
+        let blocks = self.blocks().len();
+        let each = self.log10_paths() / std::f64::consts::LOG10_2 / 8.0 + 32.0;
+        let bytes = blocks
+            .saturating_mul(length + 1)
+            .saturating_mul(each as usize);
+        if bytes > MEMORY {
+            return Err(MultiplicityError::TooLarge { blocks, bytes });
+        }
+        let mut rows = vec![vec![BigUint::one()]];
+        for block in self.blocks().iter().rev() {
+            let after = rows.last().map_or(&[][..], Vec::as_slice);
+            let mut row = multiply(after, &terms(block));
+            row.truncate(length + 1);
+            rows.push(row);
+        }
+        rows.reverse();
+        Ok(rows)
+    }
+}
+
+/// Draws paths of one length, all equally likely.
+///
+/// Block by block from the first, each way through is taken with its exact share of the paths that
+/// remain, counted by the polynomial of the blocks after it.
+#[derive(Clone, Debug)]
+pub struct PathsOfLength<'network> {
+    network: &'network PathPolynomial,
+    length: usize,
+    counts: Counts,
+}
+
+#[derive(Clone, Debug)]
+enum Counts {
+    /// Equal blocks need no counts: the blocks used are a uniform subset.
+    Equal {
+        functions: usize,
+    },
+    Suffix(Vec<Vec<BigUint>>),
+}
+
+impl PathsOfLength<'_> {
+    /// One path.
+    pub fn sample<R: Rng + ?Sized>(&self, random: &mut R) -> Path {
+        let blocks = self.network.blocks();
+        let mut remaining = self.length;
+        let mut steps = Vec::new();
+        for (index, block) in blocks.iter().enumerate() {
+            let function = match &self.counts {
+                Counts::Equal { functions } => {
+                    let taken = random.random_range(0..blocks.len() - index) < remaining;
+                    taken.then(|| random.random_range(0..*functions))
+                }
+                Counts::Suffix(rows) => {
+                    let after = rows.get(index + 1).map_or(&[][..], Vec::as_slice);
+                    choose(block, remaining, after, random)
+                }
+            };
+            let used = function
+                .and_then(|f| block.functions.get(f))
+                .unwrap_or(&block.skip);
+            remaining = remaining.saturating_sub(*used);
+            steps.extend(function.map(|function| PathStep {
+                block: index,
+                function,
+            }));
+        }
+        Path(steps)
+    }
+}
+
+/// The function to take through a block, or none for its skip.
+fn choose<R: Rng + ?Sized>(
+    block: &BlockPaths,
+    remaining: usize,
+    after: &[BigUint],
+    random: &mut R,
+) -> Option<usize> {
+    let ways = |length: usize| {
+        remaining
+            .checked_sub(length)
+            .and_then(|rest| after.get(rest))
+    };
+    let options = block.functions.iter().map(|&length| ways(length));
+    let skip = ways(block.skip).cloned().unwrap_or(BigUint::ZERO);
+    let total = options.clone().flatten().sum::<BigUint>() + &skip;
+    let mut point = random_below(&total, random);
+    if point < skip {
+        return None;
+    }
+    point -= skip;
+    for (function, ways) in options.enumerate() {
+        let Some(ways) = ways else { continue };
+        if point < *ways {
+            return Some(function);
+        }
+        point -= ways;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    #[test]
+    fn every_path_comes_once() {
+        let network = PathPolynomial::new(&[1, 0, 3, 2]).unwrap();
+        let all: Vec<Path> = network.enumerate().collect();
+        assert_eq!(all.len(), 2 * 4 * 3);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        assert_eq!(all[0], Path::default());
+        for (length, count) in network.counts().iter().enumerate() {
+            let found = all.iter().filter(|path| path.length() == length).count();
+            assert_eq!(*count, BigUint::from(found));
+        }
+    }
+
+    #[test]
+    fn samples_are_uniform() {
+        let in_layers = PathPolynomial::with_lengths(vec![
+            BlockPaths {
+                skip: 0,
+                functions: vec![2],
+            },
+            BlockPaths {
+                skip: 1,
+                functions: vec![2, 3],
+            },
+            BlockPaths {
+                skip: 0,
+                functions: vec![1, 2],
+            },
+        ])
+        .unwrap();
+        let cases = [
+            (PathPolynomial::new(&[1, 3, 2, 4]).unwrap(), 2),
+            (PathPolynomial::uniform(4, 2).unwrap(), 2),
+            (in_layers, 4),
+        ];
+        for (network, length) in cases {
+            let layers = |path: &Path| {
+                let mut sum = 0;
+                for (index, block) in network.blocks().iter().enumerate() {
+                    let step = path.0.iter().find(|step| step.block == index);
+                    sum += step.map_or(block.skip, |step| block.functions[step.function]);
+                }
+                sum
+            };
+            let all: BTreeSet<Path> = network
+                .enumerate()
+                .filter(|p| layers(p) == length)
+                .collect();
+            let sampler = network.paths_of_length(length).unwrap();
+            let mut random = Seed(2).stream("test", 0);
+            let each = 2_000.0;
+            let mut seen = BTreeMap::<Path, f64>::new();
+            for _ in 0..all.len() * each as usize {
+                *seen.entry(sampler.sample(&mut random)).or_default() += 1.0;
+            }
+            assert_eq!(seen.keys().cloned().collect::<BTreeSet<_>>(), all);
+            let freedom = all.len() as f64 - 1.0;
+            let square: f64 = seen.values().map(|c| (c - each).powi(2) / each).sum();
+            assert!(
+                square < freedom + 5.0 * (2.0 * freedom).sqrt(),
+                "{square} for {freedom}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuse_what_has_no_answer() {
+        let network = PathPolynomial::new(&[1, 2]).unwrap();
+        assert!(network.paths_of_length(3).is_err());
+        let gap = PathPolynomial::with_lengths(vec![
+            BlockPaths {
+                skip: 0,
+                functions: vec![3],
+            },
+            BlockPaths {
+                skip: 0,
+                functions: vec![3, 3],
+            },
+        ])
+        .unwrap();
+        assert!(gap.paths_of_length(2).is_err());
+        let functions: Vec<usize> = (0..9_000).map(|block| 1 + block % 2).collect();
+        let deep = PathPolynomial::new(&functions).unwrap();
+        let error = deep.paths_of_length(4_500).unwrap_err();
+        assert!(
+            matches!(error, MultiplicityError::TooLarge { .. }),
+            "{error}"
+        );
+    }
+}

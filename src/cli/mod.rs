@@ -1,0 +1,65 @@
+//! The commands: arguments in, an experiment called, its result shown.
+
+mod arguments;
+mod inspect;
+mod interrupt;
+mod lesion;
+mod outcome_table;
+mod problem;
+mod recipe_arguments;
+mod selector;
+mod terminal;
+mod train;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use problem::Problem;
+use terminal::Terminal;
+
+/// Which blocks of a trained residual network matter, does their order matter, which path
+/// lengths carry the gradient, and would width now buy more than depth?
+#[derive(Debug, Parser)]
+#[command(name = "pathscope", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Print results only: no progress, no remarks.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(inspect::Arguments),
+    Lesion(Box<lesion::Arguments>),
+    Train(Box<train::Arguments>),
+}
+
+/// Parses `arguments`, runs the command they name and reports how it ended: 0 done, 1 failed,
+/// 2 bad input or usage, 130 interrupted.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(help_or_error) => {
+            // A closed pipe leaves nobody to tell.
+            let _ = help_or_error.print();
+            return ExitCode::from(if help_or_error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let terminal = Terminal::new(cli.quiet);
+    let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
+        Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Train(arguments) => train::run(&arguments, &terminal),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            terminal.problem(&problem);
+            ExitCode::from(problem.exit_code())
+        }
+    }
+}

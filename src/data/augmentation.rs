@@ -1,0 +1,181 @@
+//! From bytes to the normalised batches that networks take.
+
+use super::{DataError, Dataset, ImageShape, Normalization};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Words of one ChaCha block: each example draws from a block of its own.
+const BLOCK_WORDS: u128 = 16;
+
+/// Random changes that keep what an image shows (He et al. 2015, section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Augmentation {
+    /// Whether images are mirrored left to right with probability 1/2.
+    pub flip: bool,
+    /// The furthest shift in pixels, drawn uniformly and independently down and across; what
+    /// comes in from outside is the mean colour, zero once normalised.
+    pub shift: usize,
+}
+
+impl Default for Augmentation {
+    /// Flips, and shifts of up to 4 pixels.
+    fn default() -> Self {
+        Self {
+            flip: true,
+            shift: 4,
+        }
+    }
+}
+
+impl Augmentation {
+    /// No change at all.
+    pub const NONE: Self = Self {
+        flip: false,
+        shift: 0,
+    };
+}
+
+/// How one example is changed in one epoch.
+struct Change {
+    mirrored: bool,
+    down: isize,
+    right: isize,
+}
+
+impl Change {
+    fn draw(augmentation: &Augmentation, mut generator: ChaCha8Rng, example: usize) -> Self {
+        generator.set_word_pos(example as u128 * BLOCK_WORDS);
+        let mirrored = augmentation.flip && generator.next_u32() & 1 == 1;
+        let mut shift = || {
+            let furthest = augmentation.shift.min(u32::MAX as usize / 4);
+            // Lemire's multiplication: uniform to 1 part in 2^32 over the few shifts there are.
+            let positions = 2 * furthest as u64 + 1;
+            let drawn = (u64::from(generator.next_u32()) * positions) >> 32;
+            drawn as isize - furthest as isize
+        };
+        Self {
+            mirrored,
+            down: shift(),
+            right: shift(),
+        }
+    }
+}
+
+/// The examples with these indices, randomly changed and normalised: `[n, C, H, W]`.
+///
+/// What happens to an example depends on the seed, the epoch and its index alone: not on the
+/// batch it is in, nor on threads.
+///
+/// # Errors
+///
+/// An index out of range, or a normalisation for another number of channels.
+pub fn augmented_batch(
+    dataset: &Dataset,
+    indices: &[usize],
+    augmentation: &Augmentation,
+    normalization: &Normalization,
+    seed: u64,
+    epoch: u64,
+) -> Result<Vec<f32>, DataError> {
+    dataset.check(indices)?;
+    let shape = dataset.shape();
+    let tables = normalization.tables(shape)?;
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(epoch);
+    let mut batch = vec![0.0; indices.len() * shape.pixels()];
+    batch
+        .par_chunks_mut(shape.pixels())
+        .zip(indices)
+        .for_each(|(image, &index)| {
+            let change = Change::draw(augmentation, generator.clone(), index);
+            apply(
+                &change,
+                dataset.pixels(index..index + 1),
+                shape,
+                &tables,
+                image,
+            );
+        });
+    Ok(batch)
+}
+
+/// Writes the changed and normalised image over zeros.
+fn apply(
+    change: &Change,
+    pixels: &[u8],
+    shape: ImageShape,
+    tables: &[[f32; 256]],
+    image: &mut [f32],
+) {
+    let ImageShape { height, width, .. } = shape;
+    let planes = pixels
+        .chunks_exact(height * width)
+        .zip(image.chunks_exact_mut(height * width));
+    for ((from, to), table) in planes.zip(tables) {
+        for (row, target) in to.chunks_exact_mut(width).enumerate() {
+            let source = row
+                .checked_add_signed(-change.down)
+                .filter(|&source| source < height);
+            let Some(source) = source else { continue };
+            let line = &from[source * width..(source + 1) * width];
+            for (column, value) in target.iter_mut().enumerate() {
+                let source = column
+                    .checked_add_signed(-change.right)
+                    .filter(|&s| s < width);
+                if let Some(source) = source {
+                    let source = if change.mirrored {
+                        width - 1 - source
+                    } else {
+                        source
+                    };
+                    *value = table[usize::from(line[source])];
+                }
+            }
+        }
+    }
+}
+
+/// The examples of a range, normalised: `[n, C, H, W]`.
+///
+/// # Errors
+///
+/// A range that goes past the last example, or a normalisation for another number of channels.
+pub fn normalized_batch(
+    dataset: &Dataset,
+    examples: Range<usize>,
+    normalization: &Normalization,
+) -> Result<Vec<f32>, DataError> {
+    let indices: Vec<usize> = examples.collect();
+    normalized_examples(dataset, &indices, normalization)
+}
+
+/// The examples with these indices, normalised: `[n, C, H, W]`.
+///
+/// # Errors
+///
+/// An index out of range, or a normalisation for another number of channels.
+pub fn normalized_examples(
+    dataset: &Dataset,
+    indices: &[usize],
+    normalization: &Normalization,
+) -> Result<Vec<f32>, DataError> {
+    dataset.check(indices)?;
+    let shape = dataset.shape();
+    let tables = normalization.tables(shape)?;
+    let plane = shape.height * shape.width;
+    let mut batch = vec![0.0; indices.len() * shape.pixels()];
+    batch
+        .par_chunks_mut(shape.pixels())
+        .zip(indices)
+        .for_each(|(image, &index)| {
+            let pixels = dataset.pixels(index..index + 1).chunks_exact(plane);
+            for ((from, to), table) in pixels.zip(image.chunks_exact_mut(plane)).zip(&tables) {
+                for (&byte, value) in from.iter().zip(to) {
+                    *value = table[usize::from(byte)];
+                }
+            }
+        });
+    Ok(batch)
+}

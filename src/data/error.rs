@@ -1,0 +1,246 @@
+use std::io;
+use std::path::Path;
+
+/// Why images or labels could not be read, or do not suit what is asked of them.
+///
+/// `file` names a file, or an entry of an archive as `archive: entry`; offsets are in bytes from
+/// the start of that file (after decompression).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system or a decompressor failed.
+    #[error("{file}: {source}")]
+    Io {
+        /// Where.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to read.
+    #[error("{file}: no {wanted} in it")]
+    Empty {
+        /// Where.
+        file: String,
+        /// What was looked for.
+        wanted: &'static str,
+    },
+    /// Nothing known was recognised.
+    #[error(
+        "{file}: not a known layout; known are CIFAR-10/100 binary or Python batches, IDX files \
+         (plain or .gz), image folders (train/CLASS/*.jpg, test/CLASS/*.png or CLASS/*), a .tar or \
+         .tar.gz of any of these, and .npz with arrays `images` and `labels`"
+    )]
+    UnknownLayout {
+        /// Where.
+        file: String,
+    },
+    /// The requested split is absent.
+    #[error("{file}: no {split} images here, only {present}; give a folder that has them")]
+    MissingSplit {
+        /// Where.
+        file: String,
+        /// The split asked for.
+        split: super::Split,
+        /// What is there instead.
+        present: String,
+    },
+    /// More than one data set fits the request.
+    #[error("{file}: several data sets lie here ({candidates}); give the images file of one")]
+    Ambiguous {
+        /// Where.
+        file: String,
+        /// What fits.
+        candidates: String,
+    },
+    /// The file ends inside a record.
+    #[error(
+        "{file}: record {record} at byte {offset} is short: {found} of {expected} bytes; the file \
+         is cut off or of another format"
+    )]
+    ShortRecord {
+        /// Where.
+        file: String,
+        /// Number of the record, from 0.
+        record: usize,
+        /// Where the record starts.
+        offset: u64,
+        /// Bytes a record has.
+        expected: u64,
+        /// Bytes that are left.
+        found: u64,
+    },
+    /// A label names no class.
+    #[error(
+        "{file}: record {record} at byte {offset} has label {label}, but there are {classes} \
+         classes (0 to {})", classes.saturating_sub(1)
+    )]
+    LabelOutOfRange {
+        /// Where.
+        file: String,
+        /// Number of the record, from 0.
+        record: usize,
+        /// Where the label lies.
+        offset: u64,
+        /// The label.
+        label: i64,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// The first bytes, or those of a header, are not those of the format.
+    #[error("{file}: byte {offset}: {found}, expected {expected}")]
+    WrongMagic {
+        /// Where.
+        file: String,
+        /// Where in the file.
+        offset: u64,
+        /// What the format has there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// A header claims more or fewer bytes than there are.
+    #[error("{file}: byte {offset}: the header claims {claimed} bytes of {what}, found {found}")]
+    SizeMismatch {
+        /// Where.
+        file: String,
+        /// Where the bytes start.
+        offset: u64,
+        /// Of what.
+        what: &'static str,
+        /// Bytes claimed.
+        claimed: u64,
+        /// Bytes present; for compressed files the most that they can hold.
+        found: u64,
+    },
+    /// Images and labels differ in number.
+    #[error("{images}: {image_count} images, but {labels} has {label_count} labels")]
+    CountMismatch {
+        /// The images' file.
+        images: String,
+        /// Number of images.
+        image_count: usize,
+        /// The labels' file.
+        labels: String,
+        /// Number of labels.
+        label_count: usize,
+    },
+    /// The content breaks a rule of its format.
+    #[error("{file}: byte {offset}: {reason}")]
+    Malformed {
+        /// Where.
+        file: String,
+        /// Where in the file.
+        offset: u64,
+        /// Which rule, and what to do.
+        reason: String,
+    },
+    /// An image cannot be decoded.
+    #[error("{file}: not a readable JPEG or PNG image ({})", one_line(source))]
+    UndecodableImage {
+        /// Which image.
+        file: String,
+        /// What the decoder said.
+        source: image::ImageError,
+    },
+    /// Images differ in size and no size was asked for.
+    #[error(
+        "{file}: {found_width}x{found_height} pixels, but the first image has \
+         {expected_width}x{expected_height}; ask for a size to scale all images to"
+    )]
+    ImageSize {
+        /// The first image that differs.
+        file: String,
+        /// Width of the first image, in pixels.
+        expected_width: u32,
+        /// Height of the first image, in pixels.
+        expected_height: u32,
+        /// Width of this image.
+        found_width: u32,
+        /// Height of this image.
+        found_height: u32,
+    },
+    /// Something is larger than any real data set of this kind.
+    #[error("{file}: {what} takes {bytes} bytes, more than the {limit} that are allowed")]
+    TooLarge {
+        /// Where.
+        file: String,
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        bytes: u64,
+        /// The largest allowed size.
+        limit: u64,
+    },
+    /// An IDX label is one byte.
+    #[error("{file}: {classes} classes do not fit the one-byte labels of an IDX file (256)")]
+    TooManyClasses {
+        /// Where the file was to be written.
+        file: String,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// An example was asked for that is not there.
+    #[error("example {index} was asked for, but there are {examples}")]
+    ExampleOutOfRange {
+        /// The example's index.
+        index: usize,
+        /// Number of examples.
+        examples: usize,
+    },
+    /// A normalisation for other images.
+    #[error(
+        "the normalisation is for {normalization} channels, but the images have {images}; choose \
+         another preset"
+    )]
+    ChannelMismatch {
+        /// Channels of the normalisation.
+        normalization: usize,
+        /// Channels of the images.
+        images: usize,
+    },
+    /// A normalisation that divides by zero or has no channel.
+    #[error("not a normalisation: {reason}")]
+    InvalidNormalization {
+        /// What is wrong.
+        reason: String,
+    },
+    /// No normalisation has this name.
+    #[error("no normalisation is named `{name}`; known are {known}")]
+    UnknownPreset {
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+}
+
+impl DataError {
+    pub(super) fn io(file: impl Into<String>, source: io::Error) -> Self {
+        Self::Io {
+            file: file.into(),
+            source,
+        }
+    }
+
+    pub(super) fn malformed(file: &str, offset: usize, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            file: file.into(),
+            offset: offset as u64,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A path as errors show it.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The text of a foreign error, which may have several lines.
+fn one_line(source: &image::ImageError) -> String {
+    source
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}

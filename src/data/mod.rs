@@ -1,0 +1,37 @@
+//! Images with labels, from the files in which they are found to batches that a network takes.
+//!
+//! [`open`] recognises what lies at a location and reads one [`Dataset`] from it: unsigned bytes
+//! `[N, C, H, W]` with one label each. [`Normalization`] turns bytes into the numbers a network
+//! was trained on, and [`augmented_batch`] does so with random flips and shifts.
+//!
+//! ```no_run
+//! use pathscope::data::{self, Normalization, ReadRequest, Split};
+//!
+//! let request = ReadRequest::new(Split::Test);
+//! let dataset = data::open("cifar-10-binary.tar.gz".as_ref(), &request)?;
+//! let normalization = Normalization::preset("cifar10")?;
+//! let batch = data::normalized_batch(&dataset, 0..64, &normalization)?;
+//! assert_eq!(batch.len(), 64 * dataset.shape().pixels());
+//! # Ok::<(), data::DataError>(())
+//! ```
+
+mod augmentation;
+mod cifar;
+mod cifar_binary;
+mod cifar_python;
+mod container;
+mod dataset;
+mod error;
+mod idx;
+mod image_folder;
+mod normalization;
+mod npz;
+mod open;
+mod pickle;
+
+pub use augmentation::{Augmentation, augmented_batch, normalized_batch, normalized_examples};
+pub use dataset::{Dataset, ImageShape};
+pub use error::DataError;
+pub use idx::write_idx_gz;
+pub use normalization::Normalization;
+pub use open::{ReadRequest, Split, open};

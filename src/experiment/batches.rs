@@ -1,0 +1,200 @@
+//! Micro-batches of a data set, worked on by threads that share nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tch::{Device, Kind, Tensor};
+
+use super::ExperimentError;
+use crate::data::{Dataset, Normalization, normalized_batch};
+use crate::network::{FeatureShape, channels_last};
+
+/// How an experiment is computed. Nothing here but the size of a micro-batch can change a result,
+/// and that only by rounding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ComputeOptions {
+    /// Where the network lies.
+    pub device: Device,
+    /// Threads, each with a micro-batch of its own.
+    pub threads: usize,
+    /// Examples per micro-batch; chosen for the cache where `None`.
+    pub batch: Option<usize>,
+    /// Bytes for activations, over all threads.
+    pub memory: u64,
+}
+
+impl Default for ComputeOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            device: Device::Cpu,
+            threads,
+            batch: None,
+            memory: 1 << 30,
+        }
+    }
+}
+
+impl ComputeOptions {
+    /// Threads that work at once: a GPU is fed by one.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        if self.device == Device::Cpu {
+            self.threads.max(1)
+        } else {
+            1
+        }
+    }
+
+    /// Examples per micro-batch where one example needs `each` bytes for all it keeps, and its
+    /// widest activation takes `widest` of them.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Memory`] where not even one example fits.
+    pub fn micro_batch(&self, each: u64, widest: u64) -> Result<usize, ExperimentError> {
+        let each = each.max(1) * self.workers() as u64;
+        let fits = self.memory / each;
+        if fits == 0 {
+            return Err(ExperimentError::Memory {
+                given: self.memory,
+                needed: each,
+            });
+        }
+        let wanted = match (self.batch, self.device) {
+            (Some(batch), _) => batch as u64,
+            (None, Device::Cpu) => (CACHE / widest.max(1)).clamp(1, 256),
+            (None, _) => 512,
+        };
+        Ok(usize::try_from(wanted.clamp(1, fits)).unwrap_or(1))
+    }
+}
+
+/// Bytes of the widest activation in one micro-batch that a core's cache holds beside what else
+/// a block needs.
+const CACHE: u64 = 2 << 20;
+
+/// One micro-batch.
+#[derive(Debug)]
+pub(super) struct MicroBatch {
+    /// Position of its first example in the data set.
+    pub first: usize,
+    /// Images `[N, C, H, W]`, normalised, channels-last.
+    pub images: Tensor,
+    /// Labels `[N]`.
+    pub labels: Tensor,
+}
+
+/// The examples of an experiment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batches<'a> {
+    pub data: &'a Dataset,
+    pub normalization: &'a Normalization,
+    pub options: ComputeOptions,
+    pub stop: Option<fn() -> bool>,
+}
+
+impl Batches<'_> {
+    /// Calls `work` for every micro-batch of `size` examples with the state of the thread that
+    /// does it; there are as many threads as states.
+    ///
+    /// # Errors
+    /// The first that `work` gives, or [`ExperimentError::Stopped`].
+    pub fn for_each<S: Send>(
+        &self,
+        size: usize,
+        states: Vec<S>,
+        work: impl Fn(&mut S, &MicroBatch) -> Result<(), ExperimentError> + Sync,
+    ) -> Result<(), ExperimentError> {
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let failure = Mutex::new(None);
+        let worker = |mut state: S| {
+            while !failed.load(Ordering::Relaxed) {
+                let first = next.fetch_add(size, Ordering::Relaxed);
+                if first >= self.data.len() {
+                    return;
+                }
+                let outcome = if self.stop.is_some_and(|stop| stop()) {
+                    Err(ExperimentError::Stopped)
+                } else {
+                    let end = (first + size).min(self.data.len());
+                    self.load(first, end)
+                        .and_then(|batch| work(&mut state, &batch))
+                };
+                if let Err(error) = outcome {
+                    failed.store(true, Ordering::Relaxed);
+                    lock(&failure).get_or_insert(error);
+                }
+            }
+        };
+        let on_cpu = self.options.device == Device::Cpu;
+        // A thread with a micro-batch of its own beats two that share one: nothing to wait for,
+        // and the activations stay in that core's cache.
+        let before = tch::get_num_threads();
+        if on_cpu {
+            tch::set_num_threads(1);
+        }
+        std::thread::scope(|scope| {
+            for state in states {
+                let worker = &worker;
+                scope.spawn(move || {
+                    if on_cpu {
+                        tch::set_num_threads(1);
+                    }
+                    worker(state);
+                });
+            }
+        });
+        if on_cpu {
+            tch::set_num_threads(before);
+        }
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {
+        let images = normalized_batch(self.data, first..end, self.normalization)?;
+        let shape = self.input();
+        let size = [
+            (end - first) as i64,
+            shape.channels,
+            shape.height,
+            shape.width,
+        ];
+        let images = Tensor::f_from_slice(&images)?.f_view(size)?;
+        let labels: Vec<i64> = self.data.labels()[first..end]
+            .iter()
+            .map(|&label| i64::from(label))
+            .collect();
+        let device = self.options.device;
+        Ok(MicroBatch {
+            first,
+            images: channels_last(&images.f_to_device(device)?)?,
+            labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
+        })
+    }
+
+    /// Shape of one image.
+    pub fn input(&self) -> FeatureShape {
+        let shape = self.data.shape();
+        FeatureShape {
+            channels: shape.channels as i64,
+            height: shape.height as i64,
+            width: shape.width as i64,
+        }
+    }
+}
+
+impl MicroBatch {
+    /// The images in another kind of number.
+    pub fn images_as(&self, kind: Kind) -> Result<Tensor, ExperimentError> {
+        Ok(self.images.f_to_kind(kind)?)
+    }
+}
+
+/// A lock whose holder cannot leave it half changed.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

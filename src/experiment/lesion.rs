@@ -1,0 +1,204 @@
+//! Which lesions to make: every question is a list of cells.
+
+use pathscope_analysis::Seed;
+use pathscope_analysis::record::{BatchNormStatistics, Change, Lesion, LesionKind};
+use rand::seq::index::sample;
+
+use super::{Cell, ExperimentError, Laboratory};
+use crate::network::{BlockIndex, BranchState, FunctionIndex, Plan, Substitution};
+
+/// How lesions are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LesionOptions {
+    /// What happens to a function.
+    pub kind: LesionKind,
+    /// Whose statistics the normalisations use afterwards.
+    pub batch_norm: BatchNormStatistics,
+    /// Whether the weights are random instead of trained: a control, told in the records.
+    pub random_weights: bool,
+}
+
+impl Default for LesionOptions {
+    fn default() -> Self {
+        Self {
+            kind: LesionKind::Delete,
+            batch_norm: BatchNormStatistics::Frozen,
+            random_weights: false,
+        }
+    }
+}
+
+impl LesionOptions {
+    /// What has to be measured before such lesions can be made.
+    #[must_use]
+    pub fn substitution(&self) -> Option<Substitution> {
+        match self.kind {
+            LesionKind::Mean => Some(Substitution::Mean),
+            LesionKind::Resample => Some(Substitution::Resample),
+            LesionKind::Noise => Some(Substitution::Noise),
+            LesionKind::Delete | LesionKind::Skip => None,
+        }
+    }
+
+    fn state(&self) -> BranchState {
+        self.substitution()
+            .map_or(BranchState::Off, BranchState::Substitute)
+    }
+}
+
+impl Laboratory<'_> {
+    /// The lesion of these blocks and single functions.
+    #[must_use]
+    pub fn lesion(
+        &self,
+        blocks: &[BlockIndex],
+        functions: &[FunctionIndex],
+        options: LesionOptions,
+    ) -> Cell {
+        let affect = |plan: Plan, &block: &BlockIndex| match options.kind {
+            LesionKind::Skip => plan.without_skip(block),
+            _ => plan.with_block(block, options.state()),
+        };
+        let plan = blocks.iter().fold(self.intact(), affect);
+        let plan = functions.iter().fold(plan, |plan, &function| {
+            plan.with_function(function, options.state())
+        });
+        let lesion = Lesion {
+            blocks: blocks.iter().map(|block| block.position()).collect(),
+            functions: functions
+                .iter()
+                .map(|function| (function.block.position(), function.function))
+                .collect(),
+            kind: options.kind,
+            batch_norm: options.batch_norm,
+            random_weights: options.random_weights,
+        };
+        let named: Vec<String> = blocks
+            .iter()
+            .map(ToString::to_string)
+            .chain(functions.iter().map(ToString::to_string))
+            .collect();
+        let key = format!("lesion {}", named.join(","));
+        Cell {
+            key,
+            change: Change::Lesion(lesion),
+            draw: None,
+            plan,
+        }
+    }
+
+    /// Blocks whose lesion the network can run: all, but for plain layers that change the shape.
+    #[must_use]
+    pub fn removable(&self) -> Vec<BlockIndex> {
+        let blocks = self
+            .specification()
+            .blocks
+            .iter()
+            .zip(self.shapes())
+            .enumerate();
+        blocks
+            .filter(|(_, (block, shape))| block.skip.is_some() || shape.is_preserving())
+            .map(|(position, _)| BlockIndex::new(position))
+            .collect()
+    }
+
+    /// Every block in turn.
+    #[must_use]
+    pub fn each_block(&self, options: LesionOptions) -> Vec<Cell> {
+        self.removable()
+            .iter()
+            .map(|&block| self.lesion(&[block], &[], options))
+            .collect()
+    }
+
+    /// Every single function in turn.
+    #[must_use]
+    pub fn each_function(&self, options: LesionOptions) -> Vec<Cell> {
+        self.removable()
+            .into_iter()
+            .flat_map(|block| {
+                let functions = self.specification().functions();
+                let k = functions.get(block.position()).copied().unwrap_or(0);
+                (0..k).map(move |function| FunctionIndex { block, function })
+            })
+            .map(|function| self.lesion(&[], &[function], options))
+            .collect()
+    }
+
+    /// Every pair of blocks.
+    #[must_use]
+    pub fn each_pair(&self, options: LesionOptions) -> Vec<Cell> {
+        let blocks = self.removable();
+        let pairs = blocks.iter().enumerate().flat_map(|(place, &first)| {
+            blocks
+                .iter()
+                .skip(place + 1)
+                .map(move |&second| [first, second])
+        });
+        pairs.map(|pair| self.lesion(&pair, &[], options)).collect()
+    }
+
+    /// Every run of `length` neighbouring blocks.
+    #[must_use]
+    pub fn each_span(&self, length: usize, options: LesionOptions) -> Vec<Cell> {
+        let blocks = self.removable();
+        let neighbours = |run: &&[BlockIndex]| {
+            run.windows(2)
+                .all(|pair| pair[1].position() == pair[0].position() + 1)
+        };
+        if length == 0 {
+            return Vec::new();
+        }
+        blocks
+            .windows(length)
+            .filter(neighbours)
+            .map(|run| self.lesion(run, &[], options))
+            .collect()
+    }
+
+    /// All blocks but these.
+    #[must_use]
+    pub fn all_but(&self, kept: &[BlockIndex], options: LesionOptions) -> Cell {
+        let mut removed = self.removable();
+        removed.retain(|block| !kept.contains(block));
+        self.lesion(&removed, &[], options)
+    }
+
+    /// Random sets of 1 to `most` blocks, `draws` of each size (Veit et al. 2016, section 4.2).
+    ///
+    /// # Errors
+    /// More blocks than can be removed.
+    pub fn random_sets(
+        &self,
+        most: usize,
+        draws: u64,
+        seed: Seed,
+        options: LesionOptions,
+    ) -> Result<Vec<Cell>, ExperimentError> {
+        let blocks = self.removable();
+        if most > blocks.len() {
+            return Err(ExperimentError::Impossible {
+                what: format!(
+                    "cannot remove {most} blocks: the network has {} that can be removed",
+                    blocks.len()
+                ),
+            });
+        }
+        let mut cells = Vec::new();
+        for size in 1..=most {
+            for draw in 0..draws {
+                let mut generator = seed.stream(&format!("lesion of {size}"), draw);
+                let mut chosen: Vec<BlockIndex> = sample(&mut generator, blocks.len(), size)
+                    .into_iter()
+                    .filter_map(|place| blocks.get(place).copied())
+                    .collect();
+                chosen.sort_unstable();
+                let mut cell = self.lesion(&chosen, &[], options);
+                cell.key = format!("random {size}, draw {draw}");
+                cell.draw = Some(draw);
+                cells.push(cell);
+            }
+        }
+        Ok(cells)
+    }
+}

@@ -1,0 +1,21 @@
+//! Questions to a trained network: plans over the one structure, evaluated together.
+
+mod batches;
+mod calibration;
+mod error;
+mod journal;
+mod laboratory;
+mod lesion;
+mod outcomes;
+mod spectrum;
+mod sweep;
+mod tree;
+
+pub use batches::ComputeOptions;
+pub use error::ExperimentError;
+pub use journal::Journal;
+pub use laboratory::{Cell, Laboratory};
+pub use lesion::LesionOptions;
+pub use outcomes::Outcomes;
+pub use spectrum::{Grading, Loss, Place, SpectrumOptions};
+pub use sweep::Sweep;

@@ -1,0 +1,95 @@
+use tch::{Kind, Reduction, Tensor};
+
+use crate::network::NetworkError;
+
+/// What a plan gave on every example, in the order of the data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcomes {
+    /// Class with the largest logit.
+    pub predictions: Vec<u16>,
+    /// Cross-entropy in nats.
+    pub losses: Vec<f32>,
+    /// Logit of the right class minus the largest other one: positive where right.
+    pub margins: Vec<f32>,
+}
+
+impl Outcomes {
+    /// Outcomes of `examples` examples that are not computed yet.
+    pub(super) fn pending(examples: usize) -> Self {
+        Self {
+            predictions: vec![u16::MAX; examples],
+            losses: vec![f32::NAN; examples],
+            margins: vec![f32::NAN; examples],
+        }
+    }
+
+    /// Measures logits `[N, classes]` against labels `[N]`.
+    pub(super) fn measure(logits: &Tensor, labels: &Tensor) -> Result<Self, NetworkError> {
+        let weight: Option<Tensor> = None;
+        let losses = logits.f_cross_entropy_loss(labels, weight, Reduction::None, -100, 0.0)?;
+        let index = labels.f_unsqueeze(1)?;
+        let right = logits.f_gather(1, &index, false)?;
+        let others = logits.f_scatter_value(1, &index, f64::NEG_INFINITY)?;
+        let (best, _) = others.f_max_dim(1, true)?;
+        let margins = right.f_sub(&best)?.f_squeeze_dim(1)?;
+        let predictions = logits.f_argmax(1, false)?;
+        let floats = |tensor: &Tensor| -> Result<Vec<f32>, NetworkError> {
+            Ok(Vec::<f32>::try_from(
+                &tensor.f_to_kind(Kind::Float)?.f_contiguous()?,
+            )?)
+        };
+        let predictions = Vec::<i64>::try_from(&predictions)?;
+        Ok(Self {
+            predictions: predictions
+                .into_iter()
+                .map(|class| u16::try_from(class).unwrap_or(u16::MAX))
+                .collect(),
+            losses: floats(&losses)?,
+            margins: floats(&margins)?,
+        })
+    }
+
+    /// Puts the outcomes of the examples from `first` on in their place.
+    pub(super) fn place(&mut self, first: usize, part: &Self) {
+        let range = first..first + part.predictions.len();
+        self.predictions[range.clone()].copy_from_slice(&part.predictions);
+        self.losses[range.clone()].copy_from_slice(&part.losses);
+        self.margins[range].copy_from_slice(&part.margins);
+    }
+
+    /// Whether each example is classified wrongly.
+    #[must_use]
+    pub fn wrong(&self, labels: &[u16]) -> Vec<bool> {
+        self.predictions
+            .iter()
+            .zip(labels)
+            .map(|(found, right)| found != right)
+            .collect()
+    }
+
+    /// How many examples are classified wrongly.
+    #[must_use]
+    pub fn errors(&self, labels: &[u16]) -> usize {
+        self.predictions
+            .iter()
+            .zip(labels)
+            .filter(|(found, right)| found != right)
+            .count()
+    }
+
+    /// Mean cross-entropy in nats.
+    #[must_use]
+    pub fn mean_loss(&self) -> f64 {
+        mean(&self.losses)
+    }
+
+    /// Mean margin.
+    #[must_use]
+    pub fn mean_margin(&self) -> f64 {
+        mean(&self.margins)
+    }
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().copied().map(f64::from).sum::<f64>() / values.len().max(1) as f64
+}

@@ -1,0 +1,78 @@
+use std::collections::BTreeSet;
+
+use crate::network::Plan;
+
+/// By what paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grading {
+    /// By their length: the number of functions on them.
+    Length,
+    /// By the number of functions in each stage, given the stage of every block of the plan.
+    Stage(Vec<usize>),
+    /// By the number of functions of each type: first, second, ... of its block.
+    Function,
+}
+
+/// Numbers of functions on a path, one for each component of a grading.
+pub(super) type Grade = Vec<u16>;
+
+impl Grading {
+    /// Number of components.
+    pub(super) fn components(&self, plan: &Plan) -> usize {
+        match self {
+            Self::Length => 1,
+            Self::Stage(stages) => stages.iter().max().map_or(1, |&last| last + 1),
+            Self::Function => plan
+                .steps()
+                .iter()
+                .map(|step| step.branches.len())
+                .max()
+                .unwrap_or(1),
+        }
+    }
+
+    /// The component that function `function` of step `position` of the plan counts towards.
+    pub(super) fn component(&self, position: usize, function: usize) -> usize {
+        match self {
+            Self::Length => 0,
+            Self::Stage(stages) => stages.get(position).copied().unwrap_or(0),
+            Self::Function => function,
+        }
+    }
+}
+
+/// Functions on a path of this grade, of all kinds.
+pub(super) fn length(grade: &Grade) -> usize {
+    grade.iter().map(|&count| usize::from(count)).sum()
+}
+
+/// `grade` with one more function of `component`.
+pub(super) fn longer(grade: &Grade, component: usize) -> Grade {
+    let mut grade = grade.clone();
+    if let Some(count) = grade.get_mut(component) {
+        *count += 1;
+    }
+    grade
+}
+
+/// The grades after a block: those before, where a skip keeps them, and those that its functions
+/// make longer, up to `longest`; shortest first, so that what can still grow is a prefix.
+pub(super) fn after_block(
+    before: &[Grade],
+    keeps: bool,
+    components: &[usize],
+    longest: usize,
+) -> Vec<Grade> {
+    let mut after: BTreeSet<(usize, Grade)> = BTreeSet::new();
+    for grade in before {
+        let reached = length(grade);
+        if keeps {
+            after.insert((reached, grade.clone()));
+        }
+        if reached < longest {
+            let grown = components.iter().map(|&component| longer(grade, component));
+            after.extend(grown.map(|grade| (reached + 1, grade)));
+        }
+    }
+    after.into_iter().map(|(_, grade)| grade).collect()
+}

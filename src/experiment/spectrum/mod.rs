@@ -1,0 +1,17 @@
+//! The gradient by path length: exact, by energy, and by drawing paths.
+//!
+//! At a fixed input the gradient of a residual network is the sum over all of its paths, since a
+//! block's Jacobian is `S + J_1 + ... + J_k` and the chain rule multiplies these sums out. (Its
+//! forward output is no such sum: the functions are not linear.) One backward recursion keeps a
+//! cotangent for each length and gives every partial sum exactly.
+
+mod energy;
+mod grade;
+mod gradient;
+mod measure;
+mod recursion;
+mod sampled;
+
+pub use grade::Grading;
+pub use gradient::Loss;
+pub use measure::{Place, SpectrumOptions};

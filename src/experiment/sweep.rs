@@ -1,0 +1,198 @@
+//! Many plans over one data set, computing every common beginning once.
+
+use std::sync::{Mutex, PoisonError};
+
+use tch::Tensor;
+
+use super::batches::{Batches, lock};
+use super::tree::Tree;
+use super::{ComputeOptions, ExperimentError, Outcomes};
+use crate::data::{Dataset, Normalization};
+use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Substitutes};
+
+/// A frozen network with the examples to evaluate it on.
+#[derive(Debug)]
+pub struct Sweep<'a> {
+    network: &'a FrozenNetwork,
+    substitutes: Substitutes,
+    batches: Batches<'a>,
+}
+
+/// Activations of the widest shape that one block needs at once: its input, the branch with its
+/// convolution's working memory, the skip.
+const LIVE: u64 = 6;
+
+impl<'a> Sweep<'a> {
+    /// A sweep over `data`.
+    #[must_use]
+    pub fn new(
+        network: &'a FrozenNetwork,
+        data: &'a Dataset,
+        normalization: &'a Normalization,
+        options: ComputeOptions,
+    ) -> Self {
+        let batches = Batches {
+            data,
+            normalization,
+            options,
+            stop: None,
+        };
+        Self {
+            network,
+            substitutes: Substitutes::default(),
+            batches,
+        }
+    }
+
+    /// Gives plans that substitute branch outputs what stands in for them.
+    #[must_use]
+    pub fn with_substitutes(mut self, substitutes: Substitutes) -> Self {
+        self.substitutes = substitutes;
+        self
+    }
+
+    /// Asks `stop` between micro-batches whether to give up.
+    #[must_use]
+    pub fn stopping_when(mut self, stop: fn() -> bool) -> Self {
+        self.batches.stop = Some(stop);
+        self
+    }
+
+    /// The examples.
+    #[must_use]
+    pub fn data(&self) -> &'a Dataset {
+        self.batches.data
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &'a FrozenNetwork {
+        self.network
+    }
+
+    /// Evaluates every plan on every example. `progress` is told of blocks computed, out of
+    /// [`Sweep::cost`].
+    ///
+    /// # Errors
+    /// A plan that does not fit the network, or [`ExperimentError::Stopped`].
+    pub fn evaluate(
+        &self,
+        plans: &[Plan],
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Outcomes>, ExperimentError> {
+        let structure = self.network.structure();
+        let shapes = self.network.specification().shapes(self.batches.input())?;
+        for plan in plans {
+            plan.check(structure, &shapes)?;
+        }
+        let tree = Tree::grow(plans, structure);
+        let size = self.micro_batch(&tree)?;
+        let pending = |_| Outcomes::pending(self.batches.data.len());
+        let outcomes: Mutex<Vec<Outcomes>> = Mutex::new((0..plans.len()).map(pending).collect());
+        let states = (0..self.batches.options.workers())
+            .map(|_| {
+                (
+                    self.network.shallow_clone(),
+                    self.substitutes.shallow_clone(),
+                )
+            })
+            .collect();
+        self.batches
+            .for_each(size, states, |(network, substitutes), batch| {
+                let pass = Pass {
+                    substitutes: Some(substitutes),
+                    first_example: batch.first,
+                    ..Pass::EVALUATION
+                };
+                let walk = Walk {
+                    network,
+                    labels: &batch.labels,
+                    pass,
+                    progress,
+                };
+                let found = tch::no_grad(|| walk.start(&tree, &batch.images))?;
+                let mut outcomes = lock(&outcomes);
+                for (plan, part) in &found {
+                    outcomes[*plan].place(batch.first, part);
+                }
+                Ok(())
+            })?;
+        Ok(outcomes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Blocks that [`Sweep::evaluate`] computes for `plans`, counted once per micro-batch.
+    ///
+    /// # Errors
+    /// Memory too small for one example.
+    pub fn cost(&self, plans: &[Plan]) -> Result<u64, ExperimentError> {
+        let tree = Tree::grow(plans, self.network.structure());
+        let batches = self.batches.data.len().div_ceil(self.micro_batch(&tree)?);
+        Ok((tree.steps() * batches) as u64)
+    }
+
+    fn micro_batch(&self, tree: &Tree) -> Result<usize, ExperimentError> {
+        let widest = widest(self.network, &self.batches)?;
+        let each = widest * (LIVE + tree.states_held() as u64);
+        self.batches.options.micro_batch(each, widest)
+    }
+}
+
+/// Bytes of the widest activation of one example, in float32.
+pub(super) fn widest(network: &FrozenNetwork, batches: &Batches<'_>) -> Result<u64, NetworkError> {
+    let shapes = network.specification().shapes(batches.input())?;
+    let elements = shapes
+        .iter()
+        .flat_map(|shape| [shape.input.elements(), shape.output.elements()])
+        .chain([batches.input().elements()])
+        .max();
+    Ok(4 * u64::try_from(elements.unwrap_or(1)).unwrap_or(1))
+}
+
+/// One micro-batch on its way through the tree.
+struct Walk<'a> {
+    network: &'a FrozenNetwork,
+    labels: &'a Tensor,
+    pass: Pass<'a>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Walk<'_> {
+    /// The outcomes of every plan of the tree, with the plan's number.
+    fn start(
+        &self,
+        tree: &Tree,
+        images: &Tensor,
+    ) -> Result<Vec<(usize, Outcomes)>, ExperimentError> {
+        let mut found = Vec::new();
+        let x = self.network.structure().stem(images, &self.pass)?;
+        self.descend(tree, x, &mut found)?;
+        Ok(found)
+    }
+
+    fn descend(
+        &self,
+        tree: &Tree,
+        x: Tensor,
+        found: &mut Vec<(usize, Outcomes)>,
+    ) -> Result<(), ExperimentError> {
+        let structure = self.network.structure();
+        if !tree.complete.is_empty() {
+            let outcomes = Outcomes::measure(&structure.head(&x, &self.pass)?, self.labels)?;
+            found.extend(tree.complete.iter().map(|&plan| (plan, outcomes.clone())));
+        }
+        let Some(((last, below), others)) = tree.next.split_last() else {
+            return Ok(());
+        };
+        for (step, below) in others {
+            let y = structure.step(step, &x, &self.pass)?;
+            (self.progress)(1);
+            self.descend(below, y, found)?;
+        }
+        let y = structure.step(last, &x, &self.pass)?;
+        drop(x);
+        (self.progress)(1);
+        self.descend(below, y, found)
+    }
+}

@@ -1,0 +1,174 @@
+//! A trained network with everything that is needed to use it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::Tensor;
+
+use super::recognize::{Recognition, recognize};
+use super::{FloatStorage, FormatError, LoadNote, StateDict, open, save_safetensors};
+use crate::data::Normalization;
+use crate::network::{FeatureShape, Specification, TrainableNetwork};
+
+/// What pathscope writes into the metadata of its model files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// What the network is called: its family, depth and functions.
+    pub title: String,
+    /// Every layer of the network.
+    pub specification: Specification,
+    /// Shape of the images.
+    pub input: FeatureShape,
+    /// What makes pixels into inputs.
+    pub normalization: Normalization,
+    /// Names of the classes, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
+    /// The evaluation set that is shipped for it, as a file name under `assets/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<String>,
+    /// How it was trained: command, options, results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<serde_json::Value>,
+}
+
+/// A network as it was found in a file.
+#[derive(Debug)]
+pub struct Model {
+    /// What the network is and what it takes.
+    pub card: ModelCard,
+    /// The network with its parameters.
+    pub network: TrainableNetwork,
+    /// SHA-256 of the file, in hexadecimal.
+    pub hash: String,
+    /// What a person should know about how the file was read.
+    pub notes: Vec<String>,
+}
+
+/// Key of the model card in the metadata of a safetensors file.
+const CARD: &str = "pathscope";
+
+/// Reads a model: pathscope's own, or one whose architecture is recognised from the names and
+/// shapes of its tensors. `normalization` wins over what the file or its family says.
+///
+/// # Errors
+/// A file that cannot be read or recognised, or whose tensors do not fit its architecture.
+pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<Model, FormatError> {
+    let mut state = open(file)?;
+    let mut notes: Vec<String> = state.notes().iter().map(LoadNote::to_string).collect();
+    let (mut card, network) = match state.metadata().get(CARD) {
+        Some(text) => {
+            let card: ModelCard =
+                serde_json::from_str(text).map_err(|fault| FormatError::ModelCard {
+                    file: file.to_owned(),
+                    fault,
+                })?;
+            let network = fill(file, &card.specification, &mut state)?;
+            (card, network)
+        }
+        None => {
+            let Recognition { card, remarks } = recognize(file, &state)?;
+            notes.extend(remarks);
+            let network = fill(file, &card.specification, &mut state)?;
+            (card, network)
+        }
+    };
+    if let Some(normalization) = normalization {
+        card.normalization = normalization;
+    }
+    let surplus: Vec<&str> = state
+        .names()
+        .filter(|name| !name.ends_with("num_batches_tracked"))
+        .collect();
+    if !surplus.is_empty() {
+        notes.push(format!(
+            "{} tensor(s) not used: {}",
+            surplus.len(),
+            first_few(&surplus)
+        ));
+    }
+    let hash = file_hash(file).map_err(|fault| FormatError::Read {
+        file: file.to_owned(),
+        fault,
+    })?;
+    Ok(Model {
+        card,
+        network,
+        hash,
+        notes,
+    })
+}
+
+/// Writes a model in pathscope's own format: safetensors with the [`ModelCard`] as JSON under the
+/// metadata key `pathscope`.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn save_model(
+    file: &Path,
+    card: &ModelCard,
+    network: &TrainableNetwork,
+    floats: FloatStorage,
+) -> Result<(), FormatError> {
+    let text = serde_json::to_string(card).map_err(|fault| FormatError::ModelCard {
+        file: file.to_owned(),
+        fault,
+    })?;
+    let metadata = BTreeMap::from([(CARD.to_owned(), text)]);
+    save_safetensors(file, &state_of(network), &metadata, floats)
+}
+
+/// The tensors of a network under their names, for writing.
+#[must_use]
+pub fn state_of(network: &TrainableNetwork) -> Vec<(String, Tensor)> {
+    network
+        .named_parameters()
+        .into_iter()
+        .map(|(name, _, tensor)| (name, tensor.detach()))
+        .collect()
+}
+
+fn fill(
+    file: &Path,
+    specification: &Specification,
+    state: &mut StateDict,
+) -> Result<TrainableNetwork, FormatError> {
+    TrainableNetwork::load(specification, |name| state.take(name)).map_err(|fault| {
+        FormatError::Network {
+            file: file.to_owned(),
+            fault,
+        }
+    })
+}
+
+fn first_few(names: &[&str]) -> String {
+    let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > 3 {
+        format!("{shown}, ...")
+    } else {
+        shown
+    }
+}
+
+fn file_hash(file: &Path) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(file)?);
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            break;
+        }
+        digest.update(bytes);
+        let read = bytes.len();
+        reader.consume(read);
+    }
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}

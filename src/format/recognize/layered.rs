@@ -1,0 +1,156 @@
+//! What the families share: two orders of operations in a block, and stages of blocks.
+
+use super::run::{Run, Tensors};
+use crate::network::{Block, Branch, Layer};
+
+/// The names of one residual function: its convolutions and the normalisations that belong to
+/// them, in order.
+pub(super) struct Function {
+    pub convolutions: Vec<String>,
+    pub normalizations: Vec<String>,
+    /// Which convolution carries the block's stride.
+    pub strided: usize,
+}
+
+impl Function {
+    /// `PREFIX.conv1`, `PREFIX.bn1`, ... as far as they go; the stride is in the first of two
+    /// convolutions and in the middle one of three.
+    pub fn numbered(tensors: Tensors<'_>, prefix: &str, normalization: &str) -> Option<Self> {
+        let convolution = |number: usize| format!("{prefix}.conv{}", number + 1);
+        let count = tensors.count(|number| format!("{}.weight", convolution(number)));
+        let strided = match count {
+            2 => 0,
+            3 => 1,
+            _ => return None,
+        };
+        Some(Self {
+            convolutions: (0..count).map(convolution).collect(),
+            normalizations: (1..=count)
+                .map(|number| format!("{prefix}.{normalization}{number}"))
+                .collect(),
+            strided,
+        })
+    }
+
+    fn stride(&self, convolution: usize, stride: i64) -> i64 {
+        if convolution == self.strided { stride } else { 1 }
+    }
+
+    /// Convolution, normalisation, ReLU, ...; the last normalisation ends it.
+    pub fn post_activation<'a>(&self, mut run: Run<'a>, stride: i64) -> Option<Run<'a>> {
+        let names = self.convolutions.iter().zip(&self.normalizations);
+        for (number, (convolution, normalization)) in names.enumerate() {
+            if number > 0 {
+                run = run.relu();
+            }
+            run = run
+                .convolution(convolution, self.stride(number, stride))?
+                .normalization(normalization)?;
+        }
+        Some(run)
+    }
+
+    /// Normalisation, ReLU, convolution, ...; without the first two where the block shares them.
+    pub fn pre_activation<'a>(
+        &self,
+        mut run: Run<'a>,
+        stride: i64,
+        shares: bool,
+    ) -> Option<Run<'a>> {
+        let names = self.convolutions.iter().zip(&self.normalizations);
+        for (number, (convolution, normalization)) in names.enumerate() {
+            if number > 0 || !shares {
+                run = run.normalization(normalization)?.relu();
+            }
+            run = run.convolution(convolution, self.stride(number, stride))?;
+        }
+        Some(run)
+    }
+}
+
+/// Where a block stands.
+pub(super) struct Place {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// Channels at its input.
+    pub channels: i64,
+    /// 2 in the first block of every stage but the first.
+    pub stride: i64,
+}
+
+/// The blocks of all stages, each made by `block`, and the channels that leave the last one.
+/// `name` says what a block of a stage is called, `marker` a tensor that each has.
+pub(super) fn stages(
+    tensors: Tensors<'_>,
+    stages: usize,
+    mut channels: i64,
+    name: impl Fn(usize, usize) -> String,
+    marker: &str,
+    block: impl Fn(&Place) -> Option<Block<Layer>>,
+) -> Option<(Vec<Block<Layer>>, i64)> {
+    let mut blocks = Vec::new();
+    for stage in 0..stages {
+        let count = tensors.count(|position| format!("{}.{marker}", name(stage, position)));
+        if count == 0 {
+            return None;
+        }
+        for position in 0..count {
+            let place = Place {
+                name: name(stage, position),
+                channels,
+                stride: if stage > 0 && position == 0 { 2 } else { 1 },
+            };
+            let made = block(&place)?;
+            channels = outputs(&made).unwrap_or(channels);
+            blocks.push(made);
+        }
+    }
+    Some((blocks, channels))
+}
+
+fn outputs(block: &Block<Layer>) -> Option<i64> {
+    let branch = block.branches.first()?;
+    branch
+        .layers
+        .iter()
+        .rev()
+        .find_map(|layer| match layer.operation {
+            crate::network::Operation::Convolution { outputs, .. } => Some(outputs),
+            _ => None,
+        })
+}
+
+/// `ReLU(skip(x) + f(x))`.
+pub(super) fn post_activation(
+    place: &Place,
+    skip: Vec<Layer>,
+    function: Run<'_>,
+) -> Block<Layer> {
+    Block {
+        name: place.name.clone(),
+        pre: Vec::new(),
+        skip: Some(skip),
+        branches: vec![Branch {
+            layers: function.layers,
+        }],
+        post: vec![Layer::new("", crate::network::Operation::Relu)],
+    }
+}
+
+/// `skip(u) + f(u)` with `u = pre(x)`.
+pub(super) fn pre_activation(
+    place: &Place,
+    pre: Vec<Layer>,
+    skip: Vec<Layer>,
+    function: Run<'_>,
+) -> Block<Layer> {
+    Block {
+        name: place.name.clone(),
+        pre,
+        skip: Some(skip),
+        branches: vec![Branch {
+            layers: function.layers,
+        }],
+        post: Vec::new(),
+    }
+}

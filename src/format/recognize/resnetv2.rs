@@ -1,0 +1,99 @@
+//! `resnetv2` of timm: pre-activation networks, among them Big Transfer (Kolesnikov et al., arXiv
+//! 1912.11370), whose convolutions standardise their weights.
+
+use super::layered::{Function, pre_activation, stages};
+use super::run::{Run, Tensors};
+use super::{Assumed, Candidate};
+use crate::network::{Family, Operation, ResidualNetwork};
+
+pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
+    let deep = tensors.has("stem.conv1.weight");
+    let groups = tensors.has("norm.weight") && !tensors.has("norm.running_mean");
+    // Only Big Transfer has groups behind a stem of one convolution.
+    let transfer = groups && !deep;
+    let run = |channels| {
+        let mut run = tensors.run(channels);
+        run.standardization = transfer.then_some(1e-8);
+        run
+    };
+    let stem = stem(tensors, deep, transfer)?;
+    let (blocks, channels) = stages(
+        tensors,
+        4,
+        stem.channels,
+        |stage, position| format!("stages.{stage}.blocks.{position}"),
+        "conv2.weight",
+        |place| {
+            let function = Function::numbered(tensors, &place.name, "norm")?;
+            let projection = format!("{}.downsample.conv", place.name);
+            let input = run(place.channels);
+            if !tensors.has(&format!("{projection}.weight")) {
+                let function = function.pre_activation(input, place.stride, false)?;
+                return Some(pre_activation(place, Vec::new(), Vec::new(), function));
+            }
+            let shared = input
+                .clone()
+                .normalization(function.normalizations.first()?)?
+                .relu();
+            let function = function.pre_activation(input.clone(), place.stride, true)?;
+            // A deep stem comes with pooling before the projections.
+            let skip = if deep {
+                input.average_pool(place.stride).convolution(&projection, 1)
+            } else {
+                input.convolution(&projection, place.stride)
+            }?;
+            Some(pre_activation(place, shared.layers, skip.layers, function))
+        },
+    )?;
+    let head = tensors
+        .run(channels)
+        .normalization("norm")?
+        .relu()
+        .classifier("head.fc")?;
+    let kind = match (transfer, groups) {
+        (true, _) => "standardised weights and group normalisation",
+        (_, true) => "group normalisation",
+        _ => "batch normalisation",
+    };
+    Some(Candidate {
+        specification: ResidualNetwork {
+            stem: stem.layers,
+            blocks,
+            head: head.layers,
+        },
+        family: Family::Preresnet,
+        origin: format!("names of timm's resnetv2, {kind}, ReLU before the convolutions"),
+        side: 224,
+        normalization: Assumed::preset(if deep { "imagenet" } else { "half" }),
+    })
+}
+
+fn stem(tensors: Tensors<'_>, deep: bool, transfer: bool) -> Option<Run<'_>> {
+    if deep {
+        return Some(
+            tensors
+                .images("stem.conv1")?
+                .convolution("stem.conv1", 2)?
+                .normalization("stem.norm1")?
+                .relu()
+                .convolution("stem.conv2", 1)?
+                .normalization("stem.norm2")?
+                .relu()
+                .convolution("stem.conv3", 1)?
+                .max_pool(),
+        );
+    }
+    let mut stem = tensors.images("stem.conv")?;
+    stem.standardization = transfer.then_some(1e-8);
+    let stem = stem.convolution("stem.conv", 2)?;
+    if !transfer {
+        return Some(stem.max_pool());
+    }
+    // Zeros count in the maximum here, and no ReLU came before.
+    let pool = Operation::MaxPool {
+        kernel: 3,
+        stride: 2,
+        padding: 0,
+    };
+    Some(stem.then(Operation::ZeroPad { padding: 1 }).then(pool))
+}

@@ -1,0 +1,61 @@
+//! The CIFAR-100 collection of weiaicunzai: `conv1.0/1`, stages `conv2_x` to `conv5_x`, layers
+//! numbered inside `residual_function` (the ReLU takes a number too) and `shortcut`.
+
+use super::layered::{Function, post_activation, stages};
+use super::run::Tensors;
+use super::{Assumed, Candidate};
+use crate::data::Normalization;
+use crate::network::{Family, ResidualNetwork};
+
+pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
+    let stem = tensors
+        .images("conv1.0")?
+        .convolution("conv1.0", 1)?
+        .normalization("conv1.1")?
+        .relu();
+    let (blocks, channels) = stages(
+        tensors,
+        4,
+        stem.channels,
+        |stage, position| format!("conv{}_x.{position}", stage + 2),
+        "residual_function.0.weight",
+        |place| {
+            let layer = |number: usize| format!("{}.residual_function.{number}", place.name);
+            let count = tensors.count(|number| format!("{}.weight", layer(3 * number)));
+            let function = Function {
+                convolutions: (0..count).map(|number| layer(3 * number)).collect(),
+                normalizations: (0..count).map(|number| layer(3 * number + 1)).collect(),
+                strided: count.checked_sub(2)?,
+            };
+            let input = tensors.run(place.channels);
+            let function = function.post_activation(input.clone(), place.stride)?;
+            let projection = format!("{}.shortcut.0", place.name);
+            let mut skip = input;
+            if tensors.has(&format!("{projection}.weight")) {
+                skip = skip
+                    .convolution(&projection, place.stride)?
+                    .normalization(&format!("{}.shortcut.1", place.name))?;
+            }
+            Some(post_activation(place, skip.layers, function))
+        },
+    )?;
+    let head = tensors.run(channels).classifier("fc")?;
+    let statistics = Normalization::new(
+        vec![0.507_075_16, 0.486_548_87, 0.440_917_84],
+        vec![0.267_334_28, 0.256_438_46, 0.276_150_47],
+    );
+    Some(Candidate {
+        specification: ResidualNetwork {
+            stem: stem.layers,
+            blocks,
+            head: head.layers,
+        },
+        family: Family::Resnet,
+        origin: "names of weiaicunzai, ReLU after the addition".into(),
+        side: 32,
+        normalization: Assumed {
+            name: "statistics of CIFAR-100, .5071 .4865 .4409 / .2673 .2564 .2762",
+            values: statistics.ok(),
+        },
+    })
+}

@@ -1,0 +1,171 @@
+//! The safetensors format: a JSON header, then plain numbers.
+//!
+//! <https://github.com/huggingface/safetensors>
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    path::Path,
+};
+
+use ::safetensors::{SafeTensors, tensor::TensorInfo};
+use serde_json::Value as Json;
+use tch::{Kind, TchError, Tensor};
+
+use super::{
+    element::Element, error::FormatError, raw::raw_bytes, save::replace, state_dict::StateDict,
+    storage::shaped_tensor, tensor::EntryError, value::shorten,
+};
+
+/// Whether the first bytes are those of a safetensors file: a length, then JSON.
+pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return false;
+    };
+    rest.first() == Some(&b'{') && u64::from_le_bytes(*length) <= rest.len() as u64
+}
+
+pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> {
+    let damaged = |fault| FormatError::Safetensors {
+        file: file.to_owned(),
+        fault,
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let held = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut tensors = Vec::with_capacity(held.len());
+    for name in header.offset_keys() {
+        let view = held.tensor(&name).map_err(damaged)?;
+        let refused = |fault| FormatError::Entry {
+            file: file.to_owned(),
+            entry: shorten(&name),
+            fault,
+        };
+        let element = Element::from_safetensors(view.dtype()).ok_or_else(|| {
+            refused(EntryError::UnsupportedElement {
+                element: format!("{:?}", view.dtype()),
+            })
+        })?;
+        let size = sizes(view.shape()).ok_or_else(|| refused(EntryError::Overflow))?;
+        let tensor = shaped_tensor(view.data(), &size, element).map_err(refused)?;
+        tensors.push((name, tensor));
+    }
+    let metadata: BTreeMap<_, _> = header
+        .metadata()
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Ok(StateDict::new(tensors, metadata, Vec::new()))
+}
+
+/// `None` where libtorch's arithmetic would overflow, as with `[0, 2^62, 2^62]`.
+fn sizes(shape: &[usize]) -> Option<Vec<i64>> {
+    let size: Vec<i64> = shape
+        .iter()
+        .map(|&n| i64::try_from(n).ok())
+        .collect::<Option<_>>()?;
+    size.iter()
+        .try_fold(8_i64, |product, &n| product.checked_mul(n.max(1)))?;
+    Some(size)
+}
+
+/// How [`save_safetensors`] stores floating-point numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FloatStorage {
+    /// In the type they have.
+    #[default]
+    AsTheyAre,
+    /// In 16 bits (IEEE half precision) wherever all of a tensor's numbers stay finite.
+    Half,
+}
+
+/// Writes tensors and text metadata as a safetensors file, which Python reads with
+/// `safetensors.torch.load_file`. The old file, if any, is replaced in one step.
+///
+/// Wider types come first, as the format's alignment asks; within a type the given
+/// order is kept.
+///
+/// # Errors
+///
+/// When the file cannot be written, a name occurs twice, or a tensor is of a type that
+/// [`open`](super::open) does not read.
+pub fn save_safetensors(
+    file: &Path,
+    tensors: &[(String, Tensor)],
+    metadata: &BTreeMap<String, String>,
+    floats: FloatStorage,
+) -> Result<(), FormatError> {
+    const METADATA: &str = "__metadata__";
+    let mut stored = Vec::with_capacity(tensors.len());
+    let mut names = BTreeSet::from([METADATA]);
+    for (name, tensor) in tensors {
+        let unwritable = |what: String| FormatError::Unwritable {
+            file: file.to_owned(),
+            entry: name.clone(),
+            what,
+        };
+        if !names.insert(name) {
+            return Err(unwritable("its name is taken".to_owned()));
+        }
+        let tensor = narrowed(tensor, floats).map_err(|fault| unwritable(fault.to_string()))?;
+        let element = Element::of(&tensor).map_err(unwritable)?;
+        stored.push((name, element, tensor));
+    }
+    stored.sort_by_key(|(_, element, _)| std::cmp::Reverse(element.bytes()));
+
+    let mut header = serde_json::Map::new();
+    header.insert(METADATA.to_owned(), serde_json::json!(metadata));
+    let mut end = 0;
+    for (name, element, tensor) in &stored {
+        let start = end;
+        end += tensor.numel() * element.bytes();
+        let shape = tensor
+            .size()
+            .iter()
+            .map(|&n| n.unsigned_abs() as usize)
+            .collect();
+        let info = TensorInfo {
+            dtype: element.to_safetensors(),
+            shape,
+            data_offsets: (start, end),
+        };
+        header.insert((*name).clone(), serde_json::json!(info));
+    }
+    let mut header = Json::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    replace(file, |writer| {
+        let failed = |fault| FormatError::Write {
+            file: file.to_owned(),
+            fault,
+        };
+        writer
+            .write_all(&(header.len() as u64).to_le_bytes())
+            .map_err(failed)?;
+        writer.write_all(&header).map_err(failed)?;
+        for (name, _, tensor) in &stored {
+            let bytes = raw_bytes(tensor).map_err(|fault| FormatError::Convert {
+                entry: (*name).clone(),
+                fault,
+            })?;
+            writer.write_all(&bytes).map_err(failed)?;
+        }
+        Ok(())
+    })
+}
+
+fn narrowed(tensor: &Tensor, floats: FloatStorage) -> Result<Tensor, TchError> {
+    let wide = matches!(
+        tensor.f_kind()?,
+        Kind::Float | Kind::Double | Kind::BFloat16
+    );
+    if floats == FloatStorage::Half && wide {
+        let narrow = tensor.f_to_kind(Kind::Half)?;
+        // Beyond 65,504 half precision is infinite; such a tensor (a running variance,
+        // say) stays as it is. Infinities that were there before may stay as well.
+        if narrow.f_isfinite()?.f_equal(&tensor.f_isfinite()?)? {
+            return Ok(narrow);
+        }
+    }
+    Ok(tensor.shallow_clone())
+}

@@ -1,0 +1,91 @@
+//! Tensor storages: flat runs of numbers that tensors look into.
+
+use std::collections::HashMap;
+
+use tch::{Kind, Tensor};
+
+use super::{element::Element, tensor::EntryError};
+
+/// Where the bytes of a storage lie.
+pub(super) trait StorageSource<'a> {
+    /// All bytes of the storage `key`, without copying them.
+    fn bytes(&mut self, key: &str) -> Result<&'a [u8], EntryError>;
+}
+
+/// The storages of one file, each turned into memory of its own at most once,
+/// so that tensors that share a storage in the file share it here too.
+pub(super) struct StoragePool<'a, S> {
+    source: S,
+    loaded: HashMap<(&'a str, Element), Tensor>,
+    /// Bytes that may still be allocated.
+    allowance: usize,
+}
+
+impl<'a, S: StorageSource<'a>> StoragePool<'a, S> {
+    /// `file_length` in bytes. A file may name the same bytes again and again:
+    /// twice its own length is what all storages together may take.
+    pub(super) fn new(source: S, file_length: usize) -> Self {
+        Self {
+            source,
+            loaded: HashMap::new(),
+            allowance: file_length.saturating_mul(2),
+        }
+    }
+
+    /// The storage `key` as a tensor `[numel]`; `numel` is what the pickle claims.
+    pub(super) fn load(
+        &mut self,
+        key: &'a str,
+        element: Element,
+        numel: usize,
+    ) -> Result<&Tensor, EntryError> {
+        if !self.loaded.contains_key(&(key, element)) {
+            let bytes = self.source.bytes(key)?;
+            let held = bytes.len();
+            let claimed = numel.checked_mul(element.bytes());
+            let bytes = claimed
+                .and_then(|claimed| bytes.get(..claimed))
+                .ok_or_else(|| EntryError::StorageTooShort {
+                    key: key.to_owned(),
+                    claimed: numel,
+                    held,
+                })?;
+            self.allowance = self.allowance.checked_sub(bytes.len()).ok_or_else(|| {
+                EntryError::ClaimsTooMuch {
+                    key: key.to_owned(),
+                }
+            })?;
+            let tensor = flat_tensor(bytes, element)?;
+            self.loaded.insert((key, element), tensor);
+        }
+        self.loaded
+            .get(&(key, element))
+            .ok_or_else(|| EntryError::StorageMissing {
+                key: key.to_owned(),
+            })
+    }
+
+    pub(super) fn into_source(self) -> S {
+        self.source
+    }
+}
+
+/// A tensor `[numel]` from little-endian bytes.
+fn flat_tensor(bytes: &[u8], element: Element) -> Result<Tensor, EntryError> {
+    let numel = i64::try_from(bytes.len() / element.bytes()).map_err(|_| EntryError::Overflow)?;
+    shaped_tensor(bytes, &[numel], element)
+}
+
+/// A tensor of the shape `size` from exactly as many little-endian bytes.
+pub(super) fn shaped_tensor(
+    bytes: &[u8],
+    size: &[i64],
+    element: Element,
+) -> Result<Tensor, EntryError> {
+    if element == Element::Bool {
+        // Any other byte than 0 and 1 in a C++ `bool` is undefined behaviour.
+        let bytes = Tensor::f_from_data_size(bytes, size, Kind::Uint8)?;
+        return Ok(bytes.f_ne(0)?);
+    }
+    Ok(Tensor::f_from_data_size(bytes, size, element.kind())?)
+}

@@ -1,0 +1,320 @@
+//! From the description of a tensor in a pickle to a tensor.
+
+use tch::{TchError, Tensor};
+
+use super::{
+    element::Element,
+    storage::{StoragePool, StorageSource},
+    value::{Node, Object, Tree, Value, shorten},
+};
+
+/// Why one entry of a file is not a tensor that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The tensor is made by a class or function that is not known here.
+    #[error("it is made by `{class}`, which is not among the tensor constructors read here")]
+    UnknownConstructor {
+        /// The Python name.
+        class: String,
+    },
+    /// The description of the tensor does not have the form that PyTorch writes.
+    #[error("its description lacks {what}")]
+    Malformed {
+        /// What is missing or of the wrong kind.
+        what: &'static str,
+    },
+    /// A type of numbers that is not read.
+    #[error("its numbers are `{element}`; read are f16, bf16, f32, f64, i8 to i64, u8 and bool")]
+    UnsupportedElement {
+        /// The name of the type.
+        element: String,
+    },
+    /// The tensor looks into a storage that the file does not hold.
+    #[error("its storage {key:?} is not in the file")]
+    StorageMissing {
+        /// The name of the storage.
+        key: String,
+    },
+    /// The storage is compressed, which PyTorch never does.
+    #[error("its storage {key:?} is compressed; PyTorch stores plainly: save the file again")]
+    StorageCompressed {
+        /// The name of the storage.
+        key: String,
+    },
+    /// The storage holds fewer bytes than claimed.
+    #[error("it claims {claimed} numbers of storage {key:?}, which has {held} bytes")]
+    StorageTooShort {
+        /// The name of the storage.
+        key: String,
+        /// How many numbers are claimed.
+        claimed: usize,
+        /// How many bytes there are.
+        held: usize,
+    },
+    /// Shape, strides and offset lead out of the storage.
+    #[error(
+        "shape {size:?}, strides {strides:?} and offset {offset} lead out of a storage of {held} numbers"
+    )]
+    OutOfStorage {
+        /// Its shape.
+        size: Vec<i64>,
+        /// Its strides, in numbers.
+        strides: Vec<i64>,
+        /// Its first number.
+        offset: i64,
+        /// How many numbers the storage has.
+        held: usize,
+    },
+    /// Its size does not fit into a machine word.
+    #[error("its size overflows")]
+    Overflow,
+    /// The storages of a file claim more than the file holds.
+    #[error("with storage {key:?} the entries claim more memory than twice the file's length")]
+    ClaimsTooMuch {
+        /// The storage at which the bound was reached.
+        key: String,
+    },
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+/// The functions that PyTorch's pickles call to make a tensor. This list is the
+/// allow-list: whatever else a pickle wants to call stays an inert description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Constructor {
+    /// `(storage, offset, size, strides, ...)`
+    Strided,
+    /// As [`Constructor::Strided`], with `(..., requires_grad, hooks, dtype)` over untyped bytes.
+    StridedUntyped,
+    /// `(tensor, ...)`
+    Wrapper,
+    /// `(function, class, arguments, state)`
+    Typed,
+}
+
+fn constructor(module: &str, name: &str) -> Option<Constructor> {
+    match (module, name) {
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Constructor::Strided),
+        ("torch._utils", "_rebuild_tensor_v3") => Some(Constructor::StridedUntyped),
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state")
+        | ("torch.nn.parameter", "Parameter")
+        | ("torch", "Tensor") => Some(Constructor::Wrapper),
+        ("torch._tensor", "_rebuild_from_type_v2") => Some(Constructor::Typed),
+        _ => None,
+    }
+}
+
+/// Whether a value claims to be a tensor, of whatever kind.
+pub(super) fn is_tensor(tree: &Tree<'_>, node: Node) -> bool {
+    tree.object(node)
+        .and_then(|object| tree.global(object.class))
+        .is_some_and(|(module, name)| {
+            constructor(module, name).is_some()
+                || (module.starts_with("torch.") && name.starts_with("_rebuild"))
+        })
+}
+
+/// A parameter around a parameter around ...: more than a few is no checkpoint.
+const MAX_WRAPPERS: usize = 8;
+
+/// Builds the tensor that `node` describes, as a view of its storage.
+pub(super) fn rebuild<'a, S: StorageSource<'a>>(
+    tree: &Tree<'a>,
+    node: Node,
+    pool: &mut StoragePool<'a, S>,
+) -> Result<Tensor, EntryError> {
+    let malformed = |what| EntryError::Malformed { what };
+    let object = tree.object(node).ok_or(malformed("a tensor"))?;
+    let mut class = object.class;
+    let mut arguments = object.arguments;
+    for _ in 0..MAX_WRAPPERS {
+        let (module, name) = tree
+            .global(class)
+            .ok_or(malformed("a constructor's name"))?;
+        let given = tree.items(arguments).ok_or(malformed("arguments"))?;
+        match constructor(module, name) {
+            Some(Constructor::Strided) => return strided(tree, given, None, pool),
+            Some(Constructor::StridedUntyped) => {
+                let dtype = given.get(6).ok_or(malformed("a dtype"))?;
+                let element = match tree.global(*dtype) {
+                    Some(("torch", name)) => Element::from_dtype(name),
+                    _ => None,
+                };
+                let element = element.ok_or_else(|| EntryError::UnsupportedElement {
+                    element: tree.describe(*dtype),
+                })?;
+                return strided(tree, given, Some(element), pool);
+            }
+            Some(Constructor::Wrapper) => {
+                let inner = given.first().and_then(|&inner| tree.object(inner));
+                let inner: &Object = inner.ok_or(malformed("a tensor inside a parameter"))?;
+                (class, arguments) = (inner.class, inner.arguments);
+            }
+            Some(Constructor::Typed) => match given {
+                [function, _, inner, ..] => (class, arguments) = (*function, *inner),
+                _ => return Err(malformed("a function and its arguments")),
+            },
+            None => {
+                let class = shorten(&format!("{module}.{name}"));
+                return Err(EntryError::UnknownConstructor { class });
+            }
+        }
+    }
+    Err(malformed("a tensor within a few wrappers"))
+}
+
+fn strided<'a, S: StorageSource<'a>>(
+    tree: &Tree<'a>,
+    arguments: &[Node],
+    untyped_as: Option<Element>,
+    pool: &mut StoragePool<'a, S>,
+) -> Result<Tensor, EntryError> {
+    let &[storage, offset, size, strides, ..] = arguments else {
+        return Err(EntryError::Malformed {
+            what: "storage, offset, size and strides",
+        });
+    };
+    let reference = StorageReference::read(tree, storage)?;
+    let (element, numel) = match (reference.element, untyped_as) {
+        (Some(element), None) => (element, reference.numel),
+        (_, Some(element)) => {
+            let stored = reference.element.map_or(1, Element::bytes);
+            let bytes = reference
+                .numel
+                .checked_mul(stored)
+                .ok_or(EntryError::Overflow)?;
+            (element, bytes / element.bytes())
+        }
+        (None, None) => (Element::U8, reference.numel),
+    };
+    let mut offset = tree
+        .integer(offset)
+        .ok_or(EntryError::Malformed { what: "an offset" })?;
+    let size = integers(tree, size).ok_or(EntryError::Malformed { what: "a size" })?;
+    let strides = integers(tree, strides).ok_or(EntryError::Malformed { what: "strides" })?;
+    let mut held = numel;
+    if let Some(view) = reference.view {
+        offset = offset
+            .checked_add(view.offset)
+            .ok_or(EntryError::Overflow)?;
+        held =
+            usize::try_from(view.offset.saturating_add(view.length)).map_or(0, |end| end.min(held));
+    }
+    if !fits(&size, &strides, offset, held) {
+        return Err(EntryError::OutOfStorage {
+            size,
+            strides,
+            offset,
+            held,
+        });
+    }
+    let flat = pool.load(reference.key, element, numel)?;
+    Ok(flat.f_as_strided(&size, &strides, offset)?)
+}
+
+/// Whether every number lies in a storage of `held` numbers. A tensor that repeats
+/// numbers (stride 0) until it has more of them than its storage does not fit either:
+/// it would cost more memory than the file.
+fn fits(size: &[i64], strides: &[i64], offset: i64, held: usize) -> bool {
+    if size.len() != strides.len() || offset < 0 || size.iter().chain(strides).any(|&n| n < 0) {
+        return false;
+    }
+    let held = i64::try_from(held).unwrap_or(i64::MAX);
+    // The product without empty axes: a shape [0, 2^62, 2^62] overflows as well.
+    let product = size
+        .iter()
+        .try_fold(1_i64, |product, &n| product.checked_mul(n.max(1)));
+    let Some(product) = product else { return false };
+    if size.contains(&0) {
+        return offset <= held;
+    }
+    let last = size
+        .iter()
+        .zip(strides)
+        .try_fold(offset, |last, (&n, &stride)| {
+            last.checked_add((n - 1).checked_mul(stride)?)
+        });
+    product <= held && last.is_some_and(|last| last < held)
+}
+
+fn integers(tree: &Tree<'_>, node: Node) -> Option<Vec<i64>> {
+    /// libtorch refuses tensors of more axes.
+    const MAX_AXES: usize = 64;
+    let items = tree.items(node)?;
+    if items.len() > MAX_AXES {
+        return None;
+    }
+    items.iter().map(|&item| tree.integer(item)).collect()
+}
+
+/// The persistent id `('storage', class, key, location, numel, view)` of a storage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StorageReference<'a> {
+    pub(super) key: &'a str,
+    /// `None` for untyped bytes.
+    pub(super) element: Option<Element>,
+    /// Numbers, or bytes where untyped.
+    pub(super) numel: usize,
+    view: Option<StorageView>,
+}
+
+/// A part of a storage that legacy files treat as a storage; in numbers.
+#[derive(Debug, Clone, Copy)]
+struct StorageView {
+    offset: i64,
+    length: i64,
+}
+
+impl<'a> StorageReference<'a> {
+    pub(super) fn read(tree: &Tree<'a>, node: Node) -> Result<Self, EntryError> {
+        let malformed = |what| EntryError::Malformed { what };
+        let Value::Persistent(id) = tree.value(node) else {
+            return Err(malformed("a reference to a storage"));
+        };
+        let items = tree
+            .items(*id)
+            .ok_or(malformed("a storage's description"))?;
+        let &[tag, class, key, _location, numel, ref rest @ ..] = items else {
+            return Err(malformed("a storage's class, key and size"));
+        };
+        if tree.text(tag) != Some("storage") {
+            return Err(malformed("the word `storage`"));
+        }
+        let element = match tree.global(class) {
+            Some(("torch.storage" | "torch", "UntypedStorage" | "_UntypedStorage")) => None,
+            Some(("torch" | "torch.storage" | "torch.cuda", name)) => {
+                Some(Element::from_storage_class(name).ok_or_else(|| {
+                    EntryError::UnsupportedElement {
+                        element: shorten(name),
+                    }
+                })?)
+            }
+            _ => {
+                return Err(EntryError::UnsupportedElement {
+                    element: tree.describe(class),
+                });
+            }
+        };
+        let view = rest.first().and_then(|&view| match tree.items(view) {
+            Some(&[_key, offset, length]) => Some((tree.integer(offset)?, tree.integer(length)?)),
+            _ => None,
+        });
+        let numel = tree
+            .integer(numel)
+            .and_then(|numel| usize::try_from(numel).ok());
+        Ok(Self {
+            key: tree.text(key).ok_or(malformed("a storage's key"))?,
+            element,
+            numel: numel.ok_or(malformed("a storage's size"))?,
+            view: view.map(|(offset, length)| StorageView { offset, length }),
+        })
+    }
+
+    /// How many bytes the storage claims.
+    pub(super) fn claimed(&self) -> Result<usize, EntryError> {
+        let width = self.element.map_or(1, Element::bytes);
+        self.numel.checked_mul(width).ok_or(EntryError::Overflow)
+    }
+}

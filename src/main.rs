@@ -1,0 +1,7 @@
+//! The `pathscope` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pathscope::cli::run(std::env::args_os())
+}

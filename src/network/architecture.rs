@@ -1,0 +1,490 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Block, Branch, Layer, NetworkError, Operation, Specification};
+
+/// The order of operations in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Convolution-BN-ReLU, and ReLU after the addition (He et al., arXiv 1512.03385).
+    Resnet,
+    /// BN-ReLU-convolution, identity skips (He et al., arXiv 1603.05027); with k functions per
+    /// block the multi-residual network of Abdi & Nahavandi (arXiv 1609.05672).
+    Preresnet,
+    /// No skips at all: convolution-BN-ReLU layers in the manner of VGG, the control.
+    Plain,
+}
+
+/// The layers of one residual function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// 1x1, 3x3, 1x1 convolutions; the last widens by 4. The stride is in the 3x3 convolution.
+    Bottleneck,
+    /// The same with the stride in the first 1x1 convolution, as in the Multi-ResNet code.
+    BottleneckStrideFirst,
+}
+
+/// The layers before the first block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// One 3x3 convolution at full resolution.
+    Cifar,
+    /// A 7x7 convolution of stride 2, BN, ReLU, and 3x3 max-pooling of stride 2.
+    Imagenet,
+}
+
+/// What carries the skip over a change of shape (He et al., arXiv 1512.03385, section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Shortcut {
+    /// Subsampling and zero channels behind; no parameters.
+    A,
+    /// Subsampling, and as many zero channels before as behind: the form of type A in common
+    /// CIFAR code bases.
+    ACentred,
+    /// A 1x1 convolution where the shape changes.
+    B,
+    /// A 1x1 convolution in every block.
+    C,
+}
+
+/// A description from which every family of networks is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Order of operations.
+    pub family: Family,
+    /// Layers of a residual function.
+    pub unit: Unit,
+    /// Layers before the first block.
+    pub stem: Stem,
+    /// Blocks in each stage; every stage but the first halves the resolution.
+    pub stages: Vec<usize>,
+    /// Residual functions in each block, in order.
+    pub functions: Vec<usize>,
+    /// Channels of the stem's output.
+    pub stem_width: i64,
+    /// Channels of the 3x3 convolutions of the first stage; doubled from stage to stage.
+    pub width: i64,
+    /// How skips cross a change of shape.
+    pub shortcut: Shortcut,
+    /// Channels of the images.
+    pub channels: i64,
+    /// Classes to tell apart.
+    pub classes: i64,
+}
+
+impl Architecture {
+    /// A CIFAR network of `depth` layers with `k` functions per block and 16 channels in its
+    /// first stage, for `channels`-channel images of `classes` classes.
+    ///
+    /// The depth counts the convolutions on one way through the network and the linear layer:
+    /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain layers. Where n does
+    /// not divide by three, earlier stages get the odd blocks (24 layers: 4, 4, 3).
+    ///
+    /// # Errors
+    /// [`NetworkError::Architecture`] where no number of blocks gives that depth.
+    pub fn cifar(
+        family: Family,
+        unit: Unit,
+        depth: usize,
+        k: usize,
+        channels: i64,
+        classes: i64,
+    ) -> Result<Self, NetworkError> {
+        let layers_per_block = match (family, unit) {
+            (Family::Plain, _) => 1,
+            (_, Unit::Basic) => 2,
+            (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        };
+        let refuse = |reason| NetworkError::Architecture { reason };
+        let inner = depth
+            .checked_sub(2)
+            .filter(|inner| inner % layers_per_block == 0);
+        let blocks = inner
+            .map(|inner| inner / layers_per_block)
+            .filter(|&blocks| blocks >= 3);
+        let blocks = blocks.ok_or_else(|| {
+            refuse(format!(
+                "a depth of {depth} is not {layers_per_block} n + 2 with n >= 3 blocks"
+            ))
+        })?;
+        Ok(Self {
+            family,
+            unit,
+            stem: Stem::Cifar,
+            stages: (0..3).map(|stage| (blocks + 2 - stage) / 3).collect(),
+            functions: vec![k; blocks],
+            stem_width: 16,
+            width: 16,
+            shortcut: if unit == Unit::Basic {
+                Shortcut::A
+            } else {
+                Shortcut::B
+            },
+            channels,
+            classes,
+        })
+    }
+
+    /// An ImageNet network with the given blocks in each of four stages and `k` functions in
+    /// every block: 18 layers are basic 2, 2, 2, 2; 101 are bottlenecks 3, 4, 23, 3.
+    #[must_use]
+    pub fn imagenet(family: Family, unit: Unit, stages: [usize; 4], k: usize) -> Self {
+        Self {
+            family,
+            unit,
+            stem: Stem::Imagenet,
+            stages: stages.to_vec(),
+            functions: vec![k; stages.iter().sum()],
+            stem_width: 64,
+            width: 64,
+            shortcut: Shortcut::B,
+            channels: 3,
+            classes: 1000,
+        }
+    }
+
+    /// Multiplies the channels of every stage by `factor`; the stem keeps its own (Zagoruyko &
+    /// Komodakis, arXiv 1605.07146). Type A shortcuts become type B: they can only double.
+    #[must_use]
+    pub fn widened(mut self, factor: i64) -> Self {
+        self.width *= factor;
+        if factor != 1 && matches!(self.shortcut, Shortcut::A | Shortcut::ACentred) {
+            self.shortcut = Shortcut::B;
+        }
+        self
+    }
+
+    /// The number of layers by the usual count: convolutions on one way, and the linear layer.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let layers_per_block = match (self.family, self.unit) {
+            (Family::Plain, _) => 1,
+            (_, Unit::Basic) => 2,
+            (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        };
+        2 + layers_per_block * self.stages.iter().sum::<usize>()
+    }
+
+    /// Builds the description of every layer, under the names that torchvision gives to the
+    /// layers they share (`layer2.0.conv1`); function `i` of several has the prefix
+    /// `functions.i`.
+    ///
+    /// # Errors
+    /// [`NetworkError::Architecture`] for numbers that make no network.
+    pub fn build(&self) -> Result<Specification, NetworkError> {
+        self.check()?;
+        let mut blocks = Vec::new();
+        let mut inputs = self.stem_width;
+        for (stage, &count) in self.stages.iter().enumerate() {
+            let inner = self.width << stage;
+            let outputs = match self.unit {
+                Unit::Basic => inner,
+                _ if self.family == Family::Plain => inner,
+                _ => inner * 4,
+            };
+            for position in 0..count {
+                let place = Place {
+                    name: format!("layer{}.{position}", stage + 1),
+                    inputs,
+                    inner,
+                    outputs,
+                    stride: if position == 0 && stage > 0 { 2 } else { 1 },
+                    functions: self.functions.get(blocks.len()).copied().unwrap_or(1),
+                    opens_stage: position == 0,
+                    follows_normalised: stage == 0 && self.stem == Stem::Imagenet,
+                };
+                blocks.push(match self.family {
+                    Family::Resnet => self.post_activation(&place)?,
+                    Family::Preresnet => self.pre_activation(&place)?,
+                    Family::Plain => plain(&place),
+                });
+                inputs = outputs;
+            }
+        }
+        Ok(Specification {
+            stem: self.stem(),
+            blocks,
+            head: self.head(inputs),
+        })
+    }
+
+    fn check(&self) -> Result<(), NetworkError> {
+        let refuse = |reason: String| Err(NetworkError::Architecture { reason });
+        let blocks: usize = self.stages.iter().sum();
+        if blocks == 0 {
+            return refuse("it has no blocks; give at least one stage with a block".into());
+        }
+        if self.stages.len() > 16 {
+            return refuse(format!("{} stages; 16 is the most", self.stages.len()));
+        }
+        if self.functions.len() != blocks || self.functions.contains(&0) {
+            return refuse(format!(
+                "{blocks} blocks need {blocks} numbers of functions, each 1 or more; found {:?}",
+                self.functions
+            ));
+        }
+        let sizes = [self.stem_width, self.width, self.channels, self.classes];
+        if sizes.iter().any(|&size| !(1..=1 << 16).contains(&size)) {
+            return refuse("widths, channels and classes lie between 1 and 65536".into());
+        }
+        Ok(())
+    }
+
+    fn stem(&self) -> Vec<Layer> {
+        let width = self.stem_width;
+        let normalised = [batch_norm("bn1", width), relu()];
+        match self.stem {
+            Stem::Cifar => {
+                let mut stem = vec![convolution("conv1", self.channels, width, 3, 1)];
+                if self.family != Family::Preresnet {
+                    stem.extend(normalised);
+                }
+                stem
+            }
+            Stem::Imagenet => {
+                let mut stem = vec![convolution("conv1", self.channels, width, 7, 2)];
+                stem.extend(normalised);
+                let pool = Operation::MaxPool {
+                    kernel: 3,
+                    stride: 2,
+                    padding: 1,
+                };
+                stem.push(Layer::new("", pool));
+                stem
+            }
+        }
+    }
+
+    fn head(&self, inputs: i64) -> Vec<Layer> {
+        let mut head = Vec::new();
+        if self.family == Family::Preresnet {
+            // The ImageNet stem owns the name `bn1`.
+            head.extend([batch_norm("bn_final", inputs), relu()]);
+        }
+        head.push(Layer::new("", Operation::GlobalAveragePool));
+        let linear = Operation::Linear {
+            inputs,
+            outputs: self.classes,
+            bias: true,
+        };
+        head.push(Layer::new("fc", linear));
+        head
+    }
+
+    /// `ReLU(skip(x) + sum_i f_i(x))`.
+    fn post_activation(&self, place: &Place) -> Result<Block<Layer>, NetworkError> {
+        let branches = (0..place.functions).map(|function| {
+            let prefix = place.function_prefix(function);
+            let mut layers = Vec::new();
+            for (number, convolution) in (1..).zip(self.unit_convolutions(place, &prefix)) {
+                if number > 1 {
+                    layers.push(relu());
+                }
+                let channels = outputs(&convolution);
+                layers.push(convolution);
+                layers.push(batch_norm(format!("{prefix}.bn{number}"), channels));
+            }
+            Branch { layers }
+        });
+        Ok(Block {
+            name: place.name.clone(),
+            pre: Vec::new(),
+            skip: Some(self.skip(place, true)?),
+            branches: branches.collect(),
+            post: vec![relu()],
+        })
+    }
+
+    /// `skip(u) + sum_i f_i(u)`; in the block that opens a stage, u = ReLU(BN(x)) is shared by
+    /// all functions and the skip.
+    fn pre_activation(&self, place: &Place) -> Result<Block<Layer>, NetworkError> {
+        let (shares, normalised) = (
+            place.opens_stage && !place.follows_normalised,
+            place.opens_stage && place.follows_normalised,
+        );
+        let pre = if shares {
+            vec![
+                batch_norm(format!("{}.bn1", place.name), place.inputs),
+                relu(),
+            ]
+        } else {
+            Vec::new()
+        };
+        let branches = (0..place.functions).map(|function| {
+            let prefix = place.function_prefix(function);
+            let mut layers = Vec::new();
+            let mut channels = place.inputs;
+            for (number, convolution) in (1..).zip(self.unit_convolutions(place, &prefix)) {
+                // The shared BN-ReLU, or the stem's, is the first one of a stage's first block.
+                if number > 1 || !(shares || normalised) {
+                    layers.push(batch_norm(format!("{prefix}.bn{number}"), channels));
+                    layers.push(relu());
+                }
+                channels = outputs(&convolution);
+                layers.push(convolution);
+            }
+            Branch { layers }
+        });
+        Ok(Block {
+            name: place.name.clone(),
+            pre,
+            skip: Some(self.skip(place, false)?),
+            branches: branches.collect(),
+            post: Vec::new(),
+        })
+    }
+
+    fn unit_convolutions(&self, place: &Place, prefix: &str) -> Vec<Layer> {
+        let name = |number: usize| format!("{prefix}.conv{number}");
+        let (inputs, inner, outputs) = (place.inputs, place.inner, place.outputs);
+        let (first, second) = match self.unit {
+            Unit::BottleneckStrideFirst => (place.stride, 1),
+            _ => (1, place.stride),
+        };
+        match self.unit {
+            Unit::Basic => vec![
+                convolution(name(1), inputs, inner, 3, place.stride),
+                convolution(name(2), inner, outputs, 3, 1),
+            ],
+            Unit::Bottleneck | Unit::BottleneckStrideFirst => vec![
+                convolution(name(1), inputs, inner, 1, first),
+                convolution(name(2), inner, inner, 3, second),
+                convolution(name(3), inner, outputs, 1, 1),
+            ],
+        }
+    }
+
+    fn skip(&self, place: &Place, normalise: bool) -> Result<Vec<Layer>, NetworkError> {
+        let changes = place.stride != 1 || place.inputs != place.outputs;
+        let pad = |before: i64, after: i64| {
+            Ok(vec![Layer::new(
+                "",
+                Operation::PadShortcut {
+                    stride: place.stride,
+                    before,
+                    after,
+                },
+            )])
+        };
+        let missing = place.outputs - place.inputs;
+        match self.shortcut {
+            Shortcut::C => {}
+            _ if !changes => return Ok(Vec::new()),
+            Shortcut::A | Shortcut::ACentred if missing < 0 => {
+                return Err(NetworkError::Architecture {
+                    reason: format!(
+                        "a type A shortcut cannot narrow {} channels to {} in {}; use type B",
+                        place.inputs, place.outputs, place.name
+                    ),
+                });
+            }
+            Shortcut::A => return pad(0, missing),
+            Shortcut::ACentred => return pad(missing / 2, missing - missing / 2),
+            Shortcut::B => {}
+        }
+        let name = format!("{}.downsample.0", place.name);
+        let mut skip = vec![convolution(
+            name,
+            place.inputs,
+            place.outputs,
+            1,
+            place.stride,
+        )];
+        if normalise {
+            skip.push(batch_norm(
+                format!("{}.downsample.1", place.name),
+                place.outputs,
+            ));
+        }
+        Ok(skip)
+    }
+}
+
+/// Where a block stands.
+struct Place {
+    name: String,
+    inputs: i64,
+    inner: i64,
+    outputs: i64,
+    stride: i64,
+    functions: usize,
+    opens_stage: bool,
+    /// The input has been through BN and ReLU already (ImageNet stem).
+    follows_normalised: bool,
+}
+
+impl Place {
+    fn function_prefix(&self, function: usize) -> String {
+        if self.functions == 1 {
+            self.name.clone()
+        } else {
+            format!("{}.functions.{function}", self.name)
+        }
+    }
+}
+
+fn plain(place: &Place) -> Block<Layer> {
+    let layers = vec![
+        convolution(
+            format!("{}.conv1", place.name),
+            place.inputs,
+            place.outputs,
+            3,
+            place.stride,
+        ),
+        batch_norm(format!("{}.bn1", place.name), place.outputs),
+    ];
+    Block {
+        name: place.name.clone(),
+        pre: Vec::new(),
+        skip: None,
+        branches: vec![Branch { layers }],
+        post: vec![relu()],
+    }
+}
+
+fn convolution(
+    name: impl Into<String>,
+    inputs: i64,
+    outputs: i64,
+    kernel: i64,
+    stride: i64,
+) -> Layer {
+    let padding = kernel / 2;
+    let operation = Operation::Convolution {
+        inputs,
+        outputs,
+        kernel,
+        stride,
+        padding,
+        groups: 1,
+        bias: false,
+        standardization: None,
+    };
+    Layer::new(name, operation)
+}
+
+fn outputs(convolution: &Layer) -> i64 {
+    match convolution.operation {
+        Operation::Convolution { outputs, .. } => outputs,
+        _ => 0,
+    }
+}
+
+fn batch_norm(name: impl Into<String>, channels: i64) -> Layer {
+    Layer::new(
+        name,
+        Operation::BatchNorm {
+            channels,
+            epsilon: 1e-5,
+        },
+    )
+}
+
+fn relu() -> Layer {
+    Layer::new("", Operation::Relu)
+}

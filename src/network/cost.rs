@@ -1,0 +1,55 @@
+use super::residual::{count, propagate, trace};
+use super::{BranchState, FeatureShape, NetworkError, Plan, Specification};
+
+/// What a plan needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Trained values that are used.
+    pub parameters: i64,
+    /// Multiply-adds of a forward pass over one image; convolutions and linear layers count.
+    pub multiply_adds: i64,
+}
+
+impl Specification {
+    /// What `plan` needs for images of shape `input`. Blocks that do nothing and functions that
+    /// are not computed cost nothing.
+    ///
+    /// # Errors
+    /// A layer or block that cannot take what reaches it.
+    pub fn cost(&self, plan: &Plan, input: FeatureShape) -> Result<Cost, NetworkError> {
+        let mut total = Cost::default();
+        let mut add = |layers: &[super::Layer], input| -> Result<FeatureShape, NetworkError> {
+            let (output, multiply_adds) = trace(layers, input)?;
+            total.parameters += count(layers.iter());
+            total.multiply_adds += multiply_adds;
+            Ok(output)
+        };
+        let mut x = add(&self.stem, input)?;
+        for step in plan.steps() {
+            let block = self.block(step.block)?;
+            let output = block.output_shape(x)?;
+            let computes =
+                |state: &BranchState| matches!(state, BranchState::On | BranchState::Detached);
+            let silent = !step.branches.iter().any(computes);
+            if silent && block.skip.as_ref().is_none_or(Vec::is_empty) && output == x {
+                continue;
+            }
+            let u = add(&block.pre, x)?;
+            for (branch, _) in block
+                .branches
+                .iter()
+                .zip(&step.branches)
+                .filter(|(_, state)| computes(state))
+            {
+                add(&branch.layers, u)?;
+            }
+            if let (Some(skip), true) = (&block.skip, step.skip) {
+                add(skip, u)?;
+            }
+            add(&block.post, propagate(&[], output)?)?;
+            x = output;
+        }
+        add(&self.head, x)?;
+        Ok(total)
+    }
+}

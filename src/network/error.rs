@@ -1,0 +1,104 @@
+use thiserror::Error;
+
+/// What can be wrong with a network, a plan for it, or a computation on it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A block number beyond the last block.
+    #[error("block {block} does not exist: the network has {blocks} blocks, numbered 0 to {last}", last = blocks.saturating_sub(1))]
+    UnknownBlock {
+        /// The number asked for.
+        block: usize,
+        /// How many blocks there are.
+        blocks: usize,
+    },
+    /// A function number beyond the last function of a block.
+    #[error(
+        "function {function} of block {block} does not exist: that block computes {functions} function(s), numbered from 0"
+    )]
+    UnknownFunction {
+        /// The block.
+        block: usize,
+        /// The number asked for.
+        function: usize,
+        /// How many functions the block computes.
+        functions: usize,
+    },
+    /// A selector that is neither a number nor the name of a block.
+    #[error(
+        "no block is named `{selector}`; give a number (`17`), a function (`17.2`), a range (`3-5`) or a name as in the checkpoint (such as `{example}`)"
+    )]
+    UnknownSelector {
+        /// What was given.
+        selector: String,
+        /// A name that would have worked.
+        example: String,
+    },
+    /// A plan would pass a tensor of one shape to a block that expects another.
+    #[error(
+        "block {block} expects {expected} at its input but the plan gives it {found}; only blocks of equal shape can be passed over or exchanged"
+    )]
+    ShapeMismatch {
+        /// The block.
+        block: usize,
+        /// Shape that the block was built for.
+        expected: String,
+        /// Shape that the plan delivers.
+        found: String,
+    },
+    /// A layer cannot take the shape that reaches it.
+    #[error("layer `{layer}` cannot take an input of shape {found}: {reason}")]
+    LayerShape {
+        /// Name of the layer.
+        layer: String,
+        /// Shape that reaches it.
+        found: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A parameter is absent from the given tensors.
+    #[error(
+        "the checkpoint has no tensor `{name}`, which the {what} needs; is it a checkpoint of another architecture?"
+    )]
+    MissingParameter {
+        /// Name of the tensor.
+        name: String,
+        /// What needs it.
+        what: String,
+    },
+    /// A parameter has another shape than the architecture says.
+    #[error("tensor `{name}` has shape {found:?}, but the architecture needs {expected:?}")]
+    ParameterShape {
+        /// Name of the tensor.
+        name: String,
+        /// Shape needed.
+        expected: Vec<i64>,
+        /// Shape found.
+        found: Vec<i64>,
+    },
+    /// An architecture that cannot be built.
+    #[error("this architecture cannot be built: {reason}")]
+    Architecture {
+        /// Why not, and what to change.
+        reason: String,
+    },
+    /// A plan that substitutes branch outputs was run without substitutes.
+    #[error(
+        "the plan substitutes the output of block {block}, but no substitutes were measured for it"
+    )]
+    MissingSubstitute {
+        /// The block.
+        block: usize,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch failed: {0}")]
+    Torch(String),
+}
+
+impl From<tch::TchError> for NetworkError {
+    fn from(error: tch::TchError) -> Self {
+        // libtorch appends a C++ backtrace; its first line is the message.
+        let message = error.to_string();
+        Self::Torch(message.lines().next().unwrap_or_default().to_owned())
+    }
+}

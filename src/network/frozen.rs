@@ -1,0 +1,360 @@
+use tch::{Kind, Tensor};
+
+use super::trainable::{plain, standardized};
+use super::{
+    Forward, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Specification,
+    TrainableLayer, TrainableNetwork,
+};
+
+/// A layer for analysis: no autograd, batch normalisation folded into the convolution before it.
+#[derive(Debug)]
+pub enum FrozenLayer {
+    /// Convolution with weight `[O, I, K, K]` and bias `[O]`.
+    Convolution {
+        /// Kernel, in channels-last order.
+        weight: Tensor,
+        /// Additive term; that of a folded normalisation too.
+        bias: Option<Tensor>,
+        /// Stride, padding and groups.
+        geometry: Geometry,
+        /// Kernel of the adjoint where that is a convolution too (stride 1).
+        adjoint: Option<Tensor>,
+    },
+    /// A normalisation that stands alone: `scale * x + shift`, both `[1, C, 1, 1]`.
+    Affine {
+        /// Factor per channel.
+        scale: Tensor,
+        /// Term per channel.
+        shift: Tensor,
+    },
+    /// Fully connected layer.
+    Linear {
+        /// Matrix `[O, I]`.
+        weight: Tensor,
+        /// Additive term `[O]`.
+        bias: Option<Tensor>,
+    },
+    /// An operation that is computed as it stands.
+    Plain {
+        /// What is computed.
+        operation: Operation,
+        /// Its tensors, in the order of [`Layer::parameters`](super::Layer::parameters).
+        parameters: Vec<Tensor>,
+    },
+}
+
+/// How a convolution walks over its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Stride in both directions.
+    pub stride: i64,
+    /// Zero padding on every side.
+    pub padding: i64,
+    /// Groups of channels.
+    pub groups: i64,
+}
+
+impl Forward for FrozenLayer {
+    fn forward(&self, x: &Tensor, _mode: Mode) -> Result<Tensor, NetworkError> {
+        Ok(match self {
+            Self::Convolution {
+                weight,
+                bias,
+                geometry,
+                ..
+            } => {
+                let (stride, padding) = ([geometry.stride; 2], [geometry.padding; 2]);
+                x.f_conv2d(
+                    weight,
+                    bias.as_ref(),
+                    stride,
+                    padding,
+                    [1, 1],
+                    geometry.groups,
+                )?
+            }
+            Self::Affine { scale, shift } => shift.f_addcmul(x, scale)?,
+            Self::Linear { weight, bias } => x.f_linear(weight, bias.as_ref())?,
+            Self::Plain {
+                operation,
+                parameters,
+            } => plain(operation, parameters, x)?,
+        })
+    }
+
+    fn forward_owned(&self, mut x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
+        match self {
+            Self::Plain {
+                operation: Operation::Relu,
+                ..
+            } => Ok(x.f_relu_()?),
+            _ => self.forward(&x, mode),
+        }
+    }
+}
+
+impl FrozenLayer {
+    fn shallow_clone(&self) -> Self {
+        let clone = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        match self {
+            Self::Convolution {
+                weight,
+                bias,
+                geometry,
+                adjoint,
+            } => Self::Convolution {
+                weight: weight.shallow_clone(),
+                bias: clone(bias),
+                geometry: *geometry,
+                adjoint: clone(adjoint),
+            },
+            Self::Affine { scale, shift } => Self::Affine {
+                scale: scale.shallow_clone(),
+                shift: shift.shallow_clone(),
+            },
+            Self::Linear { weight, bias } => Self::Linear {
+                weight: weight.shallow_clone(),
+                bias: clone(bias),
+            },
+            Self::Plain {
+                operation,
+                parameters,
+            } => Self::Plain {
+                operation: operation.clone(),
+                parameters: parameters.iter().map(Tensor::shallow_clone).collect(),
+            },
+        }
+    }
+}
+
+/// A network for analysis.
+#[derive(Debug)]
+pub struct FrozenNetwork {
+    specification: Specification,
+    structure: ResidualNetwork<FrozenLayer>,
+    kind: Kind,
+}
+
+impl FrozenNetwork {
+    /// Freezes `network` as it is now, in `kind` (float32, or float64 for checks).
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn freeze(network: &TrainableNetwork, kind: Kind) -> Result<Self, NetworkError> {
+        tch::no_grad(|| {
+            let structure = network.structure().try_map(|layers| fold(layers, kind))?;
+            Ok(Self {
+                specification: network.specification().clone(),
+                structure,
+                kind,
+            })
+        })
+    }
+
+    /// The description from which the network was built.
+    #[must_use]
+    pub fn specification(&self) -> &Specification {
+        &self.specification
+    }
+
+    /// The kind of numbers that it computes with.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The structure with its layers.
+    #[must_use]
+    pub fn structure(&self) -> &ResidualNetwork<FrozenLayer> {
+        &self.structure
+    }
+
+    /// Logits `[N, classes]` of a batch `[N, C, H, W]` under `plan`.
+    ///
+    /// # Errors
+    /// A plan or batch that does not fit the network.
+    pub fn forward(
+        &self,
+        batch: &Tensor,
+        plan: &Plan,
+        pass: &Pass<'_>,
+    ) -> Result<Tensor, NetworkError> {
+        tch::no_grad(|| self.structure.forward(batch, plan, pass))
+    }
+
+    /// Another handle on the same parameters, for another thread.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let clone = |layers: &[FrozenLayer]| -> Result<_, std::convert::Infallible> {
+            Ok(layers.iter().map(FrozenLayer::shallow_clone).collect())
+        };
+        let Ok(structure) = self.structure.try_map(clone);
+        Self {
+            specification: self.specification.clone(),
+            structure,
+            kind: self.kind,
+        }
+    }
+}
+
+/// Freezes a run of layers, folding each normalisation into the convolution before it.
+fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, NetworkError> {
+    let mut frozen: Vec<FrozenLayer> = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let parameters = layer
+            .parameters()
+            .iter()
+            // Folding in float64 keeps the folded network within rounding of the other.
+            .map(|tensor| tensor.f_to_kind(Kind::Double))
+            .collect::<Result<Vec<_>, _>>()?;
+        match (&layer.layer().operation, parameters.as_slice()) {
+            (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
+                let scale = scale.f_div(&variance.f_add_scalar(*epsilon)?.f_sqrt()?)?;
+                let shift = shift.f_sub(&mean.f_mul(&scale)?)?;
+                match frozen.last_mut() {
+                    Some(FrozenLayer::Convolution { weight, bias, .. }) => {
+                        *weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+                        *bias = Some(match bias {
+                            Some(bias) => bias.f_mul(&scale)?.f_add(&shift)?,
+                            None => shift,
+                        });
+                    }
+                    _ => frozen.push(FrozenLayer::Affine {
+                        scale: scale.f_view([1, -1, 1, 1])?,
+                        shift: shift.f_view([1, -1, 1, 1])?,
+                    }),
+                }
+            }
+            (operation, parameters) => frozen.push(without_folding(operation, parameters)?),
+        }
+    }
+    frozen
+        .into_iter()
+        .map(|layer| settle(layer, kind))
+        .collect()
+}
+
+fn without_folding(
+    operation: &Operation,
+    parameters: &[Tensor],
+) -> Result<FrozenLayer, NetworkError> {
+    let bias = parameters.get(1).map(Tensor::shallow_clone);
+    Ok(match (operation, parameters.first()) {
+        (
+            &Operation::Convolution {
+                stride,
+                padding,
+                groups,
+                standardization,
+                ..
+            },
+            Some(weight),
+        ) => {
+            let weight = match standardization {
+                Some(epsilon) => standardized(weight, epsilon)?,
+                None => weight.shallow_clone(),
+            };
+            let geometry = Geometry {
+                stride,
+                padding,
+                groups,
+            };
+            FrozenLayer::Convolution {
+                weight,
+                bias,
+                geometry,
+                adjoint: None,
+            }
+        }
+        (Operation::Linear { .. }, Some(weight)) => FrozenLayer::Linear {
+            weight: weight.shallow_clone(),
+            bias,
+        },
+        (operation, _) => FrozenLayer::Plain {
+            operation: operation.clone(),
+            parameters: parameters.iter().map(Tensor::shallow_clone).collect(),
+        },
+    })
+}
+
+/// Brings the folded parameters into `kind` and channels-last order.
+fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
+    let settle = |tensor: Tensor| -> Result<Tensor, NetworkError> {
+        Ok(channels_last(&tensor.f_to_kind(kind)?)?.f_detach()?)
+    };
+    Ok(match layer {
+        FrozenLayer::Convolution {
+            weight,
+            bias,
+            geometry,
+            ..
+        } => {
+            let adjoint = (geometry.stride == 1).then(|| adjoint_kernel(&weight, geometry.groups));
+            FrozenLayer::Convolution {
+                adjoint: adjoint.transpose()?.map(settle).transpose()?,
+                weight: settle(weight)?,
+                bias: bias.map(settle).transpose()?,
+                geometry,
+            }
+        }
+        FrozenLayer::Affine { scale, shift } => FrozenLayer::Affine {
+            scale: settle(scale)?,
+            shift: settle(shift)?,
+        },
+        FrozenLayer::Linear { weight, bias } => FrozenLayer::Linear {
+            weight: settle(weight)?,
+            bias: bias.map(settle).transpose()?,
+        },
+        FrozenLayer::Plain {
+            operation,
+            parameters,
+        } => FrozenLayer::Plain {
+            operation,
+            parameters: parameters
+                .into_iter()
+                .map(settle)
+                .collect::<Result<_, _>>()?,
+        },
+    })
+}
+
+/// The kernel `[I, O/g, K, K]` with which a convolution of stride 1 computes the adjoint of the
+/// convolution with `weight` `[O, I/g, K, K]`: turned by 180 degrees, channels exchanged.
+fn adjoint_kernel(weight: &Tensor, groups: i64) -> Result<Tensor, NetworkError> {
+    let size = weight.size();
+    let &[outputs, inputs, height, width] = size.as_slice() else {
+        return Ok(weight.shallow_clone());
+    };
+    let turned =
+        weight
+            .f_flip([2, 3])?
+            .f_view([groups, outputs / groups, inputs, height, width])?;
+    Ok(turned
+        .f_transpose(1, 2)?
+        .f_reshape([groups * inputs, outputs / groups, height, width])?)
+}
+
+/// The same values with the channels innermost in memory, where there are four dimensions: the
+/// order in which libtorch's convolutions on the CPU are fastest.
+///
+/// # Errors
+/// Where libtorch refuses.
+pub fn channels_last(tensor: &Tensor) -> Result<Tensor, NetworkError> {
+    if tensor.dim() != 4 {
+        return Ok(tensor.shallow_clone());
+    }
+    Ok(tensor
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])?)
+}
+
+/// A copy in storage of its own, in the same memory order.
+///
+/// # Errors
+/// Where libtorch refuses.
+pub fn duplicate(tensor: &Tensor) -> Result<Tensor, NetworkError> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}

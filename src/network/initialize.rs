@@ -1,0 +1,49 @@
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, Uniform};
+use tch::{Kind, Tensor};
+
+use super::{NetworkError, Parameter, Role};
+
+/// The first value of `parameter`: normal with variance 2 / (kernel area x outputs) for
+/// convolutions (He et al., arXiv 1502.01852, the fan-out form of the Multi-ResNet code), uniform
+/// in +-1/sqrt(inputs) for linear layers, scale 1 and shift 0 for normalisations.
+///
+/// # Errors
+/// Where libtorch cannot hold the tensor.
+pub(super) fn initialize(
+    parameter: &Parameter,
+    generator: &mut ChaCha8Rng,
+) -> Result<Tensor, NetworkError> {
+    let shape = parameter.shape.as_slice();
+    let options = (Kind::Float, tch::Device::Cpu);
+    let constant = |value| Tensor::f_full(shape, value, options);
+    let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+    Ok(match (parameter.role, shape) {
+        (Role::Weight, &[outputs, _, height, width]) => {
+            let deviation = (2.0 / (height * width * outputs) as f64).sqrt();
+            let law = Normal::new(0.0, deviation as f32).map_err(|_| empty(parameter))?;
+            let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
+            Tensor::f_from_slice(&values)?.f_view(shape)?
+        }
+        (Role::Weight, _) => {
+            let bound = (1.0 / shape.last().copied().unwrap_or(1).max(1) as f32).sqrt();
+            let law = Uniform::new_inclusive(-bound, bound).map_err(|_| empty(parameter))?;
+            let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
+            Tensor::f_from_slice(&values)?.f_view(shape)?
+        }
+        (Role::Scale | Role::RunningVariance, _) => constant(1.0)?,
+        (Role::Bias | Role::Shift | Role::RunningMean, _) => constant(0.0)?,
+    })
+}
+
+/// The generator of a network's first values.
+pub(super) fn generator(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+fn empty(parameter: &Parameter) -> NetworkError {
+    NetworkError::Architecture {
+        reason: format!("`{}` would be empty", parameter.name),
+    }
+}

@@ -1,0 +1,527 @@
+//! The derivative of a frozen network at a batch, applied backwards to stacks of cotangents.
+//!
+//! With its ReLU masks held fixed a branch is a chain of linear maps, so the vector-Jacobian
+//! products of J cotangents for each of B examples are one batched convolution over `J B` rows.
+
+use tch::{Kind, Tensor};
+
+use super::frozen::Geometry;
+use super::residual::chain;
+use super::{
+    BranchState, Forward, FrozenLayer, FrozenNetwork, Mode, NetworkError, Operation, Plan, Step,
+};
+
+/// The derivative of one layer at the inputs that a batch gave it.
+#[derive(Debug)]
+enum Derivative {
+    Convolution {
+        weight: Tensor,
+        adjoint: Option<Tensor>,
+        geometry: Geometry,
+        input: [i64; 2],
+    },
+    /// Product with `[1, C, 1, 1]`, the same for all examples.
+    Scale(Tensor),
+    /// Product with `[B, C, H, W]`, 0 or 1: where the ReLU was open.
+    Mask(Tensor),
+    MaxPool {
+        indices: Tensor,
+        input: Vec<i64>,
+        kernel: i64,
+        stride: i64,
+        padding: i64,
+    },
+    AveragePool {
+        input: Vec<i64>,
+        kernel: i64,
+        stride: i64,
+    },
+    GlobalAveragePool {
+        input: Vec<i64>,
+    },
+    PadShortcut {
+        input: Vec<i64>,
+        stride: i64,
+        before: i64,
+    },
+    Linear {
+        weight: Tensor,
+    },
+    /// Any other operation, by reverse-mode differentiation: one backward pass for each of the J
+    /// cotangents.
+    Recorded {
+        input: Tensor,
+        output: Tensor,
+    },
+}
+
+impl Derivative {
+    /// Cotangents at the layer's input from those at its output, `[J B, ...]`.
+    fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        let rows = stack.size().first().copied().unwrap_or(0);
+        Ok(match self {
+            Self::Convolution {
+                weight,
+                adjoint,
+                geometry,
+                input,
+            } => {
+                let Geometry {
+                    stride,
+                    padding,
+                    groups,
+                } = *geometry;
+                let size = weight.size();
+                let kernel = size.last().copied().unwrap_or(1);
+                match adjoint {
+                    Some(adjoint) => {
+                        let padding = [kernel - 1 - padding; 2];
+                        let bias: Option<Tensor> = None;
+                        stack.f_conv2d(adjoint, bias, [1, 1], padding, [1, 1], groups)?
+                    }
+                    None => {
+                        // Pixels at the far border that no window of the stride reached.
+                        let rest = |side: usize| (input[side] + 2 * padding - kernel) % stride;
+                        let bias: Option<Tensor> = None;
+                        stack.f_conv_transpose2d(
+                            weight,
+                            bias,
+                            [stride; 2],
+                            [padding; 2],
+                            [rest(0), rest(1)],
+                            groups,
+                            [1, 1],
+                        )?
+                    }
+                }
+            }
+            Self::Scale(scale) => stack.f_mul(scale)?,
+            Self::Mask(mask) => {
+                let mut shape = mask.size();
+                shape.insert(0, -1);
+                // In place on the stack, seen as [J, B, C, H, W].
+                let _ = stack.f_view(shape.as_slice())?.f_mul_(mask)?;
+                stack
+            }
+            Self::MaxPool {
+                indices,
+                input,
+                kernel,
+                stride,
+                padding,
+            } => {
+                let examples = indices.size().first().copied().unwrap_or(1).max(1);
+                let copies = rows / examples;
+                let indices = indices.f_repeat([copies, 1, 1, 1])?;
+                let like =
+                    stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
+                like.f_max_pool2d_with_indices_backward(
+                    &stack,
+                    [*kernel; 2],
+                    [*stride; 2],
+                    [*padding; 2],
+                    [1, 1],
+                    false,
+                    &indices,
+                )?
+            }
+            Self::AveragePool {
+                input,
+                kernel,
+                stride,
+            } => {
+                let like =
+                    stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
+                stack.f_avg_pool2d_backward(
+                    &like,
+                    [*kernel; 2],
+                    [*stride; 2],
+                    [0, 0],
+                    true,
+                    false,
+                    None,
+                )?
+            }
+            Self::GlobalAveragePool { input } => {
+                let area = input.iter().skip(2).product::<i64>();
+                let spread = stack.f_div_scalar(area)?.f_unsqueeze(2)?.f_unsqueeze(3)?;
+                super::channels_last(&spread.f_expand(with_rows(input, rows), false)?)?
+            }
+            Self::PadShortcut {
+                input,
+                stride,
+                before,
+            } => {
+                let channels = input.get(1).copied().unwrap_or(0);
+                let kept = stack.f_narrow(1, *before, channels)?;
+                if *stride == 1 {
+                    return Ok(kept);
+                }
+                let full = super::channels_last(
+                    &stack.f_new_zeros(with_rows(input, rows), (stack.kind(), stack.device()))?,
+                )?;
+                full.f_slice(2, None, None, *stride)?
+                    .f_slice(3, None, None, *stride)?
+                    .f_copy_(&kept)?;
+                full
+            }
+            Self::Linear { weight } => stack.f_matmul(weight)?,
+            Self::Recorded { input, output } => {
+                let examples = output.size().first().copied().unwrap_or(1).max(1);
+                let mut pulled = Vec::new();
+                for first in (0..rows).step_by(usize::try_from(examples).unwrap_or(1)) {
+                    let cotangent = stack.f_narrow(0, first, examples)?;
+                    let product = tch::with_grad(|| {
+                        let pairing = output.f_mul(&cotangent)?.f_sum(None)?;
+                        Tensor::f_run_backward(&[pairing], &[input], true, false)
+                    })?;
+                    pulled.extend(product);
+                }
+                Tensor::f_cat(&pulled, 0)?
+            }
+        })
+    }
+}
+
+fn with_rows(shape: &[i64], rows: i64) -> Vec<i64> {
+    let mut shape = shape.to_vec();
+    if let Some(first) = shape.first_mut() {
+        *first = rows;
+    }
+    shape
+}
+
+/// Output of `layer` at `x`, and its derivative there.
+fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), NetworkError> {
+    let input = x.size();
+    let derivative = match layer {
+        FrozenLayer::Convolution {
+            weight,
+            adjoint,
+            geometry,
+            ..
+        } => Derivative::Convolution {
+            weight: weight.shallow_clone(),
+            adjoint: adjoint.as_ref().map(Tensor::shallow_clone),
+            geometry: *geometry,
+            input: [
+                input.get(2).copied().unwrap_or(1),
+                input.get(3).copied().unwrap_or(1),
+            ],
+        },
+        FrozenLayer::Affine { scale, .. } => Derivative::Scale(scale.shallow_clone()),
+        FrozenLayer::Linear { weight, .. } => Derivative::Linear {
+            weight: weight.shallow_clone(),
+        },
+        FrozenLayer::Plain { operation, .. } => match *operation {
+            Operation::Relu => Derivative::Mask(x.f_gt(0.0)?.f_to_kind(x.kind())?),
+            Operation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => {
+                let (y, indices) = x.f_max_pool2d_with_indices(
+                    [kernel; 2],
+                    [stride; 2],
+                    [padding; 2],
+                    [1, 1],
+                    false,
+                )?;
+                return Ok((
+                    y,
+                    Derivative::MaxPool {
+                        indices,
+                        input,
+                        kernel,
+                        stride,
+                        padding,
+                    },
+                ));
+            }
+            Operation::AveragePool { kernel, stride } => Derivative::AveragePool {
+                input,
+                kernel,
+                stride,
+            },
+            Operation::PadShortcut { stride, before, .. } => Derivative::PadShortcut {
+                input,
+                stride,
+                before,
+            },
+            Operation::GlobalAveragePool => Derivative::GlobalAveragePool { input },
+            _ => return recorded(layer, x),
+        },
+    };
+    Ok((layer.forward(x, Mode::Evaluation)?, derivative))
+}
+
+/// Output of `layer` at `x`, with the operations between them recorded.
+fn recorded(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), NetworkError> {
+    tch::with_grad(|| {
+        let input = x.f_detach()?.f_set_requires_grad(true)?;
+        let output = layer.forward(&input, Mode::Evaluation)?;
+        let y = output.f_detach()?;
+        Ok((y, Derivative::Recorded { input, output }))
+    })
+}
+
+/// The derivative of a run of layers.
+#[derive(Debug)]
+struct Chain(Vec<Derivative>);
+
+impl Chain {
+    fn of(layers: &[FrozenLayer], x: &Tensor) -> Result<(Tensor, Self), NetworkError> {
+        let mut x = x.shallow_clone();
+        let mut derivatives = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let (y, derivative) = linearize(layer, &x)?;
+            derivatives.push(derivative);
+            x = y;
+        }
+        Ok((x, Self(derivatives)))
+    }
+
+    /// `stack` may be overwritten.
+    fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        self.0
+            .iter()
+            .rev()
+            .try_fold(stack, |stack, derivative| derivative.pull_back(stack))
+    }
+
+    /// Whether the first map that a stack meets writes in place: then it needs its own copy.
+    fn overwrites(&self) -> bool {
+        matches!(self.0.last(), Some(Derivative::Mask(_)))
+    }
+
+    fn is_identity(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The derivative of one block at a batch.
+#[derive(Debug)]
+pub struct LinearizedBlock {
+    pre: Chain,
+    skip: Option<Chain>,
+    /// `None` for a function that is off or through which nothing flows back.
+    branches: Vec<Option<Chain>>,
+    post: Chain,
+}
+
+impl LinearizedBlock {
+    /// Number of functions, those that are off included.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        self.branches.len()
+    }
+
+    /// Whether gradient flows through function `function`.
+    #[must_use]
+    pub fn carries(&self, function: usize) -> bool {
+        matches!(self.branches.get(function), Some(Some(_)))
+    }
+
+    /// Whether the skip carries cotangents.
+    #[must_use]
+    pub fn has_skip(&self) -> bool {
+        self.skip.is_some()
+    }
+
+    /// Whether skip and pre are both the identity, so that a cotangent passes unchanged.
+    #[must_use]
+    pub fn passes_unchanged(&self) -> bool {
+        self.pre.is_identity() && self.skip.as_ref().is_some_and(Chain::is_identity)
+    }
+
+    /// From the block's output to its sum. Rows `[J B, C, H, W]`; overwritten.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_post(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        self.post.pull_back(stack)
+    }
+
+    /// From the sum through one function to `u`; `None` where nothing flows. `stack` stays.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_branch(
+        &self,
+        function: usize,
+        stack: &Tensor,
+    ) -> Result<Option<Tensor>, NetworkError> {
+        let Some(Some(branch)) = self.branches.get(function) else {
+            return Ok(None);
+        };
+        let stack = if branch.overwrites() {
+            super::duplicate(stack)?
+        } else {
+            stack.shallow_clone()
+        };
+        branch.pull_back(stack).map(Some)
+    }
+
+    /// From the sum through the skip to `u`; `None` where there is no skip. `stack` stays.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_skip(&self, stack: &Tensor) -> Result<Option<Tensor>, NetworkError> {
+        let Some(skip) = &self.skip else {
+            return Ok(None);
+        };
+        let stack = if skip.overwrites() {
+            super::duplicate(stack)?
+        } else {
+            stack.shallow_clone()
+        };
+        skip.pull_back(stack).map(Some)
+    }
+
+    /// From `u` to the block's input. Overwrites.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_pre(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        self.pre.pull_back(stack)
+    }
+}
+
+/// The derivative of a frozen network under a plan, at a batch.
+#[derive(Debug)]
+pub struct Linearization {
+    stem: Chain,
+    blocks: Vec<(Step, LinearizedBlock)>,
+    head: Chain,
+    logits: Tensor,
+}
+
+impl Linearization {
+    /// Runs `network` forward over `batch` `[B, C, H, W]` and keeps what its derivative needs.
+    ///
+    /// # Errors
+    /// A plan or batch that does not fit the network.
+    pub fn at(network: &FrozenNetwork, plan: &Plan, batch: &Tensor) -> Result<Self, NetworkError> {
+        tch::no_grad(|| {
+            let structure = network.structure();
+            let (mut x, stem) = Chain::of(&structure.stem, batch)?;
+            let mut blocks = Vec::with_capacity(plan.steps().len());
+            for step in plan.steps() {
+                let (y, linearized) = block(structure.block(step.block)?, step, &x)?;
+                blocks.push((step.clone(), linearized));
+                x = y;
+            }
+            let (logits, head) = Chain::of(&structure.head, &x)?;
+            Ok(Self {
+                stem,
+                blocks,
+                head,
+                logits,
+            })
+        })
+    }
+
+    /// Logits `[B, classes]`.
+    #[must_use]
+    pub fn logits(&self) -> &Tensor {
+        &self.logits
+    }
+
+    /// The blocks in the order in which data met them, with the step that ran them.
+    #[must_use]
+    pub fn blocks(&self) -> &[(Step, LinearizedBlock)] {
+        &self.blocks
+    }
+
+    /// From cotangents of the logits, `[J B, classes]`, to those of the last block's output.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_head(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        self.head.pull_back(stack)
+    }
+
+    /// From cotangents of the stem's output to those of the input, `[J B, C, H, W]`.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_stem(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+        self.stem.pull_back(stack)
+    }
+}
+
+fn block(
+    block: &super::Block<FrozenLayer>,
+    step: &Step,
+    x: &Tensor,
+) -> Result<(Tensor, LinearizedBlock), NetworkError> {
+    let (u, pre) = Chain::of(&block.pre, x)?;
+    let mut sum: Option<Tensor> = None;
+    let mut add = |term: Tensor| -> Result<(), NetworkError> {
+        sum = Some(match &sum {
+            Some(sum) => sum.f_add(&term)?,
+            None => term,
+        });
+        Ok(())
+    };
+    let mut branches = Vec::with_capacity(block.branches.len());
+    for (branch, state) in block.branches.iter().zip(&step.branches) {
+        branches.push(match state {
+            BranchState::On => {
+                let (output, linearized) = Chain::of(&branch.layers, &u)?;
+                add(output)?;
+                Some(linearized)
+            }
+            BranchState::Detached => {
+                add(chain(&branch.layers, &u, Mode::Evaluation)?)?;
+                None
+            }
+            BranchState::Off => None,
+            BranchState::Substitute(_) => {
+                return Err(NetworkError::MissingSubstitute {
+                    block: step.block.position(),
+                });
+            }
+        });
+    }
+    let skip = match &block.skip {
+        Some(layers) if step.skip => {
+            let (output, linearized) = Chain::of(layers, &u)?;
+            add(output)?;
+            Some(linearized)
+        }
+        _ => None,
+    };
+    let Some(sum) = sum else {
+        // Nothing is computed: a plain layer that is passed over.
+        let nothing = || Chain(Vec::new());
+        let passed = LinearizedBlock {
+            pre: nothing(),
+            skip: Some(nothing()),
+            branches,
+            post: nothing(),
+        };
+        return Ok((x.shallow_clone(), passed));
+    };
+    let (y, post) = Chain::of(&block.post, &sum)?;
+    Ok((
+        y,
+        LinearizedBlock {
+            pre,
+            skip,
+            branches,
+            post,
+        },
+    ))
+}
+
+/// Cotangent of the logits `[B, classes]` for the cross-entropy of each example:
+/// softmax minus the one-hot label.
+///
+/// # Errors
+/// Where labels and logits do not fit each other.
+pub fn cross_entropy_cotangent(logits: &Tensor, labels: &Tensor) -> Result<Tensor, NetworkError> {
+    let classes = logits.size().last().copied().unwrap_or(0);
+    let one_hot = labels.f_one_hot(classes)?.f_to_kind(logits.kind())?;
+    Ok(logits.f_softmax(-1, None::<Kind>)?.f_sub(&one_hot)?)
+}

@@ -1,0 +1,331 @@
+use serde::{Deserialize, Serialize};
+
+use super::{FeatureShape, NetworkError};
+
+/// A primitive operation, as plain data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// Two-dimensional convolution with square kernels.
+    Convolution {
+        /// Channels in.
+        inputs: i64,
+        /// Channels out.
+        outputs: i64,
+        /// Side of the kernel.
+        kernel: i64,
+        /// Stride in both directions.
+        stride: i64,
+        /// Zero padding on every side.
+        padding: i64,
+        /// Groups of channels that are convolved apart.
+        #[serde(default = "one")]
+        groups: i64,
+        /// Whether a bias is added.
+        #[serde(default)]
+        bias: bool,
+        /// Where given, every kernel is brought to mean 0 and variance 1 first, with this added
+        /// to its variance: weight standardisation (Qiao et al., arXiv 1903.10520).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standardization: Option<f64>,
+    },
+    /// Normalisation over groups of channels and all positions of one example, with scale and
+    /// shift per channel (Wu & He, arXiv 1803.08494).
+    GroupNorm {
+        /// Groups of channels.
+        groups: i64,
+        /// Channels.
+        channels: i64,
+        /// Added to the variance.
+        #[serde(default = "batch_norm_epsilon")]
+        epsilon: f64,
+    },
+    /// Batch normalisation over channels, with scale and shift.
+    BatchNorm {
+        /// Channels.
+        channels: i64,
+        /// Added to the variance.
+        #[serde(default = "batch_norm_epsilon")]
+        epsilon: f64,
+    },
+    /// max(x, 0).
+    Relu,
+    /// Maximum over windows.
+    MaxPool {
+        /// Side of the window.
+        kernel: i64,
+        /// Stride in both directions.
+        stride: i64,
+        /// Padding on every side.
+        padding: i64,
+    },
+    /// Zero pixels on every side.
+    ZeroPad {
+        /// Rows and columns of zeros on each side.
+        padding: i64,
+    },
+    /// Mean over windows; windows that reach over the border count only what lies inside.
+    AveragePool {
+        /// Side of the window.
+        kernel: i64,
+        /// Stride in both directions.
+        stride: i64,
+    },
+    /// Mean over all positions, then `[N, C]`.
+    GlobalAveragePool,
+    /// Parameter-free shortcut (type A of He et al. 2015): every `stride`-th pixel, with zero
+    /// channels before and after.
+    PadShortcut {
+        /// Step between the pixels that are kept.
+        stride: i64,
+        /// Zero channels in front.
+        before: i64,
+        /// Zero channels behind.
+        after: i64,
+    },
+    /// Fully connected layer, `[N, inputs]` to `[N, outputs]`.
+    Linear {
+        /// Features in.
+        inputs: i64,
+        /// Features out.
+        outputs: i64,
+        /// Whether a bias is added.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+}
+
+fn one() -> i64 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn batch_norm_epsilon() -> f64 {
+    1e-5
+}
+
+/// An operation under the name that it has in checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Prefix of the layer's tensors, such as `layer2.0.conv1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What it computes.
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+/// What a tensor of a layer is for; decides its first value and whether training moves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Kernel of a convolution or matrix of a linear layer.
+    Weight,
+    /// Additive term of a convolution or linear layer.
+    Bias,
+    /// Scale of a normalisation.
+    Scale,
+    /// Shift of a normalisation.
+    Shift,
+    /// Running mean of a normalisation: a statistic, not trained.
+    RunningMean,
+    /// Running variance of a normalisation: a statistic, not trained.
+    RunningVariance,
+}
+
+impl Role {
+    /// Whether gradient descent moves the tensor.
+    #[must_use]
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVariance)
+    }
+}
+
+/// A tensor that a layer needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its full name in a checkpoint.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its shape.
+    pub shape: Vec<i64>,
+}
+
+impl Layer {
+    /// A layer called `name`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, operation: Operation) -> Self {
+        Self {
+            name: name.into(),
+            operation,
+        }
+    }
+
+    /// The tensors that the layer needs, in a fixed order.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameter = |suffix: &str, role, shape| Parameter {
+            name: format!("{}.{suffix}", self.name),
+            role,
+            shape,
+        };
+        match self.operation {
+            Operation::Convolution {
+                inputs,
+                outputs,
+                kernel,
+                groups,
+                bias,
+                ..
+            } => {
+                let shape = vec![outputs, inputs / groups.max(1), kernel, kernel];
+                let mut parameters = vec![parameter("weight", Role::Weight, shape)];
+                if bias {
+                    parameters.push(parameter("bias", Role::Bias, vec![outputs]));
+                }
+                parameters
+            }
+            Operation::GroupNorm { channels, .. } => vec![
+                parameter("weight", Role::Scale, vec![channels]),
+                parameter("bias", Role::Shift, vec![channels]),
+            ],
+            Operation::BatchNorm { channels, .. } => vec![
+                parameter("weight", Role::Scale, vec![channels]),
+                parameter("bias", Role::Shift, vec![channels]),
+                parameter("running_mean", Role::RunningMean, vec![channels]),
+                parameter("running_var", Role::RunningVariance, vec![channels]),
+            ],
+            Operation::Linear {
+                inputs,
+                outputs,
+                bias,
+            } => {
+                let mut parameters = vec![parameter("weight", Role::Weight, vec![outputs, inputs])];
+                if bias {
+                    parameters.push(parameter("bias", Role::Bias, vec![outputs]));
+                }
+                parameters
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Shape of the output for one example of shape `input`.
+    ///
+    /// # Errors
+    /// [`NetworkError::LayerShape`] where the layer cannot take that input.
+    pub fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape, NetworkError> {
+        let refuse = |reason: String| NetworkError::LayerShape {
+            layer: self.name.clone(),
+            found: input.to_string(),
+            reason,
+        };
+        let channels = |expected: i64| {
+            if input.channels == expected {
+                Ok(())
+            } else {
+                Err(refuse(format!("it expects {expected} channels")))
+            }
+        };
+        let windows = |channels, kernel: i64, stride: i64, padding: i64| {
+            let side = |length: i64| (length + 2 * padding - kernel) / stride + 1;
+            let fits = |length: i64| stride > 0 && length + 2 * padding >= kernel;
+            if fits(input.height) && fits(input.width) {
+                let (height, width) = (side(input.height), side(input.width));
+                Ok(FeatureShape {
+                    channels,
+                    height,
+                    width,
+                })
+            } else {
+                Err(refuse(format!("a window of {kernel} pixels does not fit")))
+            }
+        };
+        match self.operation {
+            Operation::Convolution {
+                inputs,
+                outputs,
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
+                channels(inputs)?;
+                windows(outputs, kernel, stride, padding)
+            }
+            Operation::ZeroPad { padding } => Ok(FeatureShape {
+                channels: input.channels,
+                height: input.height + 2 * padding,
+                width: input.width + 2 * padding,
+            }),
+            Operation::GroupNorm { groups, .. } if groups < 1 || input.channels % groups != 0 => {
+                Err(refuse(format!("{groups} groups do not divide its channels")))
+            }
+            Operation::GroupNorm {
+                channels: expected, ..
+            }
+            | Operation::BatchNorm {
+                channels: expected, ..
+            } => channels(expected).map(|()| input),
+            Operation::Relu => Ok(input),
+            Operation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => windows(input.channels, kernel, stride, padding),
+            Operation::AveragePool { kernel, stride } => {
+                // Ceiling mode: a window may begin inside and end outside.
+                let side = |length: i64| (length - kernel + stride - 1).max(0) / stride + 1;
+                let (height, width) = (side(input.height), side(input.width));
+                Ok(FeatureShape {
+                    channels: input.channels,
+                    height,
+                    width,
+                })
+            }
+            Operation::GlobalAveragePool => Ok(FeatureShape {
+                channels: input.channels,
+                height: 1,
+                width: 1,
+            }),
+            Operation::PadShortcut {
+                stride,
+                before,
+                after,
+            } => Ok(FeatureShape {
+                channels: before + input.channels + after,
+                height: (input.height + stride - 1) / stride,
+                width: (input.width + stride - 1) / stride,
+            }),
+            Operation::Linear {
+                inputs, outputs, ..
+            } => {
+                channels(inputs)?;
+                Ok(FeatureShape {
+                    channels: outputs,
+                    height: 1,
+                    width: 1,
+                })
+            }
+        }
+    }
+
+    /// Multiply-adds for one example whose output has shape `output`; convolutions and linear
+    /// layers count, as is usual.
+    #[must_use]
+    pub fn multiply_adds(&self, output: FeatureShape) -> i64 {
+        match self.operation {
+            Operation::Convolution {
+                inputs,
+                kernel,
+                groups,
+                ..
+            } => output.elements() * inputs / groups.max(1) * kernel * kernel,
+            Operation::Linear { inputs, .. } => output.elements() * inputs,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BlockIndex, BlockShape, FunctionIndex, NetworkError, ResidualNetwork};
+
+/// What a forward pass computes: which blocks, in which order, with which branches.
+///
+/// Two plans that begin with equal steps share that part of the computation.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Plan {
+    steps: Vec<Step>,
+}
+
+/// One block of a plan.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Step {
+    /// Which block is computed.
+    pub block: BlockIndex,
+    /// Whether the skip carries its value; `false` cuts it, the control experiment.
+    pub skip: bool,
+    /// What each of the block's functions contributes.
+    pub branches: Vec<BranchState>,
+}
+
+/// What one residual function contributes to its block's sum.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum BranchState {
+    /// Its output.
+    On,
+    /// Nothing; it is not computed.
+    Off,
+    /// Its output, through which no gradient flows back.
+    Detached,
+    /// Something measured beforehand instead of its output.
+    Substitute(Substitution),
+}
+
+/// What stands in for the output of a branch.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Substitution {
+    /// Its mean over a calibration set.
+    Mean,
+    /// Its output for another example.
+    Resample,
+    /// Gaussian noise with its mean and standard deviation per channel.
+    Noise,
+}
+
+impl Plan {
+    /// The plan that computes `network` as it is.
+    #[must_use]
+    pub fn intact<L>(network: &ResidualNetwork<L>) -> Self {
+        let step = |(position, block): (usize, &super::Block<L>)| Step {
+            block: BlockIndex::new(position),
+            skip: true,
+            branches: vec![BranchState::On; block.branches.len()],
+        };
+        Self {
+            steps: network.blocks.iter().enumerate().map(step).collect(),
+        }
+    }
+
+    /// The steps in the order in which they run.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Sets every function of `block` to `state`. A block that the plan lacks stays lacking.
+    #[must_use]
+    pub fn with_block(mut self, block: BlockIndex, state: BranchState) -> Self {
+        for step in self.steps.iter_mut().filter(|step| step.block == block) {
+            step.branches.fill(state);
+        }
+        self
+    }
+
+    /// Sets one function to `state`.
+    #[must_use]
+    pub fn with_function(mut self, function: FunctionIndex, state: BranchState) -> Self {
+        for step in self
+            .steps
+            .iter_mut()
+            .filter(|step| step.block == function.block)
+        {
+            if let Some(branch) = step.branches.get_mut(function.function) {
+                *branch = state;
+            }
+        }
+        self
+    }
+
+    /// Cuts the skip of `block`: only its functions reach the next block.
+    #[must_use]
+    pub fn without_skip(mut self, block: BlockIndex) -> Self {
+        for step in self.steps.iter_mut().filter(|step| step.block == block) {
+            step.skip = false;
+        }
+        self
+    }
+
+    /// Runs the blocks in another order: step `i` becomes today's step `order[i]`.
+    /// Entries beyond the last step are left out.
+    #[must_use]
+    pub fn reordered(&self, order: &[usize]) -> Self {
+        Self {
+            steps: order
+                .iter()
+                .filter_map(|&from| self.steps.get(from).cloned())
+                .collect(),
+        }
+    }
+
+    /// Blocks of which no function contributes, in the order of the plan.
+    pub fn deleted_blocks(&self) -> impl Iterator<Item = BlockIndex> + '_ {
+        self.steps
+            .iter()
+            .filter(|step| step.branches.iter().all(|&state| state == BranchState::Off))
+            .map(|step| step.block)
+    }
+
+    /// Functions on in each block, in the order of the plan: the k of the path polynomial
+    /// prod (1 + k z).
+    #[must_use]
+    pub fn functions_on(&self) -> Vec<usize> {
+        let is_on = |state: &&BranchState| **state == BranchState::On;
+        self.steps
+            .iter()
+            .map(|step| step.branches.iter().filter(is_on).count())
+            .collect()
+    }
+
+    /// Checks the plan against a network whose blocks have the given `shapes`.
+    ///
+    /// # Errors
+    /// An unknown block or function, or a block that would be given the wrong shape.
+    pub fn check<L>(
+        &self,
+        network: &ResidualNetwork<L>,
+        shapes: &[BlockShape],
+    ) -> Result<(), NetworkError> {
+        let mut reached = shapes.first().map(|shape| shape.input);
+        for step in &self.steps {
+            let position = step.block.position();
+            let (block, shape) = network.block(step.block).and_then(|block| {
+                let unknown = NetworkError::UnknownBlock {
+                    block: position,
+                    blocks: shapes.len(),
+                };
+                shapes
+                    .get(position)
+                    .map(|shape| (block, shape))
+                    .ok_or(unknown)
+            })?;
+            if step.branches.len() != block.branches.len() {
+                return Err(NetworkError::UnknownFunction {
+                    block: position,
+                    function: step.branches.len().saturating_sub(1),
+                    functions: block.branches.len(),
+                });
+            }
+            let mismatch = |found: String| NetworkError::ShapeMismatch {
+                block: position,
+                expected: shape.input.to_string(),
+                found,
+            };
+            if let Some(found) = reached.filter(|&found| found != shape.input) {
+                return Err(mismatch(found.to_string()));
+            }
+            let silent = step.branches.iter().all(|&state| state == BranchState::Off);
+            if silent && block.skip.is_none() && !shape.is_preserving() {
+                return Err(mismatch(
+                    "nothing: it has no skip and changes the shape".into(),
+                ));
+            }
+            reached = Some(shape.output);
+        }
+        let expected = shapes.last().map(|shape| shape.output);
+        match (reached, expected) {
+            (Some(found), Some(expected)) if found != expected => {
+                Err(NetworkError::ShapeMismatch {
+                    block: network.blocks.len(),
+                    expected: expected.to_string(),
+                    found: found.to_string(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}

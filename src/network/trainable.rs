@@ -1,0 +1,274 @@
+use tch::{Device, Kind, Tensor};
+
+use super::initialize::{generator, initialize};
+use super::{
+    Forward, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role, Specification,
+};
+
+/// A layer with its parameters, computed under autograd.
+#[derive(Debug)]
+pub struct TrainableLayer {
+    layer: Layer,
+    parameters: Vec<Tensor>,
+}
+
+impl TrainableLayer {
+    /// The description.
+    #[must_use]
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// The tensors, in the order of [`Layer::parameters`].
+    #[must_use]
+    pub fn parameters(&self) -> &[Tensor] {
+        &self.parameters
+    }
+
+    fn parameter(&self, position: usize) -> Option<&Tensor> {
+        self.parameters.get(position)
+    }
+}
+
+impl Forward for TrainableLayer {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
+        Ok(match (&self.layer.operation, self.parameters.as_slice()) {
+            (
+                Operation::Convolution {
+                    stride,
+                    padding,
+                    groups,
+                    standardization,
+                    ..
+                },
+                [weight, ..],
+            ) => {
+                let weight = match standardization {
+                    Some(epsilon) => &standardized(weight, *epsilon)?,
+                    None => weight,
+                };
+                let (stride, padding) = ([*stride; 2], [*padding; 2]);
+                x.f_conv2d(weight, self.parameter(1), stride, padding, [1, 1], *groups)?
+            }
+            (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
+                let (training, momentum) = match mode {
+                    Mode::Training { momentum } => (true, momentum),
+                    Mode::Evaluation => (false, 0.0),
+                };
+                x.f_batch_norm(
+                    Some(scale),
+                    Some(shift),
+                    Some(mean),
+                    Some(variance),
+                    training,
+                    momentum,
+                    *epsilon,
+                    true,
+                )?
+            }
+            (Operation::Linear { .. }, [weight, ..]) => x.f_linear(weight, self.parameter(1))?,
+            (operation, parameters) => plain(operation, parameters, x)?,
+        })
+    }
+
+    fn forward_owned(&self, mut x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
+        match self.layer.operation {
+            // Every layer that can come before computes its gradient without its own output.
+            Operation::Relu => Ok(x.f_relu_()?),
+            _ => self.forward(&x, mode),
+        }
+    }
+}
+
+/// Every kernel of `weight` `[O, I, K, K]` with mean 0 and variance 1 (Qiao et al., arXiv
+/// 1903.10520, equation 6; the variance is that of the kernel itself, not an estimate).
+pub(super) fn standardized(weight: &Tensor, epsilon: f64) -> Result<Tensor, NetworkError> {
+    let size = weight.size();
+    let kernels = weight.f_flatten(1, -1)?;
+    let centred = kernels.f_sub(&kernels.f_mean_dim([1].as_slice(), true, None)?)?;
+    let variance = centred.f_square()?.f_mean_dim([1].as_slice(), true, None)?;
+    let deviation = variance.f_add_scalar(epsilon)?.f_sqrt()?;
+    Ok(centred.f_div(&deviation)?.f_view(size.as_slice())?)
+}
+
+/// The operations that are the same in every execution.
+pub(super) fn plain(
+    operation: &Operation,
+    parameters: &[Tensor],
+    x: &Tensor,
+) -> Result<Tensor, NetworkError> {
+    Ok(match *operation {
+        Operation::GroupNorm {
+            groups, epsilon, ..
+        } => x.f_group_norm(
+            groups,
+            parameters.first(),
+            parameters.get(1),
+            epsilon,
+            false,
+        )?,
+        Operation::ZeroPad { padding } => x.f_constant_pad_nd([padding; 4])?,
+        Operation::Relu => x.f_relu()?,
+        Operation::MaxPool {
+            kernel,
+            stride,
+            padding,
+        } => x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?,
+        Operation::AveragePool { kernel, stride } => {
+            x.f_avg_pool2d([kernel; 2], [stride; 2], [0, 0], true, false, None)?
+        }
+        Operation::GlobalAveragePool => x.f_mean_dim([2, 3].as_slice(), false, None)?,
+        Operation::PadShortcut {
+            stride,
+            before,
+            after,
+        } => {
+            let x = x
+                .f_slice(2, None, None, stride)?
+                .f_slice(3, None, None, stride)?;
+            x.f_constant_pad_nd([0, 0, 0, 0, before, after])?
+        }
+        Operation::Convolution { .. } | Operation::BatchNorm { .. } | Operation::Linear { .. } => {
+            return Err(NetworkError::Torch("a layer lost its parameters".into()));
+        }
+    })
+}
+
+/// A network that can be trained, loaded and saved.
+#[derive(Debug)]
+pub struct TrainableNetwork {
+    specification: Specification,
+    structure: ResidualNetwork<TrainableLayer>,
+}
+
+impl TrainableNetwork {
+    /// A network with first values drawn by `seed`.
+    ///
+    /// # Errors
+    /// Where libtorch cannot hold a tensor.
+    pub fn initialized(specification: &Specification, seed: u64) -> Result<Self, NetworkError> {
+        let mut generator = generator(seed);
+        Self::build(specification, |parameter| {
+            initialize(parameter, &mut generator)
+        })
+    }
+
+    /// A network with the tensors that `find` gives for the names of its parameters.
+    ///
+    /// # Errors
+    /// A missing tensor or one of another shape, by name.
+    pub fn load(
+        specification: &Specification,
+        mut find: impl FnMut(&str) -> Option<Tensor>,
+    ) -> Result<Self, NetworkError> {
+        Self::build(specification, |parameter| {
+            let tensor = find(&parameter.name).ok_or_else(|| NetworkError::MissingParameter {
+                name: parameter.name.clone(),
+                what: format!("{:?}", parameter.role).to_lowercase(),
+            })?;
+            let tensor = match (tensor.size().as_slice(), parameter.shape.as_slice()) {
+                // A linear layer kept as a convolution of one pixel holds the same matrix.
+                (&[outputs, inputs, 1, 1], [_, _]) => tensor.f_view([outputs, inputs])?,
+                _ => tensor,
+            };
+            if tensor.size() != parameter.shape {
+                return Err(NetworkError::ParameterShape {
+                    name: parameter.name.clone(),
+                    expected: parameter.shape.clone(),
+                    found: tensor.size(),
+                });
+            }
+            // A copy: what was loaded may be shared or mapped from a file.
+            super::duplicate(&tensor.f_to_kind(Kind::Float)?)
+        })
+    }
+
+    fn build(
+        specification: &Specification,
+        mut value: impl FnMut(&super::Parameter) -> Result<Tensor, NetworkError>,
+    ) -> Result<Self, NetworkError> {
+        let structure = specification.try_map(|layers| {
+            layers
+                .iter()
+                .map(|layer| {
+                    let mut parameters = Vec::new();
+                    for parameter in layer.parameters() {
+                        let tensor = value(&parameter)?;
+                        let tensor = super::channels_last(&tensor)?;
+                        parameters.push(tensor.f_set_requires_grad(parameter.role.is_trained())?);
+                    }
+                    Ok::<_, NetworkError>(TrainableLayer {
+                        layer: layer.clone(),
+                        parameters,
+                    })
+                })
+                .collect()
+        })?;
+        Ok(Self {
+            specification: specification.clone(),
+            structure,
+        })
+    }
+
+    /// The description.
+    #[must_use]
+    pub fn specification(&self) -> &Specification {
+        &self.specification
+    }
+
+    /// The structure with its layers.
+    #[must_use]
+    pub fn structure(&self) -> &ResidualNetwork<TrainableLayer> {
+        &self.structure
+    }
+
+    /// Every tensor under its name in a checkpoint, with what it is for.
+    #[must_use]
+    pub fn named_parameters(&self) -> Vec<(String, Role, Tensor)> {
+        self.structure
+            .layers()
+            .flat_map(|layer| {
+                layer
+                    .layer
+                    .parameters()
+                    .into_iter()
+                    .zip(&layer.parameters)
+                    .map(|(parameter, tensor)| {
+                        (parameter.name, parameter.role, tensor.shallow_clone())
+                    })
+            })
+            .collect()
+    }
+
+    /// Logits `[N, classes]` of a batch `[N, C, H, W]` under `plan`, with autograd.
+    ///
+    /// # Errors
+    /// A plan or batch that does not fit the network.
+    pub fn forward(
+        &self,
+        batch: &Tensor,
+        plan: &Plan,
+        pass: &Pass<'_>,
+    ) -> Result<Tensor, NetworkError> {
+        self.structure.forward(batch, plan, pass)
+    }
+
+    /// The same network with its tensors on `device`.
+    ///
+    /// # Errors
+    /// Where the device cannot hold them.
+    pub fn to_device(&self, device: Device) -> Result<Self, NetworkError> {
+        let mut tensors = self.named_parameters().into_iter();
+        Self::build(&self.specification, |parameter| {
+            let (name, _, tensor) =
+                tensors
+                    .next()
+                    .ok_or_else(|| NetworkError::MissingParameter {
+                        name: parameter.name.clone(),
+                        what: "copy to a device".into(),
+                    })?;
+            debug_assert_eq!(name, parameter.name);
+            super::duplicate(&tensor.f_detach()?.f_to_device(device)?)
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! What the spectra of several mini-batches say together.
+
+use ndarray::Array2;
+use pathscope_analysis::record::{Header, PerLength, Spectrum};
+use pathscope_analysis::{
+    BootstrapOptions, Decay, Interval, LengthRange, Level, PredictedRange,
+    bootstrap_effective_range, effective_range, fit_decay, percentile_interval, predict_range,
+    resample,
+};
+
+/// How the gradient of a length is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Norm of the exact sum of all paths of the length.
+    Coherent,
+    /// Root of the summed squared norms of its paths.
+    Energy,
+    /// Mean norm of one path times the number of paths.
+    Sampled,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Coherent, Self::Energy, Self::Sampled];
+
+    /// As the records name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coherent => "coherent",
+            Self::Energy => "energy",
+            Self::Sampled => "sampled",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn definition(self) -> &'static str {
+        match self {
+            Self::Coherent => "coherent: norm of the summed gradient",
+            Self::Energy => "energy: root of the summed squared norms of paths",
+            Self::Sampled => "sampled: mean norm of a path x number of paths",
+        }
+    }
+
+    fn of(self, spectrum: &Spectrum) -> Option<&PerLength> {
+        match self {
+            Self::Coherent => spectrum.coherent.as_ref(),
+            Self::Energy => spectrum.energy.as_ref(),
+            Self::Sampled => spectrum.sampled.as_ref(),
+        }
+    }
+}
+
+/// One measure over all mini-batches.
+#[derive(Clone, Debug)]
+pub struct MeasuredGradient {
+    /// Which.
+    pub measure: Measure,
+    /// Share of the whole at each length.
+    pub shares: Vec<f64>,
+    /// Interval of each share over resampled mini-batches; none for a single one.
+    pub intervals: Option<Vec<Interval>>,
+    /// Mean over examples as recorded: norms for coherent and sampled, squared norms for energy.
+    pub recorded: Vec<f64>,
+    /// The shortest range of lengths that holds the share asked.
+    pub range: LengthRange,
+    /// Intervals of its first and its last length; none for a single mini-batch.
+    pub ends: Option<(Interval, Interval)>,
+    /// Share of all paths that lie in the range.
+    pub paths_in_range: f64,
+}
+
+/// The gradient by path length over all mini-batches of a file.
+#[derive(Clone, Debug)]
+pub struct GradientSummary {
+    /// Share that effective ranges hold.
+    pub share: f64,
+    /// Mini-batches.
+    pub batches: usize,
+    /// Examples.
+    pub examples: usize,
+    /// Natural logarithm of the number of paths of each length.
+    pub ln_paths: Vec<f64>,
+    /// Share of all paths at each length.
+    pub path_shares: Vec<f64>,
+    /// The measures that were recorded.
+    pub measures: Vec<MeasuredGradient>,
+    /// Fall of the mean norm of one path with length, its source, and what follows from it.
+    pub decay: Option<(Measure, Decay, Option<PredictedRange>)>,
+    /// Lengths and mean norms of one path that the decay was fitted to.
+    pub path_norms: Vec<(usize, f64)>,
+    /// Largest relative difference between the sum over lengths and the ordinary gradient.
+    pub sum_check: Option<f64>,
+}
+
+/// Summarises the spectra of one network; none where there is nothing that can be summarised.
+#[must_use]
+pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<GradientSummary> {
+    let ln_paths: Vec<f64> = spectra
+        .first()?
+        .paths
+        .iter()
+        .map(|count| ln_decimal(count))
+        .collect::<Option<_>>()?;
+    let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = ln_paths.iter().map(|ln| (ln - greatest).exp()).sum();
+    let path_shares: Vec<f64> = ln_paths
+        .iter()
+        .map(|ln| (ln - greatest).exp() / total)
+        .collect();
+    let measures: Vec<MeasuredGradient> = Measure::ALL
+        .into_iter()
+        .filter_map(|measure| measured(measure, spectra, &ln_paths, &path_shares, share))
+        .collect();
+    if measures.is_empty() {
+        return None;
+    }
+    let (path_norms, decay) = decay(header, spectra, &measures, &ln_paths, share);
+    let checks = spectra.iter().filter_map(|spectrum| spectrum.sum_check);
+    Some(GradientSummary {
+        share,
+        batches: spectra.len(),
+        examples: spectra.iter().map(|spectrum| spectrum.examples).sum(),
+        ln_paths,
+        path_shares,
+        measures,
+        decay,
+        path_norms,
+        sum_check: checks.fold(None, |most, check| {
+            Some(most.map_or(check, |most: f64| most.max(check)))
+        }),
+    })
+}
+
+/// A batch's values, weighted so that batches add up to examples.
+fn measured(
+    measure: Measure,
+    spectra: &[&Spectrum],
+    ln_paths: &[f64],
+    path_shares: &[f64],
+    share: f64,
+) -> Option<MeasuredGradient> {
+    let recorded: Vec<(f64, &PerLength)> = spectra
+        .iter()
+        .filter_map(|spectrum| Some((spectrum.examples as f64, measure.of(spectrum)?)))
+        .collect();
+    let lengths = recorded.iter().map(|(_, values)| values.mean.len()).min()?;
+    let lengths = lengths.min(ln_paths.len());
+    let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let magnitude = |length: usize, values: &PerLength| {
+        let mean = values.mean.get(length).copied().unwrap_or(0.0);
+        match measure {
+            Measure::Coherent => mean,
+            // Squared norms are added before the root is taken, so each example counts by its own.
+            Measure::Energy => {
+                let roots = values.by_example.iter().filter_map(|row| row.get(length));
+                let count = values.by_example.len();
+                match count {
+                    0 => mean.max(0.0).sqrt(),
+                    _ => roots.map(|energy| energy.max(0.0).sqrt()).sum::<f64>() / count as f64,
+                }
+            }
+            // Counts beyond the range of floats: a common factor changes no share.
+            Measure::Sampled => {
+                mean * ln_paths
+                    .get(length)
+                    .map_or(0.0, |paths| (paths - greatest).exp())
+            }
+        }
+    };
+    let rows = Array2::from_shape_fn((recorded.len(), lengths), |(batch, length)| {
+        recorded
+            .get(batch)
+            .map_or(0.0, |(weight, values)| weight * magnitude(length, values))
+    });
+    let sums: Vec<f64> = rows.columns().into_iter().map(|column| column.sum()).collect();
+    let range = effective_range(&sums, share).ok()?.range;
+    let total: f64 = sums.iter().sum();
+    let options = BootstrapOptions {
+        replicates: 2_000,
+        ..BootstrapOptions::default()
+    };
+    let resampled = (recorded.len() > 1)
+        .then(|| bootstrap_effective_range(rows.view(), share, &options).ok())
+        .flatten();
+    let intervals = resampled.as_ref().and_then(|_| {
+        let replicates = resample(recorded.len(), &options, |sample| {
+            let mut sums = vec![0.0; lengths];
+            for &batch in sample {
+                for (sum, value) in sums.iter_mut().zip(rows.row(batch)) {
+                    *sum += value;
+                }
+            }
+            let total: f64 = sums.iter().sum();
+            sums.into_iter().map(|sum| sum / total).collect::<Vec<f64>>()
+        })
+        .ok()?;
+        (0..lengths)
+            .map(|length| {
+                let column: Vec<f64> = replicates
+                    .iter()
+                    .filter_map(|replicate| replicate.get(length).copied())
+                    .collect();
+                percentile_interval(&column, Level::P95).ok()
+            })
+            .collect()
+    });
+    let weights: f64 = recorded.iter().map(|(weight, _)| weight).sum();
+    Some(MeasuredGradient {
+        measure,
+        shares: sums.iter().map(|sum| sum / total).collect(),
+        intervals,
+        recorded: (0..lengths)
+            .map(|length| {
+                let sum: f64 = recorded
+                    .iter()
+                    .filter_map(|(weight, values)| Some(weight * values.mean.get(length)?))
+                    .sum();
+                sum / weights
+            })
+            .collect(),
+        range,
+        ends: resampled.map(|found| (found.first, found.last)),
+        paths_in_range: path_shares
+            .iter()
+            .take(range.last + 1)
+            .skip(range.first)
+            .sum(),
+    })
+}
+
+type Fall = Option<(Measure, Decay, Option<PredictedRange>)>;
+
+/// The mean norm of one path by length: as sampled, or else the root mean square from the energy.
+fn decay(
+    header: &Header,
+    spectra: &[&Spectrum],
+    measures: &[MeasuredGradient],
+    ln_paths: &[f64],
+    share: f64,
+) -> (Vec<(usize, f64)>, Fall) {
+    let find = |wanted| measures.iter().find(|found| found.measure == wanted);
+    let (source, norms): (_, Vec<f64>) = if let Some(sampled) = find(Measure::Sampled) {
+        (Measure::Sampled, sampled.recorded.clone())
+    } else if let Some(energy) = find(Measure::Energy) {
+        let roots = energy.recorded.iter().zip(ln_paths);
+        let norms = roots.map(|(energy, paths)| (0.5 * (energy.max(0.0).ln() - paths)).exp());
+        (Measure::Energy, norms.collect())
+    } else {
+        return (Vec::new(), None);
+    };
+    // Norms too small for a float have no logarithm.
+    let usable: Vec<(usize, f64)> = norms
+        .into_iter()
+        .enumerate()
+        .filter(|&(_, norm)| norm.is_finite() && norm > 0.0)
+        .collect();
+    let (lengths, norms): (Vec<usize>, Vec<f64>) = usable.iter().copied().unzip();
+    let errors = (source == Measure::Sampled)
+        .then(|| standard_errors(spectra, &lengths))
+        .flatten();
+    let fit = fit_decay(&lengths, &norms, errors.as_deref(), Level::P95)
+        .or_else(|_| fit_decay(&lengths, &norms, None, Level::P95));
+    let Ok(decay) = fit else {
+        return (usable, None);
+    };
+    let blocks = &header.model.blocks;
+    let functions = blocks.first().map_or(0, |block| block.functions);
+    let uniform = blocks.iter().all(|block| block.functions == functions);
+    let predicted = uniform
+        .then(|| predict_range(blocks.len(), functions, decay.rho, share).ok())
+        .flatten();
+    (usable, Some((source, decay, predicted)))
+}
+
+/// Standard errors of the mean sampled norm over mini-batches, for the lengths given; none where
+/// they are not all known.
+fn standard_errors(spectra: &[&Spectrum], lengths: &[usize]) -> Option<Vec<f64>> {
+    let sampled: Vec<&PerLength> = spectra
+        .iter()
+        .filter_map(|spectrum| spectrum.sampled.as_ref())
+        .collect();
+    let batches = sampled.len() as f64;
+    lengths
+        .iter()
+        .map(|&length| {
+            let values: Vec<f64> = sampled
+                .iter()
+                .filter_map(|values| values.mean.get(length).copied())
+                .collect();
+            let mean = values.iter().sum::<f64>() / batches;
+            let scatter: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            let between = (values.len() > 2).then(|| (scatter / (batches - 1.0) / batches).sqrt());
+            between.filter(|error| *error > 0.0)
+        })
+        .collect()
+}
+
+/// Natural logarithm of a decimal number of any size; none for what is no such number.
+fn ln_decimal(digits: &str) -> Option<f64> {
+    let all_digits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let leading = digits.get(..digits.len().min(17))?;
+    let rest = digits.len() - leading.len();
+    all_digits.then_some(())?;
+    Some(leading.parse::<f64>().ok()?.ln() + rest as f64 * std::f64::consts::LN_10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn logarithms_of_large_counts() {
+        let exact = 54.0 * 2f64.ln();
+        assert!((ln_decimal("18014398509481984").unwrap() - exact).abs() < 1e-12 * exact);
+        let large = format!("1{}", "0".repeat(1_000));
+        assert!((ln_decimal(&large).unwrap() - 1_000.0 * std::f64::consts::LN_10).abs() < 1e-9);
+        assert_eq!(ln_decimal("-1"), None);
+        assert_eq!(ln_decimal(""), None);
+    }
+
+    /// The example's paths fall by 0.4 a function, so the sampled law is binomial by definition.
+    #[test]
+    fn a_geometric_decay_is_found_and_predicts_its_range() {
+        let journal = example::spectrum();
+        let summary = summarize(&journal.header, &journal.spectra(), 0.95).unwrap();
+        let (source, decay, predicted) = summary.decay.unwrap();
+        assert_eq!(source, Measure::Sampled);
+        assert!((decay.rho - 0.4).abs() < 0.02, "{}", decay.rho);
+        let sampled = summary
+            .measures
+            .iter()
+            .find(|m| m.measure == Measure::Sampled)
+            .unwrap();
+        assert_eq!(sampled.range, predicted.unwrap().effective.range);
+        assert!((sampled.shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((summary.path_shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let (first, last) = sampled.ends.unwrap();
+        assert!(first.contains(sampled.range.first as f64));
+        assert!(last.contains(sampled.range.last as f64));
+    }
+}

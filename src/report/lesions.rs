@@ -1,0 +1,215 @@
+//! What the outcomes of lesions say together.
+
+use std::collections::BTreeMap;
+
+use pathscope_analysis::record::{
+    BatchNormStatistics, Change, Header, Lesion, LesionKind, Outcome, Reordering,
+};
+use pathscope_analysis::{Level, McNemar, holm};
+
+/// The network as it is, among outcomes.
+#[must_use]
+pub fn intact<'a>(outcomes: &[&'a Outcome]) -> Option<&'a Outcome> {
+    outcomes
+        .iter()
+        .copied()
+        .find(|outcome| outcome.change == Change::Intact)
+}
+
+/// The lesion of an outcome.
+pub(super) fn lesion(outcome: &Outcome) -> Option<&Lesion> {
+    match &outcome.change {
+        Change::Lesion(lesion) => Some(lesion),
+        _ => None,
+    }
+}
+
+/// The reordering of an outcome.
+pub(super) fn reordering(outcome: &Outcome) -> Option<&Reordering> {
+    match &outcome.change {
+        Change::Reordering(reordering) => Some(reordering),
+        _ => None,
+    }
+}
+
+/// What a lesion was made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A whole block.
+    Block(usize),
+    /// One function of a block.
+    Function(usize, usize),
+}
+
+impl Target {
+    /// The only target of a lesion; none where it has several.
+    #[must_use]
+    pub fn of(lesion: &Lesion) -> Option<Self> {
+        match (lesion.blocks.as_slice(), lesion.functions.as_slice()) {
+            (&[block], []) => Some(Self::Block(block)),
+            ([], &[(block, function)]) => Some(Self::Function(block, function)),
+            _ => None,
+        }
+    }
+
+    /// Its block.
+    #[must_use]
+    pub fn block(self) -> usize {
+        match self {
+            Self::Block(block) | Self::Function(block, _) => block,
+        }
+    }
+
+    /// As commands take it: `17` or `17.2`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Block(block) => block.to_string(),
+            Self::Function(block, function) => format!("{block}.{function}"),
+        }
+    }
+}
+
+/// In words, how functions were put out of action.
+#[must_use]
+pub fn method(lesion: &Lesion) -> String {
+    let kind = match lesion.kind {
+        LesionKind::Delete => "deleted",
+        LesionKind::Mean => "replaced by their mean",
+        LesionKind::Resample => "replaced by another example's",
+        LesionKind::Noise => "replaced by noise",
+        LesionKind::Skip => "skip cut instead",
+    };
+    let norm = match lesion.batch_norm {
+        BatchNormStatistics::Frozen => "",
+        BatchNormStatistics::Recalibrated => ", BN recalibrated",
+    };
+    let weights = if lesion.random_weights {
+        ", untrained weights"
+    } else {
+        ""
+    };
+    format!("{kind}{norm}{weights}")
+}
+
+/// One target put out of action, against the intact network on the same examples.
+#[derive(Clone, Debug)]
+pub struct SingleLesion<'a> {
+    /// What was hit.
+    pub target: Target,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// The comparison; none without an intact network on the same examples.
+    pub against_intact: Option<McNemar>,
+    /// Holm's p-value over all single lesions of the same method.
+    pub adjusted_p: Option<f64>,
+}
+
+/// The single lesions, by method in the order of the file, each by target.
+#[must_use]
+pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLesion<'a>>)> {
+    let intact = intact(outcomes);
+    let mut methods: Vec<(String, Vec<SingleLesion<'a>>)> = Vec::new();
+    for &outcome in outcomes {
+        let Some((lesion, target)) = lesion(outcome).and_then(|l| Some((l, Target::of(l)?))) else {
+            continue;
+        };
+        let single = SingleLesion {
+            target,
+            outcome,
+            // Another network's intact outcome says nothing about a control.
+            against_intact: intact
+                .filter(|_| !lesion.random_weights)
+                .and_then(|intact| outcome.against(intact).ok()),
+            adjusted_p: None,
+        };
+        let name = method(lesion);
+        match methods.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, list)) => list.push(single),
+            None => methods.push((name, vec![single])),
+        }
+    }
+    for (_, list) in &mut methods {
+        list.sort_by_key(|single| single.target);
+        let tested: Vec<usize> = (0..list.len())
+            .filter(|&index| list[index].against_intact.is_some())
+            .collect();
+        let raw: Vec<f64> = list
+            .iter()
+            .filter_map(|single| Some(single.against_intact.as_ref()?.p_value))
+            .collect();
+        if let Ok(adjusted) = holm(&raw) {
+            for (index, p) in tested.into_iter().zip(adjusted) {
+                list[index].adjusted_p = Some(p);
+            }
+        }
+    }
+    methods
+}
+
+/// Pairs of blocks deleted together, with their synergy in nats: how much more loss the pair
+/// costs than its blocks do one by one,
+/// `loss(pair) - loss(first) - loss(second) + loss(intact)`.
+#[must_use]
+pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
+    let Some(intact) = intact(outcomes) else {
+        return Vec::new();
+    };
+    let mut singles: BTreeMap<(String, usize), f64> = BTreeMap::new();
+    for outcome in outcomes {
+        if let Some(lesion) = lesion(outcome)
+            && let Some(Target::Block(block)) = Target::of(lesion)
+        {
+            singles.insert((method(lesion), block), outcome.loss);
+        }
+    }
+    let mut found = Vec::new();
+    for outcome in outcomes {
+        let Some(lesion) = lesion(outcome).filter(|lesion| lesion.functions.is_empty()) else {
+            continue;
+        };
+        let &[first, second] = lesion.blocks.as_slice() else {
+            continue;
+        };
+        let alone = |block| singles.get(&(method(lesion), block));
+        if let (Some(a), Some(b)) = (alone(first), alone(second)) {
+            found.push((first, second, outcome.loss - a - b + intact.loss));
+        }
+    }
+    found.sort_by_key(|&(first, second, _)| (first, second));
+    found.dedup_by_key(|&mut (first, second, _)| (first, second));
+    found
+}
+
+/// What the pointer shows of an outcome.
+pub(super) fn hover(header: &Header, outcome: &Outcome, what: &str) -> String {
+    let interval = outcome
+        .error_interval(Level::P95)
+        .map(|interval| {
+            format!(
+                ", 95 % interval {}",
+                super::quantity::percent_interval(interval)
+            )
+        })
+        .unwrap_or_default();
+    format!(
+        "{what}: error {}{interval}, loss {} nats ({})",
+        super::quantity::rate(outcome.errors, outcome.examples),
+        super::quantity::significant(outcome.loss, 4),
+        header.model.title,
+    )
+}
+
+/// A block as reports name it: `3 (layer1.3)`.
+pub(super) fn block_name(header: &Header, block: usize) -> String {
+    match header.model.blocks.get(block) {
+        Some(identity) => format!("{block} ({})", identity.name),
+        None => block.to_string(),
+    }
+}
+
+/// Whether the skip of a block changes the shape.
+pub(super) fn changes_shape(header: &Header, block: usize) -> bool {
+    let identity = header.model.blocks.get(block);
+    identity.is_some_and(|identity| identity.changes_shape)
+}

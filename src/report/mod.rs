@@ -1,0 +1,29 @@
+//! What people look at: pictures, pages and sentences from records.
+//!
+//! A [`Journal`] is a results file as it was written. [`plot`] has a function per picture, from
+//! records to a [`Picture`], which is data until [`Picture::svg`] draws it: the same bytes for the
+//! same records, with a text alternative inside.
+
+mod chart;
+#[cfg(test)]
+mod example;
+pub mod family;
+pub mod gradient;
+mod journal;
+pub mod lesions;
+mod matrix;
+pub mod picture;
+pub mod plot;
+pub mod quantity;
+mod raster;
+mod scale;
+mod svg;
+mod theme;
+mod training_log;
+
+pub use journal::{Journal, JournalError};
+pub use picture::Picture;
+pub use raster::{RasterError, png};
+pub use svg::DrawError;
+pub use theme::{Colour, Theme};
+pub use training_log::{Epoch, TrainingLog};

@@ -1,0 +1,236 @@
+//! Pictures as data: what is to be seen, before it is drawn.
+
+use super::svg::{self, DrawError};
+use super::theme::{Colour, Theme};
+use super::{chart, matrix};
+
+/// Something to look at, with words for those who cannot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// What it shows, as a name for files: `lesion`, `spectrum`, ...
+    pub kind: &'static str,
+    /// One line.
+    pub title: String,
+    /// What it says, for screen readers and captions.
+    pub description: String,
+    /// The data.
+    pub content: Content,
+}
+
+/// What fills a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Quantities against a quantity.
+    Chart(Chart),
+    /// A quantity for each pair of blocks.
+    Matrix(Matrix),
+}
+
+impl Picture {
+    /// Draws it as SVG: the same bytes for the same data.
+    ///
+    /// # Errors
+    /// When the drawing library refuses, which no finite data make it do.
+    pub fn svg(&self, theme: Theme) -> Result<String, DrawError> {
+        let (drawing, marks) = match &self.content {
+            Content::Chart(chart) => chart::draw(&self.title, chart, theme)?,
+            Content::Matrix(matrix) => matrix::draw(&self.title, matrix, theme)?,
+        };
+        Ok(svg::finish(self, &drawing, &marks))
+    }
+}
+
+/// Quantities against a quantity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chart {
+    /// What lies along it.
+    pub x: Axis,
+    /// What rises.
+    pub y: Axis,
+    /// Stretches of x to point out.
+    pub stretches: Vec<Stretch>,
+    /// Levels of y to compare with.
+    pub levels: Vec<Level>,
+    /// The data.
+    pub series: Vec<Series>,
+}
+
+/// A quantity with its definition and unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Axis {
+    /// Definition and unit.
+    pub label: String,
+    /// Logarithmic where true; values of 0 and below are left out then.
+    pub logarithmic: bool,
+    /// Whether only whole numbers are possible.
+    pub whole: bool,
+    /// Values that must be within, in the axis' own units.
+    pub include: Vec<f64>,
+    /// Largest value to show, where more would be empty.
+    pub limit: Option<f64>,
+    /// A name for each whole value from 0, where the axis counts things.
+    pub names: Vec<String>,
+}
+
+/// A stretch of x to point out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    /// Where it begins.
+    pub first: f64,
+    /// Where it ends.
+    pub last: f64,
+    /// What it is.
+    pub label: String,
+}
+
+/// A level of y to compare with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// The value.
+    pub y: f64,
+    /// What it is.
+    pub label: String,
+}
+
+/// How a series looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Points joined by a line.
+    #[default]
+    Line,
+    /// Points alone.
+    Points,
+    /// Bars from 0.
+    Bars,
+}
+
+/// How a line is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dash {
+    /// Not at all.
+    #[default]
+    Solid,
+    /// Long strokes.
+    Dashed,
+    /// Short strokes.
+    Dotted,
+}
+
+/// The sign at a point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Marker {
+    /// None.
+    #[default]
+    None,
+    /// A disc.
+    Disc,
+    /// A square.
+    Square,
+    /// A triangle.
+    Triangle,
+    /// An oblique cross.
+    Cross,
+    /// A ring.
+    Ring,
+}
+
+impl Marker {
+    /// The sign of series `index`; they repeat after five.
+    pub fn of_series(index: usize) -> Self {
+        match index % 5 {
+            0 => Self::Disc,
+            1 => Self::Square,
+            2 => Self::Triangle,
+            3 => Self::Cross,
+            _ => Self::Ring,
+        }
+    }
+}
+
+/// Values of one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What it is.
+    pub label: String,
+    /// Its colour.
+    pub colour: Colour,
+    /// How it looks.
+    pub shape: Shape,
+    /// How its line is broken.
+    pub dash: Dash,
+    /// The sign at its points.
+    pub marker: Marker,
+    /// Whether intervals are one band instead of a whisker each.
+    pub band: bool,
+    /// The values.
+    pub points: Vec<Point>,
+}
+
+impl Series {
+    /// A solid line without markers.
+    pub fn line(label: impl Into<String>, colour: Colour, points: Vec<Point>) -> Self {
+        Self {
+            label: label.into(),
+            colour,
+            shape: Shape::Line,
+            dash: Dash::Solid,
+            marker: Marker::None,
+            band: false,
+            points,
+        }
+    }
+}
+
+/// One value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Along.
+    pub x: f64,
+    /// Up.
+    pub y: f64,
+    /// What the value may be.
+    pub interval: Option<(f64, f64)>,
+    /// What the pointer shows; nothing where empty.
+    pub hover: String,
+    /// Whether its bar is hatched.
+    pub hatched: bool,
+}
+
+impl Point {
+    /// A bare value.
+    pub fn at(x: f64, y: f64) -> Self {
+        Self {
+            x,
+            y,
+            ..Self::default()
+        }
+    }
+}
+
+/// A quantity for each pair of blocks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matrix {
+    /// What the rows and columns are.
+    pub label: String,
+    /// Names of the rows, which are those of the columns too.
+    pub names: Vec<String>,
+    /// Definition and unit of the quantity.
+    pub quantity: String,
+    /// Whether values lie on both sides of 0.
+    pub signed: bool,
+    /// The pairs measured.
+    pub cells: Vec<Cell>,
+}
+
+/// One pair.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    /// Index of the row.
+    pub row: usize,
+    /// Index of the column.
+    pub column: usize,
+    /// The value.
+    pub value: f64,
+    /// What the pointer shows.
+    pub hover: String,
+}

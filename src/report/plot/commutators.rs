@@ -1,0 +1,50 @@
+use pathscope_analysis::record::{Commutator, Header};
+
+use crate::report::lesions::block_name;
+use crate::report::picture::{Cell, Content, Matrix, Picture};
+use crate::report::quantity::{percent, significant};
+
+/// How far pairs of blocks are from commuting. None without commutators.
+#[must_use]
+pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
+    let most = pairs
+        .iter()
+        .max_by(|a, b| a.relative.total_cmp(&b.relative))?;
+    let cells = pairs.iter().flat_map(|pair| {
+        let hover = format!(
+            "blocks {} and {}: norm {}, {} of what both change together ({} examples)",
+            block_name(header, pair.first),
+            block_name(header, pair.second),
+            significant(pair.norm, 3),
+            percent(pair.relative),
+            pair.examples,
+        );
+        [(pair.first, pair.second), (pair.second, pair.first)].map(|(row, column)| Cell {
+            row,
+            column,
+            value: pair.relative,
+            hover: hover.clone(),
+        })
+    });
+    Some(Picture {
+        kind: "commutator",
+        title: format!("How far blocks are from commuting: {}", header.model.title),
+        description: format!(
+            "Matrix of the norm of f_i f_j x - f_j f_i x over that of f_j f_i x - x, for {} pairs \
+             of blocks; the largest, {}, is that of blocks {} and {}.",
+            pairs.len(),
+            percent(most.relative),
+            most.first,
+            most.second,
+        ),
+        content: Content::Matrix(Matrix {
+            label: "block, numbered from 0 (grey: shapes differ, or not measured)".into(),
+            names: (0..header.model.blocks.len())
+                .map(|block| block.to_string())
+                .collect(),
+            quantity: "commutator over the change of both".into(),
+            signed: false,
+            cells: cells.collect(),
+        }),
+    })
+}

@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+
+use pathscope_analysis::record::{Header, Lesion, Outcome};
+use pathscope_analysis::{BootstrapOptions, Level as Confidence, percentile_interval, resample};
+
+use crate::report::lesions::{hover, intact, lesion, method};
+use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
+use crate::report::quantity::{count, percent, rate};
+use crate::report::theme::Colour;
+
+fn size(lesion: &Lesion) -> usize {
+    lesion.blocks.len() + lesion.functions.len()
+}
+
+/// Error against the number of blocks or functions put out of action at once: each draw, and the
+/// mean with its interval over draws. None without random draws.
+#[must_use]
+pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
+    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
+    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
+        let Some(lesion) = lesion(outcome).filter(|lesion| size(lesion) > 0) else {
+            continue;
+        };
+        let name = method(lesion);
+        let index = methods.iter().position(|(known, _)| *known == name);
+        let index = index.unwrap_or_else(|| {
+            methods.push((name, BTreeMap::new()));
+            methods.len() - 1
+        });
+        if let Some((_, sizes)) = methods.get_mut(index) {
+            sizes.entry(size(lesion)).or_default().push(outcome);
+        }
+    }
+    if methods.is_empty() {
+        return None;
+    }
+    let functions = outcomes
+        .iter()
+        .filter_map(|outcome| lesion(outcome))
+        .any(|lesion| lesion.blocks.is_empty() && lesion.functions.len() > 1);
+    let (one, many) = if functions { ("function", "functions") } else { ("block", "blocks") };
+    let mut series = Vec::new();
+    for (index, (method, sizes)) in methods.iter().enumerate() {
+        let colour = Colour::of_series(index);
+        let draws = sizes.iter().flat_map(|(&size, draws)| {
+            draws.iter().map(move |outcome| Point {
+                hover: hover(header, outcome, &outcome.key),
+                ..Point::at(size as f64, 100.0 * outcome.error())
+            })
+        });
+        let means = sizes.iter().map(|(&size, draws)| {
+            let (mean, interval) = mean(draws);
+            Point {
+                interval,
+                hover: format!(
+                    "{} {method}: mean error {} over {}",
+                    count(size, one, many),
+                    percent(mean / 100.0),
+                    count(draws.len(), "draw", "draws"),
+                ),
+                ..Point::at(size as f64, mean)
+            }
+        });
+        series.push(Series {
+            shape: Shape::Points,
+            marker: Marker::Ring,
+            ..Series::line("", Colour::Faint, draws.collect())
+        });
+        series.push(Series {
+            marker: Marker::of_series(index),
+            ..Series::line(format!("{method}: mean over draws"), colour, means.collect())
+        });
+    }
+    let intact = intact(outcomes);
+    let most = methods.iter().filter_map(|(_, sizes)| sizes.last_key_value());
+    let (size, draws) = most.max_by_key(|(size, _)| **size)?;
+    Some(Picture {
+        kind: "deletions",
+        title: format!("Error against the number of {many} put out of action: {}", header.model.title),
+        description: format!(
+            "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
+             for {}.{}",
+            percent(mean(draws).0 / 100.0),
+            count(*size, one, many),
+            intact
+                .map(|intact| format!(" Intact: {}.", rate(intact.errors, intact.examples)))
+                .unwrap_or_default(),
+        ),
+        content: Content::Chart(Chart {
+            x: Axis {
+                label: format!("number of {many} put out of action together (rings: single draws)"),
+                whole: true,
+                include: vec![0.0],
+                ..Axis::default()
+            },
+            y: Axis {
+                label: "top-1 error, % of examples (95 % interval of the mean)".into(),
+                include: vec![0.0],
+                ..Axis::default()
+            },
+            levels: intact
+                .map(|intact| Level {
+                    y: 100.0 * intact.error(),
+                    label: format!("intact: {}", rate(intact.errors, intact.examples)),
+                })
+                .into_iter()
+                .collect(),
+            stretches: Vec::new(),
+            series,
+        }),
+    })
+}
+
+/// Mean error in percent over draws, with the bootstrap interval where there are three or more.
+fn mean(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
+    let errors: Vec<f64> = draws.iter().map(|outcome| 100.0 * outcome.error()).collect();
+    let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
+    let mean = of(&mut errors.iter().copied());
+    let options = BootstrapOptions {
+        replicates: 1_000,
+        ..BootstrapOptions::default()
+    };
+    let interval = (errors.len() > 2)
+        .then(|| {
+            let replicates = resample(errors.len(), &options, |sample| {
+                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
+            });
+            percentile_interval(&replicates.ok()?, Confidence::P95).ok()
+        })
+        .flatten();
+    (mean, interval.map(|interval| (interval.lower, interval.upper)))
+}

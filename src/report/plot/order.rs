@@ -1,0 +1,94 @@
+use pathscope_analysis::record::{Header, Outcome, ReorderMethod};
+
+use crate::report::lesions::{hover, intact, reordering};
+use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
+use crate::report::quantity::{percent, rate, significant};
+use crate::report::theme::Colour;
+
+/// Error against Kendall's tau of the order in which blocks run. None without reorderings.
+#[must_use]
+pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
+    let mut methods: Vec<(&str, Vec<Point>)> = Vec::new();
+    let mut extremes: Option<(f64, f64)> = None;
+    for outcome in outcomes {
+        let Some(reordering) = reordering(outcome) else {
+            continue;
+        };
+        let name = match reordering.method {
+            ReorderMethod::Swaps { .. } => "random swaps",
+            ReorderMethod::Adjacent { .. } => "swaps of neighbours",
+            ReorderMethod::Rotate { .. } => "rotated",
+            ReorderMethod::Reverse => "reversed",
+            ReorderMethod::Tau { .. } => "uniform at a tau",
+            ReorderMethod::Exchange { .. } => "two blocks exchanged",
+        };
+        let tau = reordering.kendall_tau;
+        let error = outcome.error();
+        extremes = extremes.map_or(Some((tau, error)), |(least, at)| {
+            Some(if tau < least { (tau, error) } else { (least, at) })
+        });
+        let point = Point {
+            hover: hover(
+                header,
+                outcome,
+                &format!("{}, tau {}", outcome.key, significant(tau, 3)),
+            ),
+            ..Point::at(tau, 100.0 * error)
+        };
+        match methods.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, points)) => points.push(point),
+            None => methods.push((name, vec![point])),
+        }
+    }
+    let (least, error) = extremes?;
+    let draws: usize = methods.iter().map(|(_, points)| points.len()).sum();
+    let intact = intact(outcomes);
+    Some(Picture {
+        kind: "order",
+        title: format!("Error against the order of blocks: {}", header.model.title),
+        description: format!(
+            "Top-1 error of {draws} networks whose blocks run in another order, against Kendall's \
+             tau between that order and the trained one. At the lowest tau, {}, the error is {}.{}",
+            significant(least, 3),
+            percent(error),
+            intact
+                .map(|intact| format!(
+                    " In the trained order it is {}.",
+                    rate(intact.errors, intact.examples)
+                ))
+                .unwrap_or_default(),
+        ),
+        content: Content::Chart(Chart {
+            x: Axis {
+                label: "Kendall's tau against the trained order, over all pairs of blocks \
+                        (1: trained order)"
+                    .into(),
+                include: vec![1.0],
+                limit: Some(1.0),
+                ..Axis::default()
+            },
+            y: Axis {
+                label: "top-1 error, % of examples".into(),
+                include: vec![0.0],
+                ..Axis::default()
+            },
+            levels: intact
+                .map(|intact| Level {
+                    y: 100.0 * intact.error(),
+                    label: format!("trained order: {}", rate(intact.errors, intact.examples)),
+                })
+                .into_iter()
+                .collect(),
+            stretches: Vec::new(),
+            series: methods
+                .into_iter()
+                .enumerate()
+                .map(|(index, (name, points))| Series {
+                    shape: Shape::Points,
+                    marker: Marker::of_series(index),
+                    ..Series::line(name, Colour::of_series(index), points)
+                })
+                .collect(),
+        }),
+    })
+}

@@ -1,0 +1,94 @@
+use crate::report::family::{Growth, RangeMember, groups};
+use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::report::quantity::significant;
+use crate::report::theme::Colour;
+
+/// A quantity of the effective range over a family, on logarithmic axes, with its power laws.
+/// None without networks.
+#[must_use]
+pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
+    let (letter, fixed_letter) = growth.size.letters();
+    let groups = groups(members, growth.quantity, growth.size);
+    if groups.is_empty() {
+        return None;
+    }
+    let mut series = Vec::new();
+    for (index, (fixed, points)) in groups.iter().enumerate() {
+        let colour = Colour::of_series(index);
+        series.push(Series {
+            shape: Shape::Points,
+            marker: Marker::of_series(index),
+            ..Series::line(
+                format!("{fixed_letter} = {fixed}"),
+                colour,
+                points
+                    .iter()
+                    .map(|&(size, value)| Point {
+                        hover: format!(
+                            "{letter} = {size}, {fixed_letter} = {fixed}: {}",
+                            significant(value, 3)
+                        ),
+                        ..Point::at(size, value)
+                    })
+                    .collect(),
+            )
+        });
+        let law = growth.laws.iter().find(|(known, _)| known == fixed);
+        if let (Some((_, law)), Some(first), Some(last)) = (law, points.first(), points.last()) {
+            let at = |size: f64| Point::at(size, law.factor * size.powf(law.exponent));
+            series.push(Series {
+                dash: Dash::Dashed,
+                ..Series::line(
+                    format!("exponent {}", significant(law.exponent, 3)),
+                    colour,
+                    vec![at(first.0), at(last.0)],
+                )
+            });
+        }
+    }
+    let exponents: Vec<String> = growth
+        .laws
+        .iter()
+        .map(|(fixed, law)| {
+            format!(
+                "{} (95 % interval {} to {}) at {fixed_letter} = {fixed}",
+                significant(law.exponent, 3),
+                significant(law.exponent_interval.lower, 3),
+                significant(law.exponent_interval.upper, 3),
+            )
+        })
+        .collect();
+    let along = match letter {
+        "n" => "number of blocks n",
+        _ => "functions per block k",
+    };
+    Some(Picture {
+        kind: "scaling",
+        title: format!("{} against {letter}", growth.quantity.definition()),
+        description: format!(
+            "{} networks on two logarithmic axes; a straight line is a power law, an exponent of 1 \
+             is proportional growth. Exponents: {}.",
+            members.len(),
+            if exponents.is_empty() {
+                "none can be fitted".into()
+            } else {
+                exponents.join("; ")
+            },
+        ),
+        content: Content::Chart(Chart {
+            x: Axis {
+                label: format!("{along} (logarithmic)"),
+                logarithmic: true,
+                ..Axis::default()
+            },
+            y: Axis {
+                label: format!("{} (logarithmic)", growth.quantity.definition()),
+                logarithmic: true,
+                ..Axis::default()
+            },
+            stretches: Vec::new(),
+            levels: Vec::new(),
+            series,
+        }),
+    })
+}

@@ -1,0 +1,52 @@
+use pathscope_analysis::record::{Header, Outcome};
+
+use crate::report::lesions::{block_name, synergies};
+use crate::report::picture::{Cell, Content, Matrix, Picture};
+use crate::report::quantity::significant;
+
+/// How much more loss each pair of blocks costs than its blocks one by one. None without pairs
+/// whose blocks were put out of action one by one too.
+#[must_use]
+pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
+    let pairs = synergies(outcomes);
+    let most = pairs
+        .iter()
+        .max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))?;
+    let positive = pairs.iter().filter(|pair| pair.2 > 0.0).count();
+    let cells = pairs.iter().flat_map(|&(first, second, value)| {
+        let hover = format!(
+            "blocks {} and {}: {} nats beyond the sum of their single effects",
+            block_name(header, first),
+            block_name(header, second),
+            significant(value, 3),
+        );
+        [(first, second), (second, first)].map(|(row, column)| Cell {
+            row,
+            column,
+            value,
+            hover: hover.clone(),
+        })
+    });
+    Some(Picture {
+        kind: "synergy",
+        title: format!("Synergy of pairs of blocks: {}", header.model.title),
+        description: format!(
+            "Matrix of loss(pair) - loss(first) - loss(second) + loss(intact) in nats. {positive} \
+             of {} pairs cost more together than one by one; the strongest, blocks {} and {}, is \
+             {} nats.",
+            pairs.len(),
+            most.0,
+            most.1,
+            significant(most.2, 3),
+        ),
+        content: Content::Matrix(Matrix {
+            label: "block, numbered from 0 (stroke: less than one by one)".into(),
+            names: (0..header.model.blocks.len())
+                .map(|block| block.to_string())
+                .collect(),
+            quantity: "synergy of the pair, nats of loss".into(),
+            signed: true,
+            cells: cells.collect(),
+        }),
+    })
+}

@@ -1,0 +1,123 @@
+use pathscope_analysis::Crossing;
+
+use crate::report::family::WidthAgainstDepth;
+use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
+use crate::report::quantity::{percent, significant};
+use crate::report::theme::Colour;
+
+/// Error against depth for one function per block and for k of them at equal parameters, with the
+/// interval of the depth where they cross.
+#[must_use]
+pub fn threshold(found: &WidthAgainstDepth) -> Picture {
+    let curve = |runs: &[Vec<f64>], label: &str, colour, marker, dash, depths: &[usize]| {
+        let points = found.depths.iter().enumerate().map(|(index, &depth)| {
+            let errors: Vec<f64> = runs.iter().filter_map(|run| run.get(index).copied()).collect();
+            let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+            let least = errors.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = errors.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            Point {
+                interval: (errors.len() > 1).then_some((100.0 * least, 100.0 * most)),
+                hover: format!(
+                    "{label}, {} layers: mean error {} over {} run(s)",
+                    depths.get(index).copied().unwrap_or(depth),
+                    percent(mean),
+                    errors.len(),
+                ),
+                ..Point::at(depth as f64, 100.0 * mean)
+            }
+        });
+        Series {
+            marker,
+            dash,
+            ..Series::line(label, colour, points.collect())
+        }
+    };
+    let k = found.k;
+    let crossing = words(found);
+    let result = &found.threshold;
+    let stretch = match (result.crossing, found.depths.first(), found.depths.last()) {
+        (Crossing::At { depth }, Some(&first), Some(&last)) => Some(Stretch {
+            first: result.lower.unwrap_or(first as f64),
+            last: result.upper.unwrap_or(last as f64),
+            label: format!("95 % interval of the crossing, {}", significant(depth, 3)),
+        }),
+        _ => None,
+    };
+    Picture {
+        kind: "threshold",
+        title: format!("Does width beat depth? {k} functions per block against 1 at equal parameters"),
+        description: format!(
+            "Mean held-out error against the depth of the network with one function per block; \
+             each is compared with the network of {k} functions per block that has as many \
+             parameters. {crossing}"
+        ),
+        content: Content::Chart(Chart {
+            x: Axis {
+                label: "layers of the network with 1 function per block".into(),
+                whole: true,
+                ..Axis::default()
+            },
+            y: Axis {
+                label: "held-out top-1 error, % (whiskers: all runs)".into(),
+                ..Axis::default()
+            },
+            stretches: stretch.into_iter().collect(),
+            levels: Vec::new(),
+            series: vec![
+                curve(
+                    &found.deeper,
+                    "1 function per block, more blocks",
+                    Colour::Blue,
+                    Marker::Disc,
+                    Dash::Solid,
+                    &found.depths,
+                ),
+                curve(
+                    &found.wider,
+                    &format!("{k} functions per block, fewer blocks"),
+                    Colour::Vermilion,
+                    Marker::Square,
+                    Dash::Dashed,
+                    &found.wider_depths,
+                ),
+            ],
+        }),
+    }
+}
+
+/// What was found, in a sentence.
+#[must_use]
+pub(crate) fn words(found: &WidthAgainstDepth) -> String {
+    let result = &found.threshold;
+    let (first, last) = (found.depths.first(), found.depths.last());
+    let within = match (first, last) {
+        (Some(first), Some(last)) => format!("{first} to {last} layers"),
+        _ => "no layers".into(),
+    };
+    let ends = |end: Option<f64>, open: &str| {
+        end.map_or_else(|| open.to_owned(), |depth| significant(depth, 3))
+    };
+    match result.crossing {
+        Crossing::At { depth } => format!(
+            "From n0 = {} layers on, {} functions per block beat more blocks; 95 % interval {} to \
+             {} ({} of the resamples cross within {within}).",
+            significant(depth, 3),
+            found.k,
+            ends(result.lower, "below the range measured"),
+            ends(result.upper, "above the range measured"),
+            percent(result.share_crossing),
+        ),
+        Crossing::DeeperToTheEnd => format!(
+            "No crossing in the range measured, {within}: at its end, more blocks are as good as \
+             {} functions per block or better ({} of the resamples cross).",
+            found.k,
+            percent(result.share_crossing),
+        ),
+        _ => format!(
+            "No crossing in the range measured, {within}: {} functions per block are better from \
+             the start ({} of the resamples cross).",
+            found.k,
+            percent(result.share_crossing),
+        ),
+    }
+}

@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::average::Average;
+use super::{Position, Recipe, Trainer, TrainingError};
+use crate::format::{FloatStorage, StateDict, open, save_safetensors};
+use crate::network::{TrainableNetwork, channels_last};
+
+/// Where the examples of a training came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Folder, archive or file.
+    pub place: PathBuf,
+    /// Training examples that are held out.
+    pub validation: usize,
+    /// Most training examples that are read.
+    pub limit: Option<usize>,
+}
+
+/// What a checkpoint says beside its tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointCard {
+    /// The recipe that is followed.
+    pub recipe: Recipe,
+    /// The examples.
+    pub source: DataSource,
+    /// Hash of the training examples.
+    pub data_hash: String,
+    /// Channels of the images.
+    pub channels: i64,
+    /// Classes to tell apart.
+    pub classes: i64,
+    /// Epoch and errors of the best validation so far.
+    pub best: Option<(usize, usize)>,
+    /// Time spent so far, in seconds.
+    pub seconds: f64,
+}
+
+/// A training as it stood at some mini-batch: from it, on the same device and with as many
+/// threads, training goes on to the last bit as if it had never stopped.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it says beside its tensors.
+    pub card: CheckpointCard,
+    position: Position,
+    state: StateDict,
+    file: PathBuf,
+}
+
+const SCHEMA: u32 = 1;
+const KEY: &str = "pathscope_checkpoint";
+
+/// [`CheckpointCard`] and [`Position`] in a form that keeps every bit: the recipe as TOML, whose
+/// numbers are read exactly, and sums as their bits.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    schema: u32,
+    recipe: String,
+    source: DataSource,
+    data_hash: String,
+    channels: i64,
+    classes: i64,
+    best: Option<(usize, usize)>,
+    seconds: f64,
+    epoch: usize,
+    batch: usize,
+    loss_bits: u64,
+    errors: usize,
+    examples: usize,
+}
+
+impl Checkpoint {
+    /// Writes where `trainer` stands into `file`, which is replaced in one step.
+    ///
+    /// # Errors
+    /// [`TrainingError::Diverged`] where a tensor is not finite any more, so that the file that is
+    /// there stays the last good one; or a file that cannot be written.
+    pub fn write(
+        file: &Path,
+        trainer: &Trainer,
+        card: &CheckpointCard,
+    ) -> Result<(), TrainingError> {
+        let position = trainer.position();
+        let mut tensors = named("network", &trainer.network);
+        for (_, tensor) in &tensors {
+            if !tensor.f_isfinite()?.f_all()?.f_int64_value(&[])?.eq(&1) {
+                return Err(TrainingError::Diverged {
+                    epoch: position.epoch,
+                    batch: position.batch,
+                    loss: f64::NAN,
+                });
+            }
+        }
+        for (number, momentum) in trainer.optimizer.momenta().iter().enumerate() {
+            if let Some(momentum) = momentum {
+                tensors.push((format!("momentum.{number}"), momentum.shallow_clone()));
+            }
+        }
+        if let Some(average) = &trainer.average {
+            tensors.extend(named("average", average.network()));
+        }
+        let written = Written {
+            schema: SCHEMA,
+            recipe: card.recipe.to_toml()?,
+            source: card.source.clone(),
+            data_hash: card.data_hash.clone(),
+            channels: card.channels,
+            classes: card.classes,
+            best: card.best,
+            seconds: card.seconds,
+            epoch: position.epoch,
+            batch: position.batch,
+            loss_bits: position.loss.to_bits(),
+            errors: position.errors,
+            examples: position.examples,
+        };
+        let text = serde_json::to_string(&written).map_err(|fault| refuse(file, fault))?;
+        let metadata = BTreeMap::from([(KEY.to_owned(), text)]);
+        save_safetensors(file, &tensors, &metadata, FloatStorage::AsTheyAre)?;
+        Ok(())
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no checkpoint.
+    pub fn read(file: &Path) -> Result<Self, TrainingError> {
+        let state = open(file)?;
+        let text = state
+            .metadata()
+            .get(KEY)
+            .ok_or_else(|| refuse(file, "it is no checkpoint of a training"))?;
+        let written: Written = serde_json::from_str(text).map_err(|fault| refuse(file, fault))?;
+        if written.schema != SCHEMA {
+            let reason = format!(
+                "its schema is {}, this version reads {SCHEMA}",
+                written.schema
+            );
+            return Err(refuse(file, reason));
+        }
+        Ok(Self {
+            card: CheckpointCard {
+                recipe: Recipe::parse(&written.recipe, &file.display().to_string())?,
+                source: written.source,
+                data_hash: written.data_hash,
+                channels: written.channels,
+                classes: written.classes,
+                best: written.best,
+                seconds: written.seconds,
+            },
+            position: Position {
+                epoch: written.epoch,
+                batch: written.batch,
+                loss: f64::from_bits(written.loss_bits),
+                errors: written.errors,
+                examples: written.examples,
+            },
+            state,
+            file: file.to_owned(),
+        })
+    }
+
+    /// Epochs done when it was written.
+    #[must_use]
+    pub fn epoch(&self) -> usize {
+        self.position.epoch
+    }
+
+    /// The trainer as it was, on `device`.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the recipe.
+    pub fn into_trainer(mut self, device: Device) -> Result<Trainer, TrainingError> {
+        let CheckpointCard {
+            recipe,
+            channels,
+            classes,
+            ..
+        } = &self.card;
+        let specification = recipe.architecture.build(*channels, *classes)?.build()?;
+        let mut load = |prefix: &str| -> Result<TrainableNetwork, TrainingError> {
+            let network = TrainableNetwork::load(&specification, |name| {
+                self.state.take(&format!("{prefix}.{name}"))
+            })?;
+            Ok(if device == Device::Cpu {
+                network
+            } else {
+                network.to_device(device)?
+            })
+        };
+        let network = load("network")?;
+        let average = match recipe.training.average {
+            Some(decay) => Some(Average::between(load("average")?, &network, decay)),
+            None => None,
+        };
+        let mut trainer = Trainer::new(network, recipe.training.clone(), recipe.normalization()?)?;
+        trainer.average = average;
+        let mut momenta = Vec::new();
+        for number in 0..trainer.optimizer.momenta().len() {
+            let momentum = self.state.take(&format!("momentum.{number}"));
+            let momentum = momentum
+                .map(|tensor| -> Result<Tensor, TrainingError> {
+                    let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(device)?;
+                    Ok(crate::network::duplicate(&channels_last(&tensor)?)?)
+                })
+                .transpose()?;
+            momenta.push(momentum);
+        }
+        if self.state.len() > 0 {
+            let surplus = self.state.names().next().unwrap_or_default().to_owned();
+            return Err(refuse(
+                &self.file,
+                format!("it has a tensor `{surplus}` too many"),
+            ));
+        }
+        trainer.optimizer.restore(momenta);
+        trainer.position = self.position;
+        Ok(trainer)
+    }
+}
+
+fn named(prefix: &str, network: &TrainableNetwork) -> Vec<(String, Tensor)> {
+    crate::format::state_of(network)
+        .into_iter()
+        .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        .collect()
+}
+
+fn refuse(file: &Path, reason: impl ToString) -> TrainingError {
+    TrainingError::Checkpoint {
+        file: file.to_owned(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,131 @@
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::data::DataError;
+use crate::format::FormatError;
+use crate::network::NetworkError;
+
+/// What can go wrong in training.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// The loss is no longer a number.
+    #[error(
+        "training diverged: the loss of epoch {epoch}, mini-batch {batch} is {loss}; lower the learning rate or clip gradients (the last good checkpoint is kept)"
+    )]
+    Diverged {
+        /// Epoch, from 0.
+        epoch: usize,
+        /// Mini-batch in the epoch, from 0.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// A restriction that the network cannot meet.
+    #[error("cannot train {asked} blocks per mini-batch: the network has {blocks}")]
+    TooManyBlocks {
+        /// Blocks asked for.
+        asked: usize,
+        /// Blocks there are.
+        blocks: usize,
+    },
+    /// A restriction that the network cannot meet.
+    #[error("cannot train {asked} functions per mini-batch: the network has {functions}")]
+    TooManyFunctions {
+        /// Functions asked for.
+        asked: usize,
+        /// Functions there are.
+        functions: usize,
+    },
+    /// A restriction that makes no sense for any network.
+    #[error("cannot restrict training: {reason}")]
+    Restriction {
+        /// Why not.
+        reason: String,
+    },
+    /// Batch normalisation needs two examples.
+    #[error("{what} has {found} example(s), but batch normalisation needs at least 2")]
+    TooFewExamples {
+        /// What has too few.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+    },
+    /// A name that no shipped recipe has.
+    #[error("no recipe is called `{name}`; give a .toml file or one of {known}")]
+    UnknownRecipe {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A recipe that cannot be read or written.
+    #[error("the recipe {origin} cannot be used: {fault}")]
+    Recipe {
+        /// Its file or name.
+        origin: String,
+        /// What is wrong, and where.
+        fault: String,
+    },
+    /// A checkpoint of another training.
+    #[error("cannot continue from {}: {reason}", file.display())]
+    Checkpoint {
+        /// The checkpoint.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A run folder that holds a training already.
+    #[error("{} holds a training already; continue it with --resume, or give another folder", folder.display())]
+    FolderTaken {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file of the run cannot be read or written.
+    #[error("{}: {fault}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        fault: io::Error,
+    },
+    /// A line of a log that is no record.
+    #[error("{}, line {line}: not a record of a training: {fault}", file.display())]
+    LogLine {
+        /// The log.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: serde_json::Error,
+    },
+    /// Crops need larger images.
+    #[error(
+        "ten crops of {height}x{width} need images larger than that, but a batch is {images}; leave out --ten-crop"
+    )]
+    NoRoomForCrops {
+        /// Height of a crop.
+        height: i64,
+        /// Width of a crop.
+        width: i64,
+        /// Shape of a batch.
+        images: String,
+    },
+    /// A model file refuses.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The network refuses.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The data refuse.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+impl From<tch::TchError> for TrainingError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Network(error.into())
+    }
+}

@@ -1,0 +1,142 @@
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::TrainingError;
+use crate::data::{Dataset, Normalization, normalized_batch};
+use crate::network::{FrozenNetwork, Pass, Plan, TrainableNetwork, channels_last};
+
+/// How a network does on examples that it was not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Examples of which another class than the right one is the likeliest.
+    pub errors: usize,
+    /// Examples in all.
+    pub examples: usize,
+    /// Mean cross-entropy.
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// Top-1 error in per cent.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        100.0 * self.errors as f64 / self.examples.max(1) as f64
+    }
+}
+
+/// What of an image the network sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The mean probability over four corners, the centre, and their mirror images (Krizhevsky et
+    /// al. 2012), each of this height and width in pixels.
+    TenCrops {
+        /// Height of a crop.
+        height: usize,
+        /// Width of a crop.
+        width: usize,
+    },
+}
+
+/// Batches that stay in the cache are faster than big ones.
+const BATCH: usize = 64;
+
+/// Evaluates `network`, on the CPU, on every example of `data`.
+///
+/// # Errors
+/// Data that do not fit the network, or images that are smaller than a crop.
+pub fn evaluate(
+    network: &TrainableNetwork,
+    data: &Dataset,
+    normalization: &Normalization,
+    view: View,
+) -> Result<Evaluation, TrainingError> {
+    let network = network.to_device(Device::Cpu)?;
+    let network = FrozenNetwork::freeze(&network, Kind::Float)?;
+    let plan = Plan::intact(network.structure());
+    let shape = data.shape();
+    let mut evaluation = Evaluation {
+        errors: 0,
+        examples: data.len(),
+        loss: 0.0,
+    };
+    let mut loss = 0.0;
+    for start in (0..data.len()).step_by(BATCH) {
+        let end = (start + BATCH).min(data.len());
+        let pixels = normalized_batch(data, start..end, normalization)?;
+        let size = [end - start, shape.channels, shape.height, shape.width].map(|n| n as i64);
+        let batch = Tensor::f_from_slice(&pixels)?.f_view(size)?;
+        let labels: Vec<i64> = data
+            .labels()
+            .iter()
+            .skip(start)
+            .take(end - start)
+            .map(|&label| i64::from(label))
+            .collect();
+        let labels = Tensor::f_from_slice(&labels)?;
+        let logits = |batch: &Tensor| -> Result<Tensor, TrainingError> {
+            let batch = channels_last(batch)?;
+            Ok(network.forward(&batch, &plan, &Pass::EVALUATION)?)
+        };
+        let log_probabilities = match view {
+            View::Whole => logits(&batch)?.f_log_softmax(-1, Kind::Float)?,
+            View::TenCrops { height, width } => {
+                let mut sum: Option<Tensor> = None;
+                for crop in ten_crops(&batch, height, width)? {
+                    let probabilities = logits(&crop)?.f_softmax(-1, Kind::Float)?;
+                    sum = Some(match sum {
+                        Some(sum) => sum.f_add(&probabilities)?,
+                        None => probabilities,
+                    });
+                }
+                let sum = sum.unwrap_or_default();
+                sum.f_div_scalar(10.0)?.f_clamp_min(1e-30)?.f_log()?
+            }
+        };
+        let weight: Option<Tensor> = None;
+        loss += log_probabilities
+            .f_nll_loss(&labels, weight, Reduction::Sum, -100)?
+            .f_double_value(&[])?;
+        let wrong = log_probabilities
+            .f_argmax(-1, false)?
+            .f_ne_tensor(&labels)?
+            .f_sum(Kind::Int64)?;
+        evaluation.errors += usize::try_from(wrong.f_int64_value(&[])?).unwrap_or(0);
+    }
+    evaluation.loss = loss / evaluation.examples.max(1) as f64;
+    Ok(evaluation)
+}
+
+/// Corners, centre and their mirror images of a batch `[N, C, H, W]`.
+fn ten_crops(batch: &Tensor, height: usize, width: usize) -> Result<Vec<Tensor>, TrainingError> {
+    let size = batch.size();
+    let (height, width) = (height as i64, width as i64);
+    let (down, right) = match size.as_slice() {
+        &[_, _, h, w] if h >= height && w >= width && (h, w) != (height, width) => {
+            (h - height, w - width)
+        }
+        _ => {
+            return Err(TrainingError::NoRoomForCrops {
+                height,
+                width,
+                images: format!("{size:?}"),
+            });
+        }
+    };
+    let corners = [
+        (0, 0),
+        (0, right),
+        (down, 0),
+        (down, right),
+        (down / 2, right / 2),
+    ];
+    let mut crops = Vec::with_capacity(10);
+    for (top, left) in corners {
+        let crop = batch.f_narrow(2, top, height)?.f_narrow(3, left, width)?;
+        crops.push(crop.f_flip([3])?);
+        crops.push(crop);
+    }
+    Ok(crops)
+}

@@ -1,0 +1,50 @@
+//! Training: stochastic gradient descent over the one structure, with the paths that each
+//! mini-batch trains as a plan.
+//!
+//! A [`Recipe`] says what is trained how; a [`Trainer`] holds a network while it is trained; a
+//! [`Run`] is a training with its folder, its log and its checkpoints, from which it continues to
+//! the last bit as if it had never stopped.
+//!
+//! # What each restriction trains
+//!
+//! | restriction | forward | backward | BN statistics | factor at test time |
+//! |---|---|---|---|---|
+//! | none | all | all | of the whole network | 1 |
+//! | effective paths m | m of n blocks | the same | of restricted networks | m / n |
+//! | effective functions m | m of k n functions | the same | of restricted networks | m / (k n) |
+//! | effective range a:b | 2a to 2b blocks | the same | of restricted networks | (a + b) / n |
+//! | stochastic depth, batch | blocks that survive | the same | of restricted networks | 1 - l / n (1 - p) |
+//! | stochastic depth, example | all, gated | blocks that survive | of gated networks | the same |
+//! | backward only | all | m of n blocks | of the whole network | 1 |
+//!
+//! A function that is left out is not computed. The factor at test time is folded into the last
+//! convolution of each function by [`Trainer::finished_network`]; [`Trainer::recalibrate`] gives
+//! the finished network statistics of its own.
+
+mod average;
+mod checkpoint;
+mod error;
+mod evaluation;
+mod event_log;
+mod finish;
+mod optimizer;
+mod options;
+mod recipe;
+mod restriction;
+mod run;
+mod run_log;
+mod schedule;
+mod trainer;
+
+pub use checkpoint::{Checkpoint, CheckpointCard, DataSource};
+pub use error::TrainingError;
+pub use evaluation::{Evaluation, View, evaluate};
+pub use event_log::EventLog;
+pub use optimizer::{Optimizer, OptimizerOptions};
+pub use options::TrainingOptions;
+pub use recipe::{PaperRow, Recipe, RecipeArchitecture, RecipeData};
+pub use restriction::{Restriction, SurvivalMode};
+pub use run::{Advance, Run, RunOptions, TrainingData};
+pub use run_log::{EpochRecord, RUN_LOG_SCHEMA, RunHeader, RunRecord, RunResult, read_log};
+pub use schedule::Schedule;
+pub use trainer::{EpochSummary, Position, StepSummary, Trainer};

@@ -1,0 +1,133 @@
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::TrainingError;
+use crate::network::TrainableNetwork;
+
+/// Stochastic gradient descent with momentum.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerOptions {
+    /// Share of the last step that the next one keeps.
+    pub momentum: f64,
+    /// Whether the gradient is taken where the momentum will lead (Nesterov).
+    pub nesterov: bool,
+    /// Weight decay, on every trained tensor as in the paper's code.
+    pub weight_decay: f64,
+    /// Largest Euclidean norm of the whole gradient; longer ones are shortened to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        Self {
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 1e-4,
+            clip: None,
+        }
+    }
+}
+
+/// The trained tensors of a network with their momenta.
+#[derive(Debug)]
+pub struct Optimizer {
+    options: OptimizerOptions,
+    parameters: Vec<Tensor>,
+    /// One per parameter once it has had a gradient.
+    momenta: Vec<Option<Tensor>>,
+}
+
+impl Optimizer {
+    /// An optimiser that has not moved yet.
+    #[must_use]
+    pub fn new(network: &TrainableNetwork, options: OptimizerOptions) -> Self {
+        let named = network.named_parameters();
+        let trained = named.into_iter().filter(|(_, role, _)| role.is_trained());
+        let parameters: Vec<Tensor> = trained.map(|(_, _, tensor)| tensor).collect();
+        let momenta = parameters.iter().map(|_| None).collect();
+        Self {
+            options,
+            parameters,
+            momenta,
+        }
+    }
+
+    /// The momentum of each trained tensor, in the order of
+    /// [`TrainableNetwork::named_parameters`].
+    #[must_use]
+    pub fn momenta(&self) -> &[Option<Tensor>] {
+        &self.momenta
+    }
+
+    /// Takes up momenta that [`Optimizer::momenta`] gave before.
+    pub fn restore(&mut self, momenta: Vec<Option<Tensor>>) {
+        self.momenta = momenta;
+    }
+
+    /// Moves every tensor by one step of `rate` along the gradient of `loss`. Tensors of a block
+    /// that was not computed have no gradient: they glide on by their momentum and decay, once
+    /// they have had a first one.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn step(&mut self, loss: &Tensor, rate: f64) -> Result<(), TrainingError> {
+        for parameter in &mut self.parameters {
+            parameter.zero_grad();
+        }
+        loss.f_backward()?;
+        tch::no_grad(|| self.descend(rate))
+    }
+
+    fn descend(&mut self, rate: f64) -> Result<(), TrainingError> {
+        let factor = self.clipping()?;
+        for (parameter, momentum) in self.parameters.iter_mut().zip(&mut self.momenta) {
+            let mut gradient = parameter.f_grad()?;
+            if !gradient.defined() {
+                continue;
+            }
+            if let Some(factor) = factor {
+                gradient = gradient.f_mul_scalar(factor)?;
+            }
+            let OptimizerOptions {
+                momentum: kept,
+                nesterov,
+                weight_decay,
+                ..
+            } = self.options;
+            let gradient = gradient.f_add(&parameter.f_mul_scalar(weight_decay)?)?;
+            let moving = match momentum.take() {
+                Some(mut momentum) => {
+                    let _ = momentum.f_mul_scalar_(kept)?.f_add_(&gradient)?;
+                    momentum
+                }
+                None => crate::network::duplicate(&gradient)?,
+            };
+            let step = if nesterov {
+                gradient.f_add(&moving.f_mul_scalar(kept)?)?
+            } else {
+                moving.shallow_clone()
+            };
+            let _ = parameter.f_sub_(&step.f_mul_scalar(rate)?)?;
+            *momentum = Some(moving);
+        }
+        Ok(())
+    }
+
+    /// The factor that brings the gradient to the permitted norm, where it is longer.
+    fn clipping(&self) -> Result<Option<f64>, TrainingError> {
+        let Some(clip) = self.options.clip else {
+            return Ok(None);
+        };
+        let mut squares = 0.0;
+        for parameter in &self.parameters {
+            let gradient = parameter.f_grad()?;
+            if gradient.defined() {
+                squares += gradient.f_norm()?.f_double_value(&[])?.powi(2);
+            }
+        }
+        let norm = squares.sqrt();
+        Ok((norm > clip).then(|| clip / norm))
+    }
+}

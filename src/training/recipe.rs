@@ -1,0 +1,330 @@
+use serde::{Deserialize, Serialize};
+
+use super::{TrainingError, TrainingOptions};
+use crate::data::{ImageShape, Normalization};
+use crate::network::{Architecture, Family, NetworkError, Shortcut, Unit};
+
+/// A training from first values to finished model, as a TOML file states it.
+///
+/// ```
+/// use pathscope::training::Recipe;
+///
+/// let recipe = Recipe::named("preresnet110-cifar10")?;
+/// let architecture = recipe.architecture.build(3, 10)?;
+/// assert_eq!(architecture.stages, [18, 18, 18]);
+/// # Ok::<(), pathscope::training::TrainingError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What it is called.
+    pub name: String,
+    /// What it is for, and where its settings come from.
+    pub about: String,
+    /// The data that it is meant for.
+    pub data: RecipeData,
+    /// Name of the normalisation; that of the data without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<String>,
+    /// The network.
+    pub architecture: RecipeArchitecture,
+    /// How it is trained.
+    pub training: TrainingOptions,
+    /// What the paper reports for the same setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<PaperRow>,
+}
+
+/// Data sets that recipes name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecipeData {
+    /// Handwritten digits.
+    Mnist,
+    /// Articles of clothing (Xiao et al., arXiv 1708.07747).
+    FashionMnist,
+    /// Krizhevsky 2009, 10 classes.
+    Cifar10,
+    /// Krizhevsky 2009, 100 classes.
+    Cifar100,
+    /// ILSVRC 2012, as a folder of images by class.
+    Imagenet,
+}
+
+impl RecipeData {
+    /// Size of its images.
+    #[must_use]
+    pub fn shape(self) -> ImageShape {
+        let (channels, side) = match self {
+            Self::Mnist | Self::FashionMnist => (1, 28),
+            Self::Cifar10 | Self::Cifar100 => (3, 32),
+            Self::Imagenet => (3, 224),
+        };
+        ImageShape {
+            channels,
+            height: side,
+            width: side,
+        }
+    }
+
+    /// Number of its classes.
+    #[must_use]
+    pub fn classes(self) -> usize {
+        match self {
+            Self::Mnist | Self::FashionMnist | Self::Cifar10 => 10,
+            Self::Cifar100 => 100,
+            Self::Imagenet => 1000,
+        }
+    }
+
+    /// Number of its training examples.
+    #[must_use]
+    pub fn examples(self) -> usize {
+        match self {
+            Self::Mnist | Self::FashionMnist => 60_000,
+            Self::Cifar10 | Self::Cifar100 => 50_000,
+            Self::Imagenet => 1_281_167,
+        }
+    }
+
+    /// Name of its normalisation.
+    #[must_use]
+    pub fn normalization(self) -> &'static str {
+        match self {
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Imagenet => "imagenet",
+        }
+    }
+}
+
+/// The network of a recipe, for any number of channels and classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeArchitecture {
+    /// Order of operations.
+    pub family: Family,
+    /// Layers of a residual function.
+    #[serde(default = "basic")]
+    pub unit: Unit,
+    /// Number of layers by the usual count.
+    pub depth: usize,
+    /// Residual functions in each block.
+    #[serde(default = "one")]
+    pub k: usize,
+    /// Channels of the stem and of the first stage: 16 for CIFAR networks, 64 for ImageNet,
+    /// unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<i64>,
+    /// Factor on the channels of every stage, not of the stem: the w of Zagoruyko & Komodakis.
+    #[serde(default = "unwidened")]
+    pub widening: i64,
+    /// Blocks in each of four stages: an ImageNet network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<[usize; 4]>,
+    /// How skips cross a change of shape; type A, and B for bottlenecks, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortcut: Option<Shortcut>,
+}
+
+fn basic() -> Unit {
+    Unit::Basic
+}
+
+fn one() -> usize {
+    1
+}
+
+fn unwidened() -> i64 {
+    1
+}
+
+impl RecipeArchitecture {
+    /// The architecture for `channels`-channel images of `classes` classes.
+    ///
+    /// # Errors
+    /// [`NetworkError::Architecture`] where no network has that depth.
+    pub fn build(&self, channels: i64, classes: i64) -> Result<Architecture, NetworkError> {
+        let mut architecture = match self.stages {
+            None => {
+                let Self {
+                    family,
+                    unit,
+                    depth,
+                    k,
+                    ..
+                } = *self;
+                Architecture::cifar(family, unit, depth, k, channels, classes)?
+            }
+            Some(stages) => Architecture {
+                channels,
+                classes,
+                ..Architecture::imagenet(self.family, self.unit, stages, self.k)
+            },
+        };
+        if architecture.depth() != self.depth {
+            return Err(NetworkError::Architecture {
+                reason: format!(
+                    "the stages {:?} make {} layers, not {}",
+                    architecture.stages,
+                    architecture.depth(),
+                    self.depth
+                ),
+            });
+        }
+        if let Some(width) = self.width {
+            architecture.stem_width = width;
+            architecture.width = width;
+        }
+        architecture = architecture.widened(self.widening);
+        if let Some(shortcut) = self.shortcut {
+            architecture.shortcut = shortcut;
+        }
+        Ok(architecture)
+    }
+
+    /// What such a network is called: `preresnet-110`, `multi-resnet-20 k=4`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let family = match (self.family, self.k) {
+            (Family::Preresnet, 1) => "preresnet",
+            (Family::Preresnet, _) => "multi-resnet",
+            (Family::Resnet, _) => "resnet",
+            (Family::Plain, _) => "plain",
+        };
+        let mut title = format!("{family}-{}", self.depth);
+        if self.k != 1 {
+            title += &format!(" k={}", self.k);
+        }
+        if self.widening != 1 {
+            title += &format!(" w={}", self.widening);
+        }
+        title
+    }
+}
+
+/// A row of the tables of Abdi & Nahavandi (arXiv 1609.05672), in per cent of test error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperRow {
+    /// Number of the table, in Roman figures.
+    pub table: String,
+    /// The error printed: of one run, or the median.
+    pub error: f64,
+    /// Mean over five runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Standard deviation over five runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// Error with ten crops of each image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ten_crop: Option<f64>,
+}
+
+macro_rules! presets {
+    ($($name:literal),* $(,)?) => {
+        /// Name and text of every recipe that is shipped.
+        const PRESETS: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("recipes/", $name, ".toml")))),*
+        ];
+    };
+}
+
+presets![
+    "preresnet20-fashion",
+    "preresnet110-fashion",
+    "preresnet110-fashion-restricted",
+    "multi-resnet20x4-fashion",
+];
+
+impl Recipe {
+    /// The recipe that is shipped under `name`.
+    ///
+    /// # Errors
+    /// [`TrainingError::UnknownRecipe`].
+    pub fn named(name: &str) -> Result<Self, TrainingError> {
+        match PRESETS.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => Self::parse(text, name),
+            None => Err(TrainingError::UnknownRecipe {
+                name: name.to_owned(),
+                known: Self::names().collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// The names of the recipes that are shipped.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|(name, _)| *name)
+    }
+
+    /// Reads the TOML `text` of a recipe that lies at `origin`.
+    ///
+    /// # Errors
+    /// [`TrainingError::Recipe`] with line and column.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, TrainingError> {
+        toml::from_str(text).map_err(|fault| TrainingError::Recipe {
+            origin: origin.to_owned(),
+            fault: fault.to_string(),
+        })
+    }
+
+    /// The recipe as TOML; reading it gives the same recipe, to the last bit.
+    ///
+    /// # Errors
+    /// [`TrainingError::Recipe`] for numbers that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, TrainingError> {
+        toml::to_string(self).map_err(|fault| TrainingError::Recipe {
+            origin: self.name.clone(),
+            fault: fault.to_string(),
+        })
+    }
+
+    /// The normalisation of the inputs.
+    ///
+    /// # Errors
+    /// A name that is not known.
+    pub fn normalization(&self) -> Result<Normalization, TrainingError> {
+        let name = self.normalization.as_deref();
+        Ok(Normalization::preset(
+            name.unwrap_or(self.data.normalization()),
+        )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_can_be_built_and_written() {
+        for name in Recipe::names() {
+            let recipe = Recipe::named(name).unwrap();
+            assert_eq!(recipe.name, name);
+            let classes = recipe.data.classes() as i64;
+            let shape = recipe.data.shape();
+            let architecture = recipe
+                .architecture
+                .build(shape.channels as i64, classes)
+                .unwrap();
+            let specification = architecture.build().unwrap();
+            let restriction = &recipe.training.restriction;
+            restriction.check(&specification.functions()).unwrap();
+            recipe.normalization().unwrap();
+            let text = recipe.to_toml().unwrap();
+            assert_eq!(Recipe::parse(&text, name).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused() {
+        let text = include_str!("recipes/preresnet20-fashion.toml").replace("epochs", "epoch");
+        let error = Recipe::parse(&text, "mine.toml").unwrap_err().to_string();
+        assert!(
+            error.contains("mine.toml") && error.contains("epoch"),
+            "{error}"
+        );
+    }
+}

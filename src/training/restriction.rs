@@ -1,0 +1,335 @@
+use rand::RngExt;
+use rand::SeedableRng;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::TrainingError;
+use crate::network::{BlockIndex, BranchState, FunctionIndex, NetworkError, Plan};
+
+/// Which paths a mini-batch trains. Blocks that are off are not computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "restriction", rename_all = "snake_case")]
+pub enum Restriction {
+    /// All of them.
+    #[default]
+    None,
+    /// Exactly this many randomly chosen blocks per mini-batch (Veit et al. 2016: 23 of 54).
+    EffectivePaths {
+        /// Blocks that are computed.
+        blocks: usize,
+        /// Whether the others are still computed forward, so that only the gradient is restricted.
+        #[serde(default)]
+        backward_only: bool,
+    },
+    /// Exactly this many randomly chosen functions per mini-batch, whatever their blocks: the same
+    /// by branch, for k > 1.
+    EffectiveFunctions {
+        /// Functions that are computed.
+        functions: usize,
+        /// Whether the others are still computed forward, so that only the gradient is restricted.
+        #[serde(default)]
+        backward_only: bool,
+    },
+    /// A number of blocks drawn so that path lengths, Binomial(m, 1/2) for m blocks of one
+    /// function, centre in a range: m is uniform between twice the bounds.
+    EffectiveRange {
+        /// Shortest length.
+        from: usize,
+        /// Longest length.
+        to: usize,
+    },
+    /// Block l of n survives with probability 1 - l / n (1 - `last`), l from 1 (Huang et al.
+    /// 2016).
+    StochasticDepth {
+        /// Survival probability of the last block.
+        last: f64,
+        /// Whether a draw holds for the mini-batch or for each example.
+        mode: SurvivalMode,
+    },
+}
+
+/// What one draw of stochastic depth holds for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SurvivalMode {
+    /// The mini-batch: dropped blocks cost nothing.
+    #[default]
+    Batch,
+    /// Each example: every block is computed, then gated.
+    Example,
+}
+
+/// The plan and gates of one mini-batch.
+pub(super) struct Draw {
+    pub plan: Plan,
+    pub gates: Option<Vec<Tensor>>,
+}
+
+impl Restriction {
+    /// Checks the restriction against a network with `functions` functions in each block.
+    ///
+    /// # Errors
+    /// [`TrainingError::TooManyBlocks`], [`TrainingError::TooManyFunctions`], or
+    /// [`TrainingError::Restriction`] for a range or probability that is none.
+    pub fn check(&self, functions: &[usize]) -> Result<(), TrainingError> {
+        let blocks = functions.len();
+        let refuse = |reason: &str| {
+            Err(TrainingError::Restriction {
+                reason: reason.to_owned(),
+            })
+        };
+        let asked = match *self {
+            Self::EffectiveFunctions {
+                functions: asked, ..
+            } => {
+                let there = functions.iter().sum();
+                if asked > there {
+                    return Err(TrainingError::TooManyFunctions {
+                        asked,
+                        functions: there,
+                    });
+                }
+                0
+            }
+            Self::EffectivePaths { blocks, .. } => blocks,
+            Self::EffectiveRange { from, to } if from > to => {
+                return refuse("the range of path lengths ends before it begins");
+            }
+            Self::EffectiveRange { from, .. } => from.saturating_mul(2),
+            Self::StochasticDepth { last, .. } if !(0.0..=1.0).contains(&last) => {
+                return refuse("the survival probability of the last block lies between 0 and 1");
+            }
+            Self::None | Self::StochasticDepth { .. } => 0,
+        };
+        if asked > blocks {
+            return Err(TrainingError::TooManyBlocks { asked, blocks });
+        }
+        Ok(())
+    }
+
+    /// Probability that the functions of each block take part in a mini-batch: the factor on them
+    /// when the whole network is evaluated.
+    #[must_use]
+    pub fn survival(&self, functions: &[usize]) -> Vec<f64> {
+        let blocks = functions.len();
+        let n = blocks.max(1) as f64;
+        (1..=blocks)
+            .map(|block| match *self {
+                Self::None
+                | Self::EffectivePaths {
+                    backward_only: true,
+                    ..
+                }
+                | Self::EffectiveFunctions {
+                    backward_only: true,
+                    ..
+                } => 1.0,
+                Self::EffectivePaths { blocks: m, .. } => m as f64 / n,
+                Self::EffectiveFunctions { functions: m, .. } => {
+                    m as f64 / functions.iter().sum::<usize>().max(1) as f64
+                }
+                Self::EffectiveRange { from, to } => {
+                    let (low, high) = sizes(from, to, blocks);
+                    (low + high) as f64 / 2.0 / n
+                }
+                Self::StochasticDepth { last, .. } => 1.0 - block as f64 / n * (1.0 - last),
+            })
+            .collect()
+    }
+
+    /// What mini-batch number `iteration` computes; depends on nothing but its arguments.
+    pub(super) fn draw(
+        &self,
+        intact: &Plan,
+        seed: u64,
+        iteration: u64,
+        examples: usize,
+        device: Device,
+    ) -> Result<Draw, NetworkError> {
+        let blocks = intact.steps().len();
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(iteration);
+        let off = |chosen: &dyn Fn(usize) -> bool, state: BranchState| {
+            (0..blocks)
+                .filter(|&block| !chosen(block))
+                .fold(intact.clone(), |plan, block| {
+                    plan.with_block(BlockIndex::new(block), state)
+                })
+        };
+        let only = |generator: &mut ChaCha8Rng, count: usize, state: BranchState| {
+            let mut chosen = vec![false; blocks];
+            for block in sample(generator, blocks, count.min(blocks)) {
+                chosen[block] = true;
+            }
+            off(&|block| chosen[block], state)
+        };
+        let plan = match *self {
+            Self::None => intact.clone(),
+            Self::EffectivePaths {
+                blocks,
+                backward_only,
+            } => only(&mut generator, blocks, left_out(backward_only)),
+            Self::EffectiveFunctions {
+                functions: count,
+                backward_only,
+            } => {
+                let places: Vec<FunctionIndex> = intact
+                    .steps()
+                    .iter()
+                    .flat_map(|step| {
+                        (0..step.branches.len()).map(|function| FunctionIndex {
+                            block: step.block,
+                            function,
+                        })
+                    })
+                    .collect();
+                let state = left_out(backward_only);
+                let mut chosen = vec![false; places.len()];
+                for place in sample(&mut generator, places.len(), count.min(places.len())) {
+                    chosen[place] = true;
+                }
+                places
+                    .iter()
+                    .zip(chosen)
+                    .filter(|(_, chosen)| !chosen)
+                    .fold(intact.clone(), |plan, (&place, _)| {
+                        plan.with_function(place, state)
+                    })
+            }
+            Self::EffectiveRange { from, to } => {
+                let (low, high) = sizes(from, to, blocks);
+                let count = generator.random_range(low..=high);
+                only(&mut generator, count, BranchState::Off)
+            }
+            Self::StochasticDepth {
+                mode: SurvivalMode::Batch,
+                ..
+            } => {
+                let survival = self.survival(&vec![1; blocks]);
+                let survives: Vec<bool> = survival
+                    .iter()
+                    .map(|&p| generator.random::<f64>() < p)
+                    .collect();
+                off(&|block| survives[block], BranchState::Off)
+            }
+            Self::StochasticDepth {
+                mode: SurvivalMode::Example,
+                ..
+            } => {
+                let gates = self.survival(&vec![1; blocks]).into_iter().map(|p| {
+                    let gate: Vec<f32> = (0..examples)
+                        .map(|_| f32::from(u8::from(generator.random::<f64>() < p)))
+                        .collect();
+                    Ok(Tensor::f_from_slice(&gate)?
+                        .f_view([-1, 1, 1, 1])?
+                        .f_to_device(device)?)
+                });
+                let gates = gates.collect::<Result<Vec<_>, NetworkError>>()?;
+                return Ok(Draw {
+                    plan: intact.clone(),
+                    gates: Some(gates),
+                });
+            }
+        };
+        Ok(Draw { plan, gates: None })
+    }
+}
+
+fn left_out(backward_only: bool) -> BranchState {
+    if backward_only {
+        BranchState::Detached
+    } else {
+        BranchState::Off
+    }
+}
+
+/// Smallest and largest number of blocks for path lengths that centre between `from` and `to`.
+fn sizes(from: usize, to: usize, blocks: usize) -> (usize, usize) {
+    let low = from.saturating_mul(2).min(blocks);
+    (low, to.saturating_mul(2).min(blocks).max(low))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Architecture, Family, Unit};
+
+    fn intact() -> Plan {
+        let architecture =
+            Architecture::cifar(Family::Preresnet, Unit::Basic, 38, 2, 3, 10).unwrap();
+        Plan::intact(&architecture.build().unwrap())
+    }
+
+    #[test]
+    fn exactly_the_asked_number_of_blocks_and_each_equally_often() {
+        let restriction = Restriction::EffectivePaths {
+            blocks: 7,
+            backward_only: false,
+        };
+        let mut times = [0; 18];
+        for iteration in 0..3000 {
+            let plan = restriction
+                .draw(&intact(), 3, iteration, 1, Device::Cpu)
+                .unwrap()
+                .plan;
+            let deleted: Vec<usize> = plan.deleted_blocks().map(BlockIndex::position).collect();
+            assert_eq!(deleted.len(), 11);
+            for (block, times) in times.iter_mut().enumerate() {
+                *times += usize::from(!deleted.contains(&block));
+            }
+        }
+        // Binomial(3000, 7/18): mean 1166.7, standard deviation 26.7.
+        assert!(
+            times.iter().all(|&times| (1050..1285).contains(&times)),
+            "{times:?}"
+        );
+    }
+
+    #[test]
+    fn a_draw_depends_on_seed_and_iteration_alone() {
+        let restriction = Restriction::StochasticDepth {
+            last: 0.5,
+            mode: SurvivalMode::Batch,
+        };
+        let draw = |seed, iteration| {
+            restriction
+                .draw(&intact(), seed, iteration, 1, Device::Cpu)
+                .unwrap()
+                .plan
+        };
+        assert_eq!(draw(1, 5), draw(1, 5));
+        assert_ne!(draw(1, 5), draw(1, 6));
+        assert_ne!(draw(1, 5), draw(2, 5));
+    }
+
+    #[test]
+    fn functions_are_restricted_whatever_their_blocks() {
+        let architecture =
+            Architecture::cifar(Family::Preresnet, Unit::Basic, 8, 4, 3, 10).unwrap();
+        let intact = Plan::intact(&architecture.build().unwrap());
+        let restriction = Restriction::EffectiveFunctions {
+            functions: 5,
+            backward_only: false,
+        };
+        assert!(restriction.check(&[4; 3]).is_ok() && restriction.check(&[1; 3]).is_err());
+        assert_eq!(restriction.survival(&[4; 3]), [5.0 / 12.0; 3]);
+        for iteration in 0..20 {
+            let draw = restriction
+                .draw(&intact, 1, iteration, 1, Device::Cpu)
+                .unwrap();
+            assert_eq!(draw.plan.functions_on().iter().sum::<usize>(), 5);
+        }
+    }
+
+    #[test]
+    fn a_network_must_have_the_blocks() {
+        let restriction = Restriction::EffectivePaths {
+            blocks: 19,
+            backward_only: false,
+        };
+        assert!(restriction.check(&[1; 18]).is_err());
+        assert!(restriction.check(&[1; 19]).is_ok());
+    }
+}

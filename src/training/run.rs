@@ -1,0 +1,431 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tch::{Device, Tensor};
+
+use super::run_log::RunLog;
+use super::trainer::order;
+use super::{
+    Checkpoint, CheckpointCard, DataSource, EpochRecord, Evaluation, EventLog, RUN_LOG_SCHEMA,
+    Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer, TrainingError, View, evaluate,
+};
+use crate::data::{Dataset, Normalization, normalized_examples};
+use crate::format::{FloatStorage, ModelCard, load_model, save_model};
+use crate::network::{FeatureShape, Plan, TrainableNetwork, channels_last};
+
+/// The examples of a training.
+#[derive(Debug)]
+pub struct TrainingData {
+    /// Where they came from.
+    pub source: DataSource,
+    /// What the network learns from.
+    pub train: Dataset,
+    /// What the best epoch is chosen by: held out from the training split.
+    pub validation: Option<Dataset>,
+    /// What the finished network is measured on, once.
+    pub test: Option<Dataset>,
+}
+
+/// How a training is recorded.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Folder of its files.
+    pub folder: PathBuf,
+    /// The command as it was given.
+    pub command: String,
+    /// Device.
+    pub device: Device,
+    /// Threads, for the record.
+    pub threads: usize,
+    /// Longest time between checkpoints; there is one after each epoch in any case.
+    pub checkpoint_every: Duration,
+    /// Most mini-batches between checkpoints.
+    pub checkpoint_batches: Option<usize>,
+    /// Mini-batches of the training examples by which normalisations are renewed before a network
+    /// is evaluated and saved; 0 keeps the statistics of training.
+    pub recalibration: usize,
+    /// How models store their numbers.
+    pub floats: FloatStorage,
+    /// Name of the evaluation set that models state.
+    pub evaluation: Option<String>,
+}
+
+/// What [`Run::advance`] did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Advance {
+    /// The mini-batch.
+    pub step: StepSummary,
+    /// The record of the epoch that it ended.
+    pub epoch: Option<EpochRecord>,
+}
+
+/// A training with its folder: checkpoints, log and models.
+///
+/// - `recipe.toml`: the recipe with every change;
+/// - `log.jsonl`: [`RunRecord`]s;
+/// - `events.out.tfevents.*`: the same for TensorBoard;
+/// - `checkpoint.safetensors`: where it stands;
+/// - `model.safetensors`: the finished network;
+/// - `best.safetensors`: the network of the best validation, where examples are held out.
+#[derive(Debug)]
+pub struct Run {
+    trainer: Trainer,
+    card: CheckpointCard,
+    data: TrainingData,
+    options: RunOptions,
+    log: RunLog,
+    events: EventLog,
+    checkpointed: Instant,
+    batches_since: usize,
+    /// Since when the time spent, beyond that of the card, is counted.
+    began: Instant,
+    epoch_began: Instant,
+    epoch_examples: usize,
+}
+
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const MODEL: &str = "model.safetensors";
+const BEST: &str = "best.safetensors";
+const LOG: &str = "log.jsonl";
+
+impl Run {
+    /// A training from its first values on, in a new or empty folder.
+    ///
+    /// # Errors
+    /// A folder that holds a training already or cannot be written, or a recipe that does not fit
+    /// the data.
+    pub fn begin(
+        recipe: Recipe,
+        data: TrainingData,
+        options: RunOptions,
+    ) -> Result<Self, TrainingError> {
+        let folder = &options.folder;
+        if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
+            return Err(TrainingError::FolderTaken {
+                folder: folder.clone(),
+            });
+        }
+        let (channels, classes) = (data.train.shape().channels, data.train.classes());
+        let (channels, classes) = (channels as i64, classes as i64);
+        let specification = recipe.architecture.build(channels, classes)?.build()?;
+        specification.shapes(input(&data.train))?;
+        let normalization = recipe.normalization()?;
+        normalization.check(data.train.shape())?;
+        let network = TrainableNetwork::initialized(&specification, recipe.training.seed)?;
+        let network = network.to_device(options.device)?;
+        let trainer = Trainer::new(network, recipe.training.clone(), normalization)?;
+        let at = |file: &Path| {
+            let file = file.to_owned();
+            move |fault| TrainingError::File { file, fault }
+        };
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let text = recipe.to_toml()?;
+        let stated = folder.join("recipe.toml");
+        fs::write(&stated, text).map_err(at(&stated))?;
+        let card = CheckpointCard {
+            source: data.source.clone(),
+            data_hash: data.train.content_hash(),
+            channels,
+            classes,
+            best: None,
+            seconds: 0.0,
+            recipe,
+        };
+        let header = RunHeader {
+            schema: RUN_LOG_SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: options.command.clone(),
+            recipe: card.recipe.clone(),
+            seed: card.recipe.training.seed,
+            source: card.source.clone(),
+            data_hash: card.data_hash.clone(),
+            examples: data.train.len(),
+            parameters: specification.parameter_count(),
+            threads: options.threads,
+            device: format!("{:?}", options.device).to_lowercase(),
+        };
+        let log = RunLog::begin(&folder.join(LOG), header)?;
+        let run = Self::new(trainer, card, data, options, log)?;
+        run.write_checkpoint()?;
+        Ok(run)
+    }
+
+    /// The checkpoint of the training in `folder`.
+    ///
+    /// # Errors
+    /// None there, or one that cannot be read.
+    pub fn checkpoint_in(folder: &Path) -> Result<Checkpoint, TrainingError> {
+        let file = folder.join(CHECKPOINT);
+        if !file.exists() {
+            return Err(TrainingError::Checkpoint {
+                file,
+                reason: "it is not there; begin the training without --resume".to_owned(),
+            });
+        }
+        Checkpoint::read(&file)
+    }
+
+    /// Continues a training from its checkpoint, with the same data.
+    ///
+    /// # Errors
+    /// Other data, or files that cannot be used.
+    pub fn resume(
+        checkpoint: Checkpoint,
+        data: TrainingData,
+        options: RunOptions,
+    ) -> Result<Self, TrainingError> {
+        let folder = &options.folder;
+        let card = checkpoint.card.clone();
+        if data.train.content_hash() != card.data_hash {
+            return Err(TrainingError::Checkpoint {
+                file: folder.join(CHECKPOINT),
+                reason: format!(
+                    "it was trained on other examples than the {} of {}",
+                    data.train.len(),
+                    data.train.description()
+                ),
+            });
+        }
+        remove_partial(folder);
+        let log = RunLog::rewind(&folder.join(LOG), checkpoint.epoch())?;
+        let trainer = checkpoint.into_trainer(options.device)?;
+        Self::new(trainer, card, data, options, log)
+    }
+
+    fn new(
+        trainer: Trainer,
+        card: CheckpointCard,
+        data: TrainingData,
+        options: RunOptions,
+        log: RunLog,
+    ) -> Result<Self, TrainingError> {
+        let events = EventLog::create(&options.folder)?;
+        let now = Instant::now();
+        Ok(Self {
+            trainer,
+            card,
+            data,
+            options,
+            log,
+            events,
+            checkpointed: now,
+            batches_since: 0,
+            began: now,
+            epoch_began: now,
+            epoch_examples: 0,
+        })
+    }
+
+    /// The recipe that is followed.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.card.recipe
+    }
+
+    /// The network in training.
+    #[must_use]
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Training examples.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.data.train.len()
+    }
+
+    /// Trains on one mini-batch and keeps the books; `None` once every epoch is done.
+    ///
+    /// # Errors
+    /// Divergence, or a file that cannot be written.
+    pub fn advance(&mut self) -> Result<Option<Advance>, TrainingError> {
+        if self.trainer.is_finished() {
+            return Ok(None);
+        }
+        let step = self.trainer.step(&self.data.train)?;
+        self.epoch_examples += step.examples;
+        self.batches_since += 1;
+        let mut epoch = None;
+        if let Some(summary) = step.epoch {
+            let images_per_second =
+                self.epoch_examples as f64 / self.epoch_began.elapsed().as_secs_f64();
+            let validation = match &self.data.validation {
+                Some(held_out) => {
+                    let network = self.finished_network()?;
+                    let validation = self.evaluate(&network, held_out)?;
+                    if self
+                        .card
+                        .best
+                        .is_none_or(|(_, errors)| validation.errors < errors)
+                    {
+                        self.card.best = Some((summary.epoch, validation.errors));
+                        let results = json!({"epoch": summary.epoch, "validation": validation});
+                        self.save(BEST, &network, &results)?;
+                    }
+                    Some(validation)
+                }
+                None => None,
+            };
+            let record = EpochRecord {
+                summary,
+                validation,
+                seconds: self.seconds(),
+                images_per_second,
+            };
+            self.log.append(&RunRecord::Epoch(record))?;
+            self.events.epoch(&record)?;
+            epoch = Some(record);
+            self.epoch_began = Instant::now();
+            self.epoch_examples = 0;
+        }
+        let due = self.checkpointed.elapsed() >= self.options.checkpoint_every
+            || self
+                .options
+                .checkpoint_batches
+                .is_some_and(|batches| self.batches_since >= batches);
+        if epoch.is_some() || due {
+            self.checkpoint()?;
+        }
+        Ok(Some(Advance { step, epoch }))
+    }
+
+    /// Writes where the training stands.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn checkpoint(&mut self) -> Result<(), TrainingError> {
+        self.write_checkpoint()?;
+        self.checkpointed = Instant::now();
+        self.batches_since = 0;
+        Ok(())
+    }
+
+    fn write_checkpoint(&self) -> Result<(), TrainingError> {
+        let card = CheckpointCard {
+            seconds: self.seconds(),
+            ..self.card.clone()
+        };
+        Checkpoint::write(&self.options.folder.join(CHECKPOINT), &self.trainer, &card)
+    }
+
+    /// Evaluates and saves the finished network, and tells where it lies.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn finish(mut self) -> Result<(PathBuf, RunResult), TrainingError> {
+        let network = self.finished_network()?;
+        let test = self.data.test.as_ref();
+        let test = test.map(|data| self.evaluate(&network, data)).transpose()?;
+        let best_file = self.options.folder.join(BEST);
+        let best_test = match (&self.data.test, self.card.best) {
+            (Some(data), Some(_)) => {
+                let best = load_model(&best_file, None)?;
+                Some(self.evaluate(&best.network, data)?)
+            }
+            _ => None,
+        };
+        let result = RunResult {
+            test,
+            best_epoch: self.card.best.map(|(epoch, _)| epoch),
+            best_test,
+            seconds: self.seconds(),
+        };
+        let results = serde_json::to_value(&result).unwrap_or_default();
+        let model = self.save(MODEL, &network, &results)?;
+        self.log.append(&RunRecord::Result(result.clone()))?;
+        Ok((model, result))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.card.seconds + self.began.elapsed().as_secs_f64()
+    }
+
+    fn finished_network(&self) -> Result<TrainableNetwork, TrainingError> {
+        let network = self.trainer.finished_network()?;
+        let train = &self.data.train;
+        let options = self.trainer.options();
+        // In random order: a folder of images lies class by class.
+        let order = order(options.seed, 0, train.len());
+        let batches = order
+            .chunks(options.batch)
+            .filter(|indices| indices.len() > 1)
+            .take(self.options.recalibration)
+            .map(|indices| {
+                let shape = train.shape();
+                let size = [indices.len(), shape.channels, shape.height, shape.width];
+                let pixels = normalized_examples(train, indices, &self.normalization()?)?;
+                let batch = Tensor::f_from_slice(&pixels)?.f_view(size.map(|n| n as i64))?;
+                Ok(channels_last(&batch)?)
+            });
+        Trainer::recalibrate(&network, &Plan::intact(network.structure()), batches)?;
+        Ok(network)
+    }
+
+    fn normalization(&self) -> Result<Normalization, TrainingError> {
+        self.card.recipe.normalization()
+    }
+
+    fn evaluate(
+        &self,
+        network: &TrainableNetwork,
+        data: &Dataset,
+    ) -> Result<Evaluation, TrainingError> {
+        evaluate(network, data, &self.normalization()?, View::Whole)
+    }
+
+    fn save(
+        &self,
+        name: &str,
+        network: &TrainableNetwork,
+        results: &serde_json::Value,
+    ) -> Result<PathBuf, TrainingError> {
+        let recipe = &self.card.recipe;
+        let card = ModelCard {
+            title: recipe.architecture.title(),
+            specification: network.specification().clone(),
+            input: input(&self.data.train),
+            normalization: self.normalization()?,
+            class_names: self.data.train.class_names().to_vec(),
+            evaluation: self.options.evaluation.clone(),
+            training: Some(json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "command": self.options.command,
+                "recipe": recipe,
+                "data_hash": self.card.data_hash,
+                "examples": self.data.train.len(),
+                "threads": self.options.threads,
+                "recalibration": self.options.recalibration,
+                "results": results,
+            })),
+        };
+        let file = self.options.folder.join(name);
+        save_model(&file, &card, network, self.options.floats)?;
+        Ok(file)
+    }
+}
+
+fn input(data: &Dataset) -> FeatureShape {
+    let shape = data.shape();
+    let [channels, height, width] =
+        [shape.channels, shape.height, shape.width].map(|length| length as i64);
+    FeatureShape {
+        channels,
+        height,
+        width,
+    }
+}
+
+/// Removes what a killed process left half written.
+fn remove_partial(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().ends_with(".partial") {
+            // Where it cannot be removed it only takes room.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
