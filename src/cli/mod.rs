@@ -1,13 +1,17 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
 mod arguments;
+mod gradient_spectrum;
 mod inspect;
 mod interrupt;
 mod lesion;
 mod outcome_table;
+mod picture_file;
 mod problem;
 mod recipe_arguments;
 mod selector;
+mod shape_arguments;
+mod spectrum_table;
 mod terminal;
 mod train;
 
@@ -33,6 +37,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
     Train(Box<train::Arguments>),
@@ -51,6 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::recognize::{Recognition, recognize};
 use super::{FloatStorage, FormatError, LoadNote, StateDict, open, save_safetensors};
 use crate::data::Normalization;
-use crate::network::{FeatureShape, Specification, TrainableNetwork};
+use crate::network::{FeatureShape, NetworkError, Specification, TrainableNetwork};
 
 /// What pathscope writes into the metadata of its model files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,6 +154,31 @@ fn first_few(names: &[&str]) -> String {
     }
 }
 
+/// SHA-256 over names, shapes and values of a network's parameters, in hexadecimal: the identity
+/// of a network that never was a file.
+///
+/// # Errors
+/// Where libtorch cannot read a tensor back.
+pub fn parameter_hash(network: &TrainableNetwork) -> Result<String, NetworkError> {
+    let mut digest = Sha256::new();
+    for (name, _, tensor) in network.named_parameters() {
+        digest.update(name.as_bytes());
+        for length in tensor.size() {
+            digest.update(length.to_le_bytes());
+        }
+        let values = Vec::<f32>::try_from(tensor.detach().f_to_kind(Kind::Float)?.f_reshape(-1)?)?;
+        for value in values {
+            digest.update(value.to_le_bytes());
+        }
+    }
+    Ok(hexadecimal(digest))
+}
+
+fn hexadecimal(digest: Sha256) -> String {
+    let bytes = digest.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn file_hash(file: &Path) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut reader = BufReader::with_capacity(1 << 20, File::open(file)?);
@@ -166,9 +191,5 @@ fn file_hash(file: &Path) -> io::Result<String> {
         let read = bytes.len();
         reader.consume(read);
     }
-    Ok(digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hexadecimal(digest))
 }

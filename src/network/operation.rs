@@ -262,7 +262,9 @@ impl Layer {
                 width: input.width + 2 * padding,
             }),
             Operation::GroupNorm { groups, .. } if groups < 1 || input.channels % groups != 0 => {
-                Err(refuse(format!("{groups} groups do not divide its channels")))
+                Err(refuse(format!(
+                    "{groups} groups do not divide its channels"
+                )))
             }
             Operation::GroupNorm {
                 channels: expected, ..

@@ -18,8 +18,7 @@ const WORDS: u32 = 14;
 
 type Backend<'a> = SVGBackend<'a>;
 type Area<'a> = DrawingArea<Backend<'a>, Shift>;
-type Context<'a, 'b> =
-    ChartContext<'a, Backend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Context<'a, 'b> = ChartContext<'a, Backend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Sign<'a> = DynElement<'static, Backend<'a>, (i32, i32)>;
 
 /// The drawing, and what it tells the pointer.
@@ -54,7 +53,10 @@ fn on<'b>(
         [point.y, lower, upper]
     };
     let points = || chart.series.iter().flat_map(|series| &series.points);
-    let bars = chart.series.iter().any(|series| series.shape == Shape::Bars);
+    let bars = chart
+        .series
+        .iter()
+        .any(|series| series.shape == Shape::Bars);
     let stretched = chart.stretches.iter().flat_map(|s| [s.first, s.last]);
     let mut x = Scale::new(&chart.x, points().map(|p| p.x).chain(stretched), 0.02);
     let zero = if bars { Some(0.0) } else { None };
@@ -96,7 +98,11 @@ fn on<'b>(
         .y_labels(y.ticks(9))
         .x_label_formatter(&|place| x.tick(*place))
         .y_label_formatter(&|place| y.tick(*place))
-        .label_style(words(if chart.x.names.len() > 40 { 11 } else { 13 }, Colour::Ink, theme))
+        .label_style(words(
+            if chart.x.names.len() > 40 { 11 } else { 13 },
+            Colour::Ink,
+            theme,
+        ))
         .x_desc(&chart.x.label)
         .y_desc(&chart.y.label)
         .axis_desc_style(words(WORDS, Colour::Ink, theme))
@@ -109,12 +115,24 @@ fn on<'b>(
         }
     }
     let mut marks = Vec::new();
-    let count = chart.series.iter().filter(|s| s.shape == Shape::Bars).count();
+    let count = chart
+        .series
+        .iter()
+        .filter(|s| s.shape == Shape::Bars)
+        .count();
     let mut bar = 0;
     for series in &chart.series {
         match series.shape {
             Shape::Bars => {
-                bars_of(root, &mut context, series, (bar, count), (&x, &y), theme, &mut marks)?;
+                bars_of(
+                    root,
+                    &mut context,
+                    series,
+                    (bar, count),
+                    (&x, &y),
+                    theme,
+                    &mut marks,
+                )?;
                 bar += 1;
             }
             Shape::Line | Shape::Points => {
@@ -135,7 +153,11 @@ fn header<'b>(
 ) -> Result<i32, Refusal<'b>> {
     let mut top = MARGIN;
     for line in wrap(title, TITLE, WIDTH as i32 - 2 * MARGIN) {
-        root.draw(&Text::new(line, (MARGIN, top), words(TITLE, Colour::Ink, theme)))?;
+        root.draw(&Text::new(
+            line,
+            (MARGIN, top),
+            words(TITLE, Colour::Ink, theme),
+        ))?;
         top += 26;
     }
     let mut left = MARGIN;
@@ -151,35 +173,61 @@ fn header<'b>(
         place
     };
     let style = words(WORDS, Colour::Ink, theme);
-    for series in chart.series.iter().filter(|series| !series.label.is_empty()) {
+    for series in chart
+        .series
+        .iter()
+        .filter(|series| !series.label.is_empty())
+    {
         let (x, y) = entry(&series.label, &mut top);
         let colour = series.colour.rgb(theme);
         if series.shape == Shape::Bars {
-            root.draw(&Rectangle::new([(x + 4, y - 6), (x + 28, y + 6)], colour.filled()))?;
+            root.draw(&Rectangle::new(
+                [(x + 4, y - 6), (x + 28, y + 6)],
+                colour.filled(),
+            ))?;
         } else {
             if series.shape == Shape::Line {
                 stroke(root, [(x, y), (x + 30, y)], series, theme)?;
             }
             if series.band {
-                root.draw(&Rectangle::new([(x, y - 6), (x + 30, y + 6)], colour.mix(0.2).filled()))?;
+                root.draw(&Rectangle::new(
+                    [(x, y - 6), (x + 30, y + 6)],
+                    colour.mix(0.2).filled(),
+                ))?;
             }
             if let Some(sign) = sign(series.marker, (x + 15, y), 4, series.colour, theme) {
                 root.draw(&sign)?;
             }
         }
-        root.draw(&Text::new(series.label.clone(), (x + sample, y - 6), style.clone()))?;
+        root.draw(&Text::new(
+            series.label.clone(),
+            (x + sample, y - 6),
+            style.clone(),
+        ))?;
     }
-    for stretch in chart.stretches.iter().filter(|stretch| !stretch.label.is_empty()) {
+    for stretch in chart
+        .stretches
+        .iter()
+        .filter(|stretch| !stretch.label.is_empty())
+    {
         let (x, y) = entry(&stretch.label, &mut top);
         let fill = Colour::Orange.rgb(theme).mix(0.3).filled();
         root.draw(&Rectangle::new([(x, y - 7), (x + 30, y + 7)], fill))?;
-        root.draw(&Text::new(stretch.label.clone(), (x + sample, y - 6), style.clone()))?;
+        root.draw(&Text::new(
+            stretch.label.clone(),
+            (x + sample, y - 6),
+            style.clone(),
+        ))?;
     }
     for level in chart.levels.iter().filter(|level| !level.label.is_empty()) {
         let (x, y) = entry(&level.label, &mut top);
         let line = Colour::Faint.rgb(theme).stroke_width(2);
         root.draw(&DashedPathElement::new([(x, y), (x + 30, y)], 2, 5, line))?;
-        root.draw(&Text::new(level.label.clone(), (x + sample, y - 6), style.clone()))?;
+        root.draw(&Text::new(
+            level.label.clone(),
+            (x + sample, y - 6),
+            style.clone(),
+        ))?;
     }
     Ok(top + 34)
 }

@@ -116,7 +116,10 @@ pub fn lesions() -> Journal {
             outcomes.push(deletion(blocks, Some(draw)));
         }
     }
-    journal("lesion", outcomes.into_iter().map(Record::Outcome).collect())
+    journal(
+        "lesion",
+        outcomes.into_iter().map(Record::Outcome).collect(),
+    )
 }
 
 /// Random orders within classes, and commutators.
@@ -187,7 +190,10 @@ pub fn spectrum() -> Journal {
                 &|l, size| norm(l, size) * number[l].powf(0.6) * (1.0 + 0.02 * (l * batch) as f64),
                 batch,
             )),
-            energy: Some(per_length(&|l, size| norm(l, size).powi(2) * number[l], batch)),
+            energy: Some(per_length(
+                &|l, size| norm(l, size).powi(2) * number[l],
+                batch,
+            )),
             sampled: Some(per_length(&norm, batch)),
             sum_check: Some(3e-7),
             gradient: vec![1.0; 8],

@@ -105,8 +105,7 @@ impl RangeMember {
             path: journal.path.clone(),
             measure: measure.name(),
         };
-        let summary =
-            summarize(&journal.header, &journal.spectra(), share).ok_or_else(missing)?;
+        let summary = summarize(&journal.header, &journal.spectra(), share).ok_or_else(missing)?;
         let measured = summary
             .measures
             .iter()
@@ -376,7 +375,9 @@ pub fn thresholds(
     for member in members {
         let design = designs.entry((member.k, member.depth)).or_default();
         design.0 = member.parameters;
-        design.1.push(member.errors as f64 / member.examples.max(1) as f64);
+        design
+            .1
+            .push(member.errors as f64 / member.examples.max(1) as f64);
     }
     let wider: BTreeSet<usize> = designs.keys().map(|key| key.0).filter(|&k| k > 1).collect();
     if wider.is_empty() {
@@ -456,7 +457,13 @@ mod tests {
         for seed in 0..3 {
             for (depth, error) in [(8, 90), (24, 70), (32, 60)] {
                 writeln!(file, "{depth},1,{},80,1000,{seed}", depth * 1_000).unwrap();
-                writeln!(file, "{},2,{},{error},1000,{seed}", depth / 2, depth * 1_010).unwrap();
+                writeln!(
+                    file,
+                    "{},2,{},{error},1000,{seed}",
+                    depth / 2,
+                    depth * 1_010
+                )
+                .unwrap();
             }
         }
         let members = read_members(file.path()).unwrap();

@@ -174,7 +174,11 @@ fn measured(
             .get(batch)
             .map_or(0.0, |(weight, values)| weight * magnitude(length, values))
     });
-    let sums: Vec<f64> = rows.columns().into_iter().map(|column| column.sum()).collect();
+    let sums: Vec<f64> = rows
+        .columns()
+        .into_iter()
+        .map(|column| column.sum())
+        .collect();
     let range = effective_range(&sums, share).ok()?.range;
     let total: f64 = sums.iter().sum();
     let options = BootstrapOptions {
@@ -193,7 +197,9 @@ fn measured(
                 }
             }
             let total: f64 = sums.iter().sum();
-            sums.into_iter().map(|sum| sum / total).collect::<Vec<f64>>()
+            sums.into_iter()
+                .map(|sum| sum / total)
+                .collect::<Vec<f64>>()
         })
         .ok()?;
         (0..lengths)

@@ -22,8 +22,8 @@ pub(super) fn draw(
     let top = 30 + 26 * lines.len() as i32;
     let height = top + SIDE + 64;
     let mut drawing = String::new();
-    let root = SVGBackend::with_string(&mut drawing, (WIDTH as u32, height as u32))
-        .into_drawing_area();
+    let root =
+        SVGBackend::with_string(&mut drawing, (WIDTH as u32, height as u32)).into_drawing_area();
     let marks = on(&root, &lines, top, matrix, theme).map_err(DrawError::from_display)?;
     drop(root);
     Ok((drawing, marks))
@@ -43,7 +43,11 @@ fn on<'b>(
     let style = words(13, Colour::Ink, theme);
     for (line, text) in title.iter().enumerate() {
         let place = (16, 16 + 26 * line as i32);
-        root.draw(&Text::new(text.clone(), place, words(19, Colour::Ink, theme)))?;
+        root.draw(&Text::new(
+            text.clone(),
+            place,
+            words(19, Colour::Ink, theme),
+        ))?;
     }
     let count = matrix.names.len().max(1);
     let edge = |index: usize| (f64::from(SIDE) * index as f64 / count as f64).round() as i32;
@@ -74,10 +78,20 @@ fn on<'b>(
         root.draw(&Rectangle::new([(x0, y0), (x1, y1)], fill.filled()))?;
         // In grey, both sides of 0 look alike: the negative one has a stroke.
         if matrix.signed && cell.value < -0.02 * unit && x1 - x0 >= 8 {
-            let pen = if is_pale(fill) { Colour::Ink } else { Colour::Paper };
+            let pen = if is_pale(fill) {
+                Colour::Ink
+            } else {
+                Colour::Paper
+            };
             let (middle, half) = ((y0 + y1) / 2, (x1 - x0) / 5);
-            let ends = vec![((x0 + x1) / 2 - half, middle), ((x0 + x1) / 2 + half, middle)];
-            root.draw(&PathElement::new(ends, pen.rgb(Theme::Light).stroke_width(2)))?;
+            let ends = vec![
+                ((x0 + x1) / 2 - half, middle),
+                ((x0 + x1) / 2 + half, middle),
+            ];
+            root.draw(&PathElement::new(
+                ends,
+                pen.rgb(Theme::Light).stroke_width(2),
+            ))?;
         }
         marks.push(Mark {
             place: (x0, y0, x1 - x0, y1 - y0),
@@ -100,7 +114,11 @@ fn on<'b>(
         let corners = [(bar, y), (bar + 18, top + (step + 1) * SIDE / steps)];
         root.draw(&Rectangle::new(corners, fill.filled()))?;
     }
-    for (share, value) in [(0.0, unit), (0.5, unit * (1.0 + least) / 2.0), (1.0, unit * least)] {
+    for (share, value) in [
+        (0.0, unit),
+        (0.5, unit * (1.0 + least) / 2.0),
+        (1.0, unit * least),
+    ] {
         let y = top + (share * f64::from(SIDE)) as i32;
         let text = significant(value, 3);
         root.draw(&Text::new(text, (bar + 24, y - 6), style.clone()))?;

@@ -10,7 +10,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum RasterError {
     /// Words need a font.
-    #[error("PNG: this system has no font for the words of the picture; install one (such as DejaVu Sans) or write .svg instead")]
+    #[error(
+        "PNG: this system has no font for the words of the picture; install one (such as DejaVu Sans) or write .svg instead"
+    )]
     NoFont,
     /// The picture is too large or malformed.
     #[error("PNG: {reason}; write .svg instead")]
@@ -33,7 +35,13 @@ pub fn png(svg: &str) -> Result<Vec<u8>, RasterError> {
     let mut options = usvg::Options::default();
     let fonts = Arc::make_mut(&mut options.fontdb);
     fonts.load_system_fonts();
-    let known = ["DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial", "Helvetica"];
+    let known = [
+        "DejaVu Sans",
+        "Liberation Sans",
+        "Noto Sans",
+        "Arial",
+        "Helvetica",
+    ];
     let names: Vec<String> = fonts
         .faces()
         .flat_map(|face| face.families.iter().map(|(name, _)| name.clone()))

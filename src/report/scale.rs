@@ -134,6 +134,9 @@ mod tests {
         let scale = Scale::new(&axis, [0.0, 3e-7, 20.0].into_iter(), 0.05);
         assert_eq!((scale.first, scale.last), (-7.0, 2.0));
         assert_eq!(scale.place(0.0), None);
-        assert_eq!((scale.tick(-7.0).as_str(), scale.tick(0.0).as_str()), ("1e-7", "1"));
+        assert_eq!(
+            (scale.tick(-7.0).as_str(), scale.tick(0.0).as_str()),
+            ("1e-7", "1")
+        );
     }
 }

@@ -62,7 +62,9 @@ impl TrainingLog {
         epochs.dedup_by_key(|epoch| epoch.epoch);
         let folder = path.parent().and_then(Path::file_name);
         let stem = path.file_stem().filter(|stem| *stem != "log");
-        let name = stem.or(folder).map(|name| name.to_string_lossy().into_owned());
+        let name = stem
+            .or(folder)
+            .map(|name| name.to_string_lossy().into_owned());
         Ok((!epochs.is_empty()).then(|| Self {
             name: name.unwrap_or_default(),
             epochs,

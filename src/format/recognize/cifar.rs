@@ -134,7 +134,11 @@ impl Names {
             Family::Resnet => "after the addition",
             _ => "before the convolutions",
         };
-        let shortcut = if projects { "projections" } else { "zero channels" };
+        let shortcut = if projects {
+            "projections"
+        } else {
+            "zero channels"
+        };
         format!(
             "a CIFAR network of {} stages, ReLU {activation}, shortcuts by {shortcut}",
             self.stages

@@ -59,12 +59,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
 }
 
 /// `downsample.0/1`, or behind a pooling layer `downsample.1/2`.
-fn shortcut<'a>(
-    tensors: Tensors<'_>,
-    input: Run<'a>,
-    block: &str,
-    stride: i64,
-) -> Option<Run<'a>> {
+fn shortcut<'a>(tensors: Tensors<'_>, input: Run<'a>, block: &str, stride: i64) -> Option<Run<'a>> {
     let name = |number: usize| format!("{block}.downsample.{number}");
     if tensors.has(&format!("{}.weight", name(0))) {
         input.convolution(&name(0), stride)?.normalization(&name(1))

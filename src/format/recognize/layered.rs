@@ -33,7 +33,11 @@ impl Function {
     }
 
     fn stride(&self, convolution: usize, stride: i64) -> i64 {
-        if convolution == self.strided { stride } else { 1 }
+        if convolution == self.strided {
+            stride
+        } else {
+            1
+        }
     }
 
     /// Convolution, normalisation, ReLU, ...; the last normalisation ends it.
@@ -121,11 +125,7 @@ fn outputs(block: &Block<Layer>) -> Option<i64> {
 }
 
 /// `ReLU(skip(x) + f(x))`.
-pub(super) fn post_activation(
-    place: &Place,
-    skip: Vec<Layer>,
-    function: Run<'_>,
-) -> Block<Layer> {
+pub(super) fn post_activation(place: &Place, skip: Vec<Layer>, function: Run<'_>) -> Block<Layer> {
     Block {
         name: place.name.clone(),
         pre: Vec::new(),

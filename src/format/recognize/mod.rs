@@ -53,10 +53,7 @@ impl Assumed {
     /// The form of the CIFAR-10 statistics that is common in PyTorch code (the deviations are
     /// means over images of the deviation within each).
     fn cifar10_within_images() -> Self {
-        let values = Normalization::new(
-            vec![0.4914, 0.4822, 0.4465],
-            vec![0.2023, 0.1994, 0.2010],
-        );
+        let values = Normalization::new(vec![0.4914, 0.4822, 0.4465], vec![0.2023, 0.1994, 0.2010]);
         Self {
             name: ".4914 .4822 .4465 / .2023 .1994 .2010",
             values: values.ok(),
@@ -153,22 +150,31 @@ fn describe(candidate: Candidate) -> Option<Recognition> {
 /// `resnet-50`, `preresnet-110`, `resnext-50 32x4d`: the depth counts convolutions on one way and
 /// the linear layer.
 fn title(specification: &Specification, family: Family) -> String {
-    let convolutions: usize = specification.blocks.iter().map(|block| block.convolutions()).sum();
+    let convolutions: usize = specification
+        .blocks
+        .iter()
+        .map(|block| block.convolutions())
+        .sum();
     let depth = convolutions + 2;
     let first = specification.blocks.first();
-    let inner = first
-        .and_then(|block| block.branches.first())
-        .and_then(|branch: &Branch<Layer>| {
-            branch.layers.iter().rev().find_map(|layer| match layer.operation {
-                Operation::Convolution {
-                    outputs,
-                    groups,
-                    kernel: 3,
-                    ..
-                } => Some((outputs, groups)),
-                _ => None,
-            })
-        });
+    let inner =
+        first
+            .and_then(|block| block.branches.first())
+            .and_then(|branch: &Branch<Layer>| {
+                branch
+                    .layers
+                    .iter()
+                    .rev()
+                    .find_map(|layer| match layer.operation {
+                        Operation::Convolution {
+                            outputs,
+                            groups,
+                            kernel: 3,
+                            ..
+                        } => Some((outputs, groups)),
+                        _ => None,
+                    })
+            });
     match (family, inner) {
         (_, Some((channels, groups))) if groups > 1 => {
             format!("resnext-{depth} {groups}x{}d", channels / groups)

@@ -46,14 +46,20 @@ pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
                 .path_norms
                 .iter()
                 .map(|&(length, _)| {
-                    Point::at(length as f64, (fit.intercept + length as f64 * fit.ln_rho).exp())
+                    Point::at(
+                        length as f64,
+                        (fit.intercept + length as f64 * fit.ln_rho).exp(),
+                    )
                 })
                 .collect(),
         )
     };
     Some(Picture {
         kind: "decay",
-        title: format!("How the gradient of one path falls with its length: {}", header.model.title),
+        title: format!(
+            "How the gradient of one path falls with its length: {}",
+            header.model.title
+        ),
         description: format!(
             "Norm of the gradient of one path against its length, on a logarithmic scale ({what}). \
              One more function multiplies it by rho = {}, 95 % interval {} to {}; the line explains \
@@ -66,7 +72,10 @@ pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!("path length: residual functions on the path, {}", layers(header)),
+                label: format!(
+                    "path length: residual functions on the path, {}",
+                    layers(header)
+                ),
                 whole: true,
                 ..Axis::default()
             },

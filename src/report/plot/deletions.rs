@@ -38,7 +38,11 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         .iter()
         .filter_map(|outcome| lesion(outcome))
         .any(|lesion| lesion.blocks.is_empty() && lesion.functions.len() > 1);
-    let (one, many) = if functions { ("function", "functions") } else { ("block", "blocks") };
+    let (one, many) = if functions {
+        ("function", "functions")
+    } else {
+        ("block", "blocks")
+    };
     let mut series = Vec::new();
     for (index, (method, sizes)) in methods.iter().enumerate() {
         let colour = Colour::of_series(index);
@@ -68,15 +72,24 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         });
         series.push(Series {
             marker: Marker::of_series(index),
-            ..Series::line(format!("{method}: mean over draws"), colour, means.collect())
+            ..Series::line(
+                format!("{method}: mean over draws"),
+                colour,
+                means.collect(),
+            )
         });
     }
     let intact = intact(outcomes);
-    let most = methods.iter().filter_map(|(_, sizes)| sizes.last_key_value());
+    let most = methods
+        .iter()
+        .filter_map(|(_, sizes)| sizes.last_key_value());
     let (size, draws) = most.max_by_key(|(size, _)| **size)?;
     Some(Picture {
         kind: "deletions",
-        title: format!("Error against the number of {many} put out of action: {}", header.model.title),
+        title: format!(
+            "Error against the number of {many} put out of action: {}",
+            header.model.title
+        ),
         description: format!(
             "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
              for {}.{}",
@@ -113,7 +126,10 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
 
 /// Mean error in percent over draws, with the bootstrap interval where there are three or more.
 fn mean(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
-    let errors: Vec<f64> = draws.iter().map(|outcome| 100.0 * outcome.error()).collect();
+    let errors: Vec<f64> = draws
+        .iter()
+        .map(|outcome| 100.0 * outcome.error())
+        .collect();
     let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
     let mean = of(&mut errors.iter().copied());
     let options = BootstrapOptions {
@@ -128,5 +144,8 @@ fn mean(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
             percentile_interval(&replicates.ok()?, Confidence::P95).ok()
         })
         .flatten();
-    (mean, interval.map(|interval| (interval.lower, interval.upper)))
+    (
+        mean,
+        interval.map(|interval| (interval.lower, interval.upper)),
+    )
 }

@@ -30,7 +30,9 @@ pub fn lesion_bars(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 let changes = changes_shape(header, single.target.block());
                 hatched |= changes;
                 let what = match single.target {
-                    Target::Block(block) => format!("block {}, {method}", block_name(header, block)),
+                    Target::Block(block) => {
+                        format!("block {}, {method}", block_name(header, block))
+                    }
                     Target::Function(block, function) => format!(
                         "function {function} of block {}, {method}",
                         block_name(header, block)
@@ -72,11 +74,19 @@ pub fn lesion_bars(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         ""
     };
     let intact_words = intact
-        .map(|intact| format!(" The intact network errs on {}.", rate(intact.errors, intact.examples)))
+        .map(|intact| {
+            format!(
+                " The intact network errs on {}.",
+                rate(intact.errors, intact.examples)
+            )
+        })
         .unwrap_or_default();
     Some(Picture {
         kind: "lesion",
-        title: format!("Error after putting one {what} out of action: {}", header.model.title),
+        title: format!(
+            "Error after putting one {what} out of action: {}",
+            header.model.title
+        ),
         description: format!(
             "Bars of top-1 error over {} {what}s with 95 % Wilson intervals.{intact_words} The \
              largest error, {}, is that without {what} {}.",

@@ -29,7 +29,11 @@ pub fn multiplicity(networks: &[LengthLaws], range: Option<(usize, usize)>) -> O
             visible.collect::<Vec<_>>()
         };
         let colour = Colour::of_series(index);
-        let marker = if laws.paths.len() <= 80 { Marker::of_series(index) } else { Marker::None };
+        let marker = if laws.paths.len() <= 80 {
+            Marker::of_series(index)
+        } else {
+            Marker::None
+        };
         series.push(Series {
             marker,
             ..Series::line(

@@ -25,7 +25,11 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         let tau = reordering.kendall_tau;
         let error = outcome.error();
         extremes = extremes.map_or(Some((tau, error)), |(least, at)| {
-            Some(if tau < least { (tau, error) } else { (least, at) })
+            Some(if tau < least {
+                (tau, error)
+            } else {
+                (least, at)
+            })
         });
         let point = Point {
             hover: hover(

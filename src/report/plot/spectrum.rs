@@ -105,7 +105,10 @@ pub fn spectrum(header: &Header, summary: &GradientSummary) -> Picture {
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!("path length: residual functions on the path, {}", layers(header)),
+                label: format!(
+                    "path length: residual functions on the path, {}",
+                    layers(header)
+                ),
                 whole: true,
                 ..Axis::default()
             },

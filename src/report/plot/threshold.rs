@@ -11,7 +11,10 @@ use crate::report::theme::Colour;
 pub fn threshold(found: &WidthAgainstDepth) -> Picture {
     let curve = |runs: &[Vec<f64>], label: &str, colour, marker, dash, depths: &[usize]| {
         let points = found.depths.iter().enumerate().map(|(index, &depth)| {
-            let errors: Vec<f64> = runs.iter().filter_map(|run| run.get(index).copied()).collect();
+            let errors: Vec<f64> = runs
+                .iter()
+                .filter_map(|run| run.get(index).copied())
+                .collect();
             let mean = errors.iter().sum::<f64>() / errors.len() as f64;
             let least = errors.iter().copied().fold(f64::INFINITY, f64::min);
             let most = errors.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -45,7 +48,9 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
     };
     Picture {
         kind: "threshold",
-        title: format!("Does width beat depth? {k} functions per block against 1 at equal parameters"),
+        title: format!(
+            "Does width beat depth? {k} functions per block against 1 at equal parameters"
+        ),
         description: format!(
             "Mean held-out error against the depth of the network with one function per block; \
              each is compared with the network of {k} functions per block that has as many \

@@ -21,20 +21,30 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
                 let number = epoch.epoch + 1;
                 Some(Point {
                     hover: format!("epoch {number}, {what}: error {}", rate(errors, examples)),
-                    ..Point::at(number as f64, 100.0 * errors as f64 / examples.max(1) as f64)
+                    ..Point::at(
+                        number as f64,
+                        100.0 * errors as f64 / examples.max(1) as f64,
+                    )
                 })
             });
             points.collect::<Vec<_>>()
         };
         let trained = points(
-            &|index| log.epochs.get(index).map(|epoch| (epoch.errors, epoch.examples)),
+            &|index| {
+                log.epochs
+                    .get(index)
+                    .map(|epoch| (epoch.errors, epoch.examples))
+            },
             "training examples as they were met",
         );
         series.push(Series {
             dash: Dash::Dashed,
             ..Series::line(name("training examples, as met"), colour, trained)
         });
-        let held_out = points(&|index| log.epochs.get(index)?.held_out(), "held-out examples");
+        let held_out = points(
+            &|index| log.epochs.get(index)?.held_out(),
+            "held-out examples",
+        );
         if !held_out.is_empty() {
             series.push(Series {
                 marker: Marker::of_series(index),
@@ -48,10 +58,17 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
         description: format!(
             "Top-1 error by epoch for {}; after the last epoch of the first, {} of the training \
              examples as they were met{}.",
-            if logs.len() == 1 { "one network".into() } else { format!("{} networks", logs.len()) },
+            if logs.len() == 1 {
+                "one network".into()
+            } else {
+                format!("{} networks", logs.len())
+            },
             rate(last.errors, last.examples),
             last.held_out()
-                .map(|(errors, examples)| format!(" and {} of the held-out ones", rate(errors, examples)))
+                .map(|(errors, examples)| format!(
+                    " and {} of the held-out ones",
+                    rate(errors, examples)
+                ))
                 .unwrap_or_default(),
         ),
         content: Content::Chart(Chart {
