@@ -20,7 +20,6 @@ impl TrainableLayer {
     }
 
     /// The tensors, in the order of [`Layer::parameters`].
-    #[must_use]
     pub fn parameters(&self) -> &[Tensor] {
         &self.parameters
     }
