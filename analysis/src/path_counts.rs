@@ -146,7 +146,8 @@ impl PathCounts {
     #[must_use]
     pub fn layers_per_module(&self) -> Option<usize> {
         let (modules, layers) = (&self.modules.law.shares, &self.layers.law.shares);
-        let each = (layers.len() - 1).checked_div(modules.len() - 1)?;
+        let longest = |shares: &[f64]| shares.len().saturating_sub(1);
+        let each = longest(layers).checked_div(longest(modules))?;
         let proportional = layers.iter().enumerate().all(|(length, share)| {
             let in_modules = length
                 .is_multiple_of(each.max(1))

@@ -16,7 +16,7 @@ use crate::report::{Picture, Source, SourceError, Theme};
 /// grow. Every picture holds a text alternative for screen readers, and the same file gives the
 /// same bytes.
 ///
-/// Example: pathscope plot assets/results/lesion-each.jsonl -o lesion.svg
+/// Example: pathscope plot notebooks-rs/results/lesion.jsonl -o lesion.svg
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Results (.jsonl), training logs (log.jsonl), `multiplicity --json`, or a table of networks

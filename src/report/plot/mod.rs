@@ -3,6 +3,8 @@
 mod commutators;
 mod decay;
 mod deletions;
+#[cfg(test)]
+mod golden_tests;
 mod lesion_bars;
 mod multiplicity;
 mod order;
