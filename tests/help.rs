@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
 use clap::CommandFactory;
 use pathscope::cli::Cli;
 
@@ -62,8 +62,7 @@ fn every_example_runs() {
         }
         let example = words.join(" ");
         println!("pathscope {example}");
-        let run = Command::cargo_bin("pathscope")
-            .unwrap()
+        let run = cargo_bin_cmd!("pathscope")
             .current_dir(folder.path())
             .arg("--quiet")
             .args(&words)
@@ -78,7 +77,7 @@ fn every_example_runs() {
 fn manual_pages_completions_and_schemas_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let pathscope = || {
-        let mut command = Command::cargo_bin("pathscope").unwrap();
+        let mut command = cargo_bin_cmd!("pathscope");
         command.current_dir(folder.path());
         command
     };
@@ -112,8 +111,7 @@ fn manual_pages_completions_and_schemas_are_written() {
 fn the_schemas_of_the_guide_are_those_of_the_program() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/reference");
     for what in ["records", "multiplicity", "family"] {
-        let output = Command::cargo_bin("pathscope")
-            .unwrap()
+        let output = cargo_bin_cmd!("pathscope")
             .args(["schema", what])
             .output()
             .unwrap();

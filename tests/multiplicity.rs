@@ -1,11 +1,12 @@
 //! `pathscope multiplicity`, from the command line.
 
 use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 use serde_json::Value;
 
 fn pathscope(words: &str) -> Command {
-    let mut command = Command::cargo_bin("pathscope").unwrap();
+    let mut command = cargo_bin_cmd!("pathscope");
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg("multiplicity")

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 
 fn plot(words: &str, folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("pathscope").unwrap();
+    let mut command = cargo_bin_cmd!("pathscope");
     command
         .current_dir(folder)
         .arg("plot")
@@ -105,8 +106,7 @@ fn training_logs_share_a_picture() {
 #[test]
 fn counts_of_paths_and_families_are_drawn_too() {
     let folder = tempfile::tempdir().unwrap();
-    let counts = Command::cargo_bin("pathscope")
-        .unwrap()
+    let counts = cargo_bin_cmd!("pathscope")
         .args(["multiplicity", "--compare", "110x1,30x4", "--json"])
         .output()
         .unwrap();
