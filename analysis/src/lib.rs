@@ -39,7 +39,7 @@
 //! In the order in which an analysis meets them:
 //!
 //! - **Paths**: [`PathPolynomial`] counts exactly, whatever each block holds; it lists and samples
-//!   single [`Path`]s. [`Binomial`], [`Multinomial`] and [`PoissonBinomial`] are the laws of their
+//!   single [`Path`]s, and [`PathCounts`] tells all about one network. [`Binomial`], [`Multinomial`] and [`PoissonBinomial`] are the laws of their
 //!   length, with one vocabulary, [`LengthLaw`], and 12 digits in both tails.
 //! - **Gradient by length**: [`effective_range`], [`fit_decay`] and [`predict_range`] on one network;
 //!   [`fit_power_law`] and [`depth_threshold`] over a family.
@@ -71,6 +71,7 @@ mod multiplicity;
 mod orders_at_tau;
 mod paired;
 mod path;
+mod path_counts;
 mod permutation;
 mod poisson_binomial;
 mod scaling;
@@ -80,6 +81,7 @@ mod type_count;
 
 pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial};
 pub use path::{Path, PathStep, PathsOfLength};
+pub use path_counts::{PathCounts, PathCountsError, PathsBetween, PathsByLength, ShareByLength};
 pub use type_count::{TypeCount, type_counts};
 
 pub use binomial::Binomial;

@@ -1,14 +1,20 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
 mod arguments;
+mod completions;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
 mod lesion;
+mod man;
+mod multiplicity;
+mod multiplicity_table;
 mod outcome_table;
 mod picture_file;
+mod plot;
 mod problem;
 mod recipe_arguments;
+mod schema;
 mod selector;
 mod shape_arguments;
 mod spectrum_table;
@@ -37,9 +43,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Man(man::Arguments),
+    Multiplicity(multiplicity::Arguments),
+    Plot(plot::Arguments),
+    Schema(schema::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -56,9 +67,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Completions(arguments) => completions::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Man(arguments) => man::run(&arguments, &terminal),
+        Command::Multiplicity(arguments) => multiplicity::run(&arguments, &terminal),
+        Command::Plot(arguments) => plot::run(&arguments, &terminal),
+        Command::Schema(arguments) => schema::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

@@ -20,7 +20,7 @@ use crate::training::{
 /// Writes checkpoints, a log and the finished model into a folder; --resume continues there to
 /// the last bit as if the training had never stopped, on the same device and with as many threads.
 ///
-/// Example: pathscope train --recipe preresnet110-fashion-restricted --data fashion-mnist -o run
+/// Example: pathscope train --recipe preresnet20-fashion --data fashion-mnist --epochs 1 --limit 64 -o run
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Recipe: the name of one that is shipped, or a .toml file.
