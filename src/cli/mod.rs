@@ -1,6 +1,7 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
 mod arguments;
+mod draw_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -9,6 +10,7 @@ mod outcome_table;
 mod picture_file;
 mod problem;
 mod recipe_arguments;
+mod reorder;
 mod selector;
 mod shape_arguments;
 mod spectrum_table;
@@ -40,6 +42,7 @@ enum Command {
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Reorder(Box<reorder::Arguments>),
     Train(Box<train::Arguments>),
 }
 
@@ -59,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {
