@@ -146,10 +146,7 @@ impl Outcome {
     /// Where one of the two measured no examples.
     pub fn against(&self, intact: &Self) -> Result<McNemar, PairedError> {
         let examples = self.examples.min(intact.examples);
-        mcnemar(
-            &intact.wrong.to_vec(examples),
-            &self.wrong.to_vec(examples),
-        )
+        mcnemar(&intact.wrong.to_vec(examples), &self.wrong.to_vec(examples))
     }
 }
 
@@ -356,8 +353,14 @@ pub struct Ensemble {
     pub vote_errors: usize,
     /// Errors of the mean of the logits.
     pub mean_errors: usize,
-    /// Mean over pairs of members of the correlation between being wrong.
-    pub error_correlation: f64,
+    /// Which examples the vote gets wrong.
+    pub vote_wrong: WrongExamples,
+    /// Which examples the mean of the logits gets wrong.
+    pub mean_wrong: WrongExamples,
+    /// Mean over pairs of members of the correlation between being wrong; absent where no pair
+    /// has one, since a member is never or always wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_correlation: Option<f64>,
     /// Mean over pairs of members of the share of examples on which their classes differ.
     pub disagreement: f64,
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod draw_table;
+mod ensemble;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -13,6 +14,7 @@ mod recipe_arguments;
 mod reorder;
 mod selector;
 mod shape_arguments;
+mod smaller_network;
 mod spectrum_table;
 mod terminal;
 mod train;
@@ -39,6 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ensemble(Box<ensemble::Arguments>),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
@@ -59,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),

@@ -51,7 +51,8 @@ pub(super) fn print(
         let table = table(journal, intact, &single, class_names)?;
         terminal.result(&table.to_string())?;
         if single.iter().any(|outcome| marks(&outcome.change, journal)) {
-            terminal.result("* the block changes the shape; its projection or padding skip stays")?;
+            terminal
+                .result("* the block changes the shape; its projection or padding skip stays")?;
         }
         print_synergy(&outcomes, terminal)?;
     }

@@ -61,7 +61,12 @@ struct Question {
     #[arg(long)]
     reverse: bool,
     /// Draw orders uniformly from all whose Kendall tau is the nearest possible to each of these.
-    #[arg(long, value_name = "T,...", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "T,...",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     tau: Vec<f64>,
     /// Draws for each number of swaps and each tau.
     #[arg(long, default_value_t = 10, value_name = "R")]
@@ -99,10 +104,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         .measure(&laboratory, &cells, &mut journal, terminal)?;
     outcome_table::print(&journal, &cells, data.class_names(), terminal)?;
     if arguments.question.commutators {
-        let bar = terminal.progress(0, "commutators");
-        let outcome = laboratory.commutators(&mut journal, &|_| {});
-        bar.finish_and_clear();
-        outcome.map_err(|error| arguments.journal.explain(error))?;
+        let asked = &arguments.journal;
+        asked.with_bar(terminal, 1, |progress| {
+            laboratory.commutators(&mut journal, progress)
+        })?;
         print_commutators(&journal, terminal)?;
     }
     if let (Some(file), Some(picture)) = (&arguments.plot, picture(&journal)) {
@@ -163,7 +168,11 @@ fn measured(journal: &Journal) -> Vec<&Commutator> {
 fn print_commutators(journal: &Journal, terminal: &Terminal) -> Result<(), Problem> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let titles = ["blocks", "||f_i f_j x - f_j f_i x||", "over ||f_j f_i x - x||"];
+    let titles = [
+        "blocks",
+        "||f_i f_j x - f_j f_i x||",
+        "over ||f_j f_i x - x||",
+    ];
     table.set_header(titles);
     for pair in measured(journal) {
         table.add_row([
@@ -186,6 +195,5 @@ fn picture(journal: &Journal) -> Option<Picture> {
         _ => None,
     };
     let outcomes: Vec<_> = journal.records().iter().filter_map(outcome).collect();
-    order(journal.header(), &outcomes)
-        .or_else(|| commutators(journal.header(), &measured(journal)))
+    order(journal.header(), &outcomes).or_else(|| commutators(journal.header(), &measured(journal)))
 }

@@ -100,6 +100,11 @@ impl<'a> Laboratory<'a> {
         &self.frozen
     }
 
+    /// The network as it was given.
+    pub(super) fn network(&self) -> &TrainableNetwork {
+        self.network
+    }
+
     /// The description of the network.
     #[must_use]
     pub fn specification(&self) -> &Specification {

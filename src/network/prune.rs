@@ -170,7 +170,11 @@ mod tests {
     fn gives_the_same_logits_with_fewer_layers() {
         let batch = Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) - 0.5;
         let batch = channels_last(&batch).unwrap();
-        for (family, k) in [(Family::Resnet, 1), (Family::Preresnet, 2), (Family::Plain, 1)] {
+        for (family, k) in [
+            (Family::Resnet, 1),
+            (Family::Preresnet, 2),
+            (Family::Plain, 1),
+        ] {
             let network = network(family, k);
             let deleted: &[usize] = match family {
                 // A plain layer that changes the shape cannot go.

@@ -17,6 +17,7 @@ pub mod picture;
 pub mod plot;
 pub mod quantity;
 mod raster;
+pub mod removals;
 mod scale;
 mod svg;
 mod theme;

@@ -6,6 +6,7 @@ mod deletions;
 mod lesion_bars;
 mod multiplicity;
 mod order;
+mod removal;
 mod scaling;
 mod spectrum;
 mod synergy;
@@ -18,6 +19,7 @@ pub use deletions::deletions;
 pub use lesion_bars::lesion_bars;
 pub use multiplicity::{LengthLaws, multiplicity};
 pub use order::order;
+pub use removal::removal;
 pub use scaling::scaling;
 pub use spectrum::spectrum;
 pub use synergy::synergy;
@@ -43,6 +45,7 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
         lesion_bars(header, &outcomes),
         deletions(header, &outcomes),
         synergy(header, &outcomes),
+        removal(header, &journal.removals()),
         order(header, &outcomes),
         commutators(header, &journal.commutators()),
         gradient.map(|summary| spectrum(header, summary)),

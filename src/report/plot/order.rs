@@ -42,7 +42,10 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             ..Point::at(tau, 100.0 * error)
         };
         if outcome.draw.is_some() {
-            match drawn.iter_mut().find(|(_, known, _)| *known == reordering.method) {
+            match drawn
+                .iter_mut()
+                .find(|(_, known, _)| *known == reordering.method)
+            {
                 Some((_, _, draws)) => draws.push(outcome),
                 None => drawn.push((name, reordering.method, vec![outcome])),
             }
