@@ -60,6 +60,7 @@ mod comparison;
 mod decay;
 mod depth_threshold;
 mod effective_range;
+mod ensemble;
 mod equivalence;
 mod exact;
 mod interval;
@@ -107,6 +108,7 @@ pub use bootstrap::{
     paired_bootstrap, percentile_interval, resample,
 };
 pub use comparison::{ComparisonError, benjamini_hochberg, holm};
+pub use ensemble::{disagreement, error_correlation, majority_vote};
 pub use equivalence::{Equivalence, EquivalenceError, equivalent_paired, equivalent_welch};
 pub use interval::{Interval, IntervalError, Level, clopper_pearson, wilson};
 pub use paired::{McNemar, PairedError, mcnemar, mcnemar_p_value};

@@ -139,15 +139,14 @@ impl Outcome {
         wilson(self.errors, self.examples, level).ok()
     }
 
-    /// This outcome against `intact` on the same examples.
+    /// This outcome against `intact` on the examples that both measured: the first ones of
+    /// the data, fewer than all where a comparison was stopped early.
     ///
     /// # Errors
-    /// Where the two measured different numbers of examples.
+    /// Where one of the two measured no examples.
     pub fn against(&self, intact: &Self) -> Result<McNemar, PairedError> {
-        mcnemar(
-            &intact.wrong.to_vec(intact.examples),
-            &self.wrong.to_vec(self.examples),
-        )
+        let examples = self.examples.min(intact.examples);
+        mcnemar(&intact.wrong.to_vec(examples), &self.wrong.to_vec(examples))
     }
 }
 
@@ -354,8 +353,14 @@ pub struct Ensemble {
     pub vote_errors: usize,
     /// Errors of the mean of the logits.
     pub mean_errors: usize,
-    /// Mean over pairs of members of the correlation between being wrong.
-    pub error_correlation: f64,
+    /// Which examples the vote gets wrong.
+    pub vote_wrong: WrongExamples,
+    /// Which examples the mean of the logits gets wrong.
+    pub mean_wrong: WrongExamples,
+    /// Mean over pairs of members of the correlation between being wrong; absent where no pair
+    /// has one, since a member is never or always wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_correlation: Option<f64>,
     /// Mean over pairs of members of the share of examples on which their classes differ.
     pub disagreement: f64,
 }

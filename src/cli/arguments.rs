@@ -239,8 +239,23 @@ impl JournalArguments {
         journal: &mut Journal,
         terminal: &Terminal,
     ) -> Result<(), Problem> {
-        let bar = terminal.progress(cells.len() as u64, "measuring");
-        let outcome = laboratory.measure(cells, journal, &|done| bar.inc(done));
+        self.with_bar(terminal, cells.len(), |progress| {
+            laboratory.measure(cells, journal, progress)
+        })
+    }
+
+    /// Does `work`, which tells of steps done, with a progress bar over so many `steps`.
+    ///
+    /// # Errors
+    /// What the work says, or that the person interrupted.
+    pub fn with_bar<T>(
+        &self,
+        terminal: &Terminal,
+        steps: usize,
+        work: impl FnOnce(&dyn Fn(u64)) -> Result<T, ExperimentError>,
+    ) -> Result<T, Problem> {
+        let bar = terminal.progress(steps as u64, "measuring");
+        let outcome = work(&|done| bar.inc(done));
         bar.finish_and_clear();
         outcome.map_err(|error| self.explain(error))
     }

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod completions;
+mod draw_table;
+mod ensemble;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -15,8 +17,10 @@ mod plot;
 mod problem;
 mod recipe_arguments;
 mod schema;
+mod reorder;
 mod selector;
 mod shape_arguments;
+mod smaller_network;
 mod spectrum_table;
 mod terminal;
 mod train;
@@ -51,6 +55,11 @@ enum Command {
     Multiplicity(multiplicity::Arguments),
     Plot(plot::Arguments),
     Schema(schema::Arguments),
+    Ensemble(Box<ensemble::Arguments>),
+    GradientSpectrum(Box<gradient_spectrum::Arguments>),
+    Inspect(inspect::Arguments),
+    Lesion(Box<lesion::Arguments>),
+    Reorder(Box<reorder::Arguments>),
     Train(Box<train::Arguments>),
 }
 
@@ -75,6 +84,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Multiplicity(arguments) => multiplicity::run(&arguments, &terminal),
         Command::Plot(arguments) => plot::run(&arguments, &terminal),
         Command::Schema(arguments) => schema::run(&arguments, &terminal),
+        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
+        Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
+        Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
+        Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

@@ -5,6 +5,7 @@
 //! same records, with a text alternative inside.
 
 mod chart;
+pub mod draws;
 #[cfg(test)]
 mod example;
 pub mod family;
@@ -17,6 +18,7 @@ pub mod picture;
 pub mod plot;
 pub mod quantity;
 mod raster;
+pub mod removals;
 mod scale;
 mod source;
 mod svg;

@@ -8,6 +8,7 @@ mod golden_tests;
 mod lesion_bars;
 mod multiplicity;
 mod order;
+mod removal;
 mod scaling;
 mod spectrum;
 mod synergy;
@@ -20,6 +21,7 @@ pub use deletions::deletions;
 pub use lesion_bars::lesion_bars;
 pub use multiplicity::multiplicity;
 pub use order::order;
+pub use removal::removal;
 pub use scaling::scaling;
 pub use spectrum::spectrum;
 pub use synergy::synergy;
@@ -51,6 +53,7 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
         lesion_bars(header, &outcomes),
         deletions(header, &outcomes),
         synergy(header, &outcomes),
+        removal(header, &journal.removals()),
         order(header, &outcomes),
         commutators(header, &journal.commutators()),
         gradient.map(|summary| spectrum(header, summary)),
