@@ -1,6 +1,9 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
+mod answer_file;
 mod arguments;
+mod effective_range;
+mod family_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -13,6 +16,7 @@ mod selector;
 mod shape_arguments;
 mod spectrum_table;
 mod terminal;
+mod threshold;
 mod train;
 
 use std::ffi::OsString;
@@ -37,9 +41,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    EffectiveRange(effective_range::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Threshold(threshold::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -56,9 +62,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {
