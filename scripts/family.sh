@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Trains a family of small networks, 4 depths x 3 numbers of functions per block, and measures the
-# gradient spectrum of each.
+# gradient spectrum of each. Run it in the folder of the project.
 #
-#   scripts/family.sh train DATA OUTPUT      trains what OUTPUT does not hold yet
-#   scripts/family.sh spectra DATA OUTPUT    measures the spectra of what is trained
+#   scripts/family.sh train DATA RUNS        trains what RUNS does not hold yet
+#   scripts/family.sh measure RUNS RESULTS   measures what is trained, and answers
 #
 # DATA is a folder with Fashion-MNIST in its four IDX files. Both can be stopped and begun again:
 # a training goes on from its checkpoint, a spectrum from its last mini-batch.
@@ -16,8 +16,8 @@
 # trainings, WORKERS how many networks are trained at once, each on one thread.
 set -euo pipefail
 
-what=${1:?give train or spectra} data=${2:?give the folder of Fashion-MNIST} output=${3:?give the folder for the networks}
-here=$(cd "$(dirname "$0")" && pwd)
+usage() { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 3 ] || usage
 pathscope=${PATHSCOPE:-pathscope}
 seeds=${SEEDS:-1}
 
@@ -29,31 +29,50 @@ members() {
 }
 
 train() {
-    local depth=$1 k=$2 seed=$3 run="$output/depth$1-k$2-seed$3"
+    local run="$runs/depth$1-k$2-seed$3"
     if [ -e "$run/model.safetensors" ]; then return; fi
     if [ -e "$run/checkpoint.safetensors" ]; then
         "$pathscope" train --resume --threads 1 --output "$run" --data "$data"
     else
-        "$pathscope" train --recipe "$here/family.toml" --depth "$depth" --k "$k" --seed "$seed" \
+        "$pathscope" train --recipe scripts/family.toml --depth "$1" --k "$2" --seed "$3" \
             --limit "${EXAMPLES:-10000}" --threads 1 --output "$run" --data "$data"
     fi
 }
 
 spectrum() {
-    local run="$output/depth$1-k$2-seed$3"
-    if [ ! -e "$run/model.safetensors" ]; then return; fi
-    "$pathscope" -q gradient-spectrum "$run/model.safetensors" --data "$data" \
-        --batches 8 --examples 16 --draws 8 --samples 100 \
-        --json "$run/spectrum.jsonl" >"$run/spectrum.txt"
+    local name="depth$1-k$2-seed$3"
+    [ -e "$runs/$name/model.safetensors" ] || return 0
+    "$pathscope" -q gradient-spectrum "$runs/$name/model.safetensors" \
+        --data assets/fashion-mnist-2000 --batches 6 --examples 4 --draws 4 --samples 10 \
+        --json "$results/spectrum-$name.jsonl" >"$results/spectrum-$name.txt"
 }
 
-case $what in
-train) workers=${WORKERS:-1} ;;
-spectra) workers=1 ;;
-*) echo "give train or spectra, not $what" >&2; exit 2 ;;
+# One line of the table for `pathscope threshold`, from the log of a training.
+member() {
+    local log="$runs/depth$1-k$2-seed$3/log.jsonl" parameters test
+    [ -e "$runs/depth$1-k$2-seed$3/model.safetensors" ] || return 0
+    parameters=$(grep -o '"parameters":[0-9]*' "$log" | head -1 | cut -d: -f2)
+    test=$(tail -1 "$log" | grep -o '"errors":[0-9]*,"examples":[0-9]*' | head -1)
+    echo "$1,$2,$parameters,$(echo "$test" | sed 's/[^0-9,]//g'),$3"
+}
+
+case $1 in
+train)
+    data=$2 runs=$3
+    export -f train
+    export pathscope data runs
+    members | xargs -P "${WORKERS:-1}" -L 1 bash -euo pipefail -c 'train "$@"' train
+    ;;
+measure)
+    runs=$2 results=$3
+    mkdir -p "$results"
+    members | while read -r depth k seed; do spectrum "$depth" "$k" "$seed" </dev/null; done
+    echo "depth,k,parameters,errors,examples,seed" >"$results/members.csv"
+    members | while read -r depth k seed; do member "$depth" "$k" "$seed"; done >>"$results/members.csv"
+    "$pathscope" effective-range "$results"/spectrum-*.jsonl --json "$results/ranges.json" \
+        --plot "$results/ranges.svg" >"$results/ranges.txt"
+    "$pathscope" threshold "$results/members.csv" --json "$results/threshold.json" \
+        --plot "$results/threshold.svg" >"$results/threshold.txt"
+    ;;
+*) usage ;;
 esac
-[ "$what" = train ] && act=train || act=spectrum
-mkdir -p "$output"
-export -f train spectrum
-export pathscope data output here
-members | xargs -P "$workers" -L 1 bash -euo pipefail -c "$act \"\$@\"" "$act"
