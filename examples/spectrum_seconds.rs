@@ -64,8 +64,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err("no spectrum was recorded".into());
         };
         let check = spectrum.sum_check.unwrap_or(f64::NAN);
-        println!("{seconds} {check:e}");
-        io::stdout().flush()?;
+        let mut output = io::stdout().lock();
+        writeln!(output, "{seconds} {check:e}")?;
+        output.flush()?;
     }
     Ok(())
 }

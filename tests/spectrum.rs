@@ -531,36 +531,6 @@ fn a_gradient_that_is_no_number_names_its_block() {
     assert!(problem.contains("behind block 1 (layer1.1)"), "{problem}");
 }
 
-/// Weights so large that the outputs are finite but their products along a path are not.
-#[test]
-fn a_gradient_that_overflows_on_the_way_back_names_its_block() {
-    let functions = vec![1; 6];
-    let network = network(&architecture(
-        Family::Preresnet,
-        Unit::Basic,
-        Shortcut::A,
-        &functions,
-    ));
-    tch::no_grad(|| {
-        for (name, _, mut tensor) in network.named_parameters() {
-            if name == "layer2.0.conv1.weight" || name == "layer2.0.conv2.weight" {
-                let huge = if name.contains("conv1") { 1e30 } else { 1e-3 };
-                let _ = tensor.f_mul_scalar_(huge).unwrap();
-            }
-            // The normalisation between the two gives outputs that are small again.
-            if name == "layer2.0.bn2.weight" {
-                let _ = tensor.f_mul_scalar_(1e30).unwrap();
-            }
-            if name == "layer2.0.bn2.running_var" {
-                let _ = tensor.f_fill_(1e30).unwrap();
-            }
-        }
-    });
-    let problem = refusal(&network, &options(2));
-    assert!(problem.contains("not finite"), "{problem}");
-    assert!(problem.contains("block 3 (layer2.0)"), "{problem}");
-}
-
 fn refusal(network: &TrainableNetwork, options: &SpectrumOptions) -> String {
     let data = data(2);
     let normalization = Normalization::preset("half").unwrap();
