@@ -91,7 +91,9 @@ pub use multinomial::Multinomial;
 pub use poisson_binomial::PoissonBinomial;
 
 pub use decay::{Decay, DecayError, DecayShape, PredictedRange, fit_decay, predict_range};
-pub use depth_threshold::{Crossing, DepthThreshold, DepthThresholdError, depth_threshold};
+pub use depth_threshold::{
+    Crossing, DepthThreshold, DepthThresholdError, depth_threshold, depth_threshold_of_draws,
+};
 pub use effective_range::{
     BootstrappedRange, EffectiveRange, EffectiveRangeError, LengthRange, bootstrap_effective_range,
     effective_range,

@@ -280,6 +280,13 @@ fn measure(
     let laboratory = Laboratory::new(&network, data, data, normalization, compute)?
         .stopping_when(interrupt::asked);
     let options = arguments.measurement.options(laboratory.shapes())?;
+    if let (Loss::Logit(class), Some(classes)) = (options.loss, model.card.specification.classes())
+        && class >= classes
+    {
+        return Err(Problem::BadInput(format!(
+            "--logit {class}: the model tells {classes} classes apart, which count from 0"
+        )));
+    }
     let described = json!({
         "coherent": options.coherent,
         "draws": options.draws,
@@ -330,7 +337,8 @@ fn logit(text: &str) -> Result<Loss, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// A share of the gradient, strictly between 0 and 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|&share: &f64| share > 0.0 && share < 1.0)

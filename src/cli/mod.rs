@@ -1,9 +1,12 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
+mod answer_file;
 mod arguments;
 mod completions;
 mod draw_table;
 mod ensemble;
+mod effective_range;
+mod family_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -23,6 +26,7 @@ mod shape_arguments;
 mod smaller_network;
 mod spectrum_table;
 mod terminal;
+mod threshold;
 mod train;
 
 use std::ffi::OsString;
@@ -60,6 +64,11 @@ enum Command {
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
     Reorder(Box<reorder::Arguments>),
+    EffectiveRange(effective_range::Arguments),
+    GradientSpectrum(Box<gradient_spectrum::Arguments>),
+    Inspect(inspect::Arguments),
+    Lesion(Box<lesion::Arguments>),
+    Threshold(threshold::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -89,6 +98,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
+        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
+        Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
+        Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
+        Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {
