@@ -41,7 +41,7 @@ pub use error::TrainingError;
 pub use evaluation::{Evaluation, View, evaluate};
 pub use event_log::EventLog;
 pub use optimizer::{Optimizer, OptimizerOptions};
-pub use options::TrainingOptions;
+pub use options::{Precision, TrainingOptions};
 pub use recipe::{PaperRow, Recipe, RecipeArchitecture, RecipeData};
 pub use restriction::{Restriction, SurvivalMode};
 pub use run::{Advance, Run, RunOptions, TrainingData};
