@@ -1,6 +1,9 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
 mod arguments;
+mod data_get;
+mod dry_run;
+mod eval;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -12,6 +15,7 @@ mod recipe_arguments;
 mod selector;
 mod shape_arguments;
 mod spectrum_table;
+mod table;
 mod terminal;
 mod train;
 
@@ -37,9 +41,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Data(data_get::Arguments),
+    Eval(eval::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Table(table::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -56,9 +63,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Data(arguments) => data_get::run(&arguments, &terminal),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Table(arguments) => table::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {
