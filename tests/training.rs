@@ -453,7 +453,7 @@ fn a_range_of_lengths_is_read_from_a_measured_spectrum() {
     let model = format!("{assets}/preresnet20.safetensors");
     let mut arguments = vec!["gradient-spectrum", &model, "--measure", "coherent"];
     let name = journal.to_str().unwrap();
-    arguments.extend(["--batches", "1", "--examples", "2", "--json", name]);
+    arguments.extend(["--batches", "1", "--examples", "2", "--json", name, "--threads", "1"]);
     let measured = output(&arguments);
     assert!(measured.status.success(), "{measured:?}");
     let data = place();
@@ -494,6 +494,8 @@ fn a_dry_run_tells_what_a_training_takes() {
         "--dry-run",
         "--width",
         "4",
+        "--threads",
+        "1",
     ]);
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
@@ -527,7 +529,7 @@ fn evaluations_and_tables_summarise_runs() {
         .iter()
         .map(|run| format!("{run}/model.safetensors"))
         .collect();
-    let mut arguments = vec!["eval", "--data", data];
+    let mut arguments = vec!["eval", "--threads", "1", "--data", data];
     arguments.extend(models.iter().map(String::as_str));
     let evaluated = output(&arguments);
     let said = String::from_utf8(evaluated.stdout).unwrap();
