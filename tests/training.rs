@@ -98,13 +98,14 @@ fn a_multi_resnet_overfits() {
     overfits(&architecture(8, 4, 8), 30, Restriction::None);
 }
 
+/// Leaving out paths works against learning by heart, so only a few are left out.
 #[test]
 fn a_path_restricted_network_overfits() {
-    let restriction = Restriction::EffectivePaths {
-        blocks: 4,
+    let restriction = Restriction::EffectiveFunctions {
+        functions: 11,
         backward_only: false,
     };
-    overfits(&architecture(14, 1, 16), 40, restriction);
+    overfits(&architecture(8, 4, 8), 40, restriction);
 }
 
 /// Made-up grey images whose class shows in their brightness.
@@ -453,7 +454,16 @@ fn a_range_of_lengths_is_read_from_a_measured_spectrum() {
     let model = format!("{assets}/preresnet20.safetensors");
     let mut arguments = vec!["gradient-spectrum", &model, "--measure", "coherent"];
     let name = journal.to_str().unwrap();
-    arguments.extend(["--batches", "1", "--examples", "2", "--json", name, "--threads", "1"]);
+    arguments.extend([
+        "--batches",
+        "1",
+        "--examples",
+        "2",
+        "--json",
+        name,
+        "--threads",
+        "1",
+    ]);
     let measured = output(&arguments);
     assert!(measured.status.success(), "{measured:?}");
     let data = place();

@@ -12,7 +12,7 @@ use crate::training::{Evaluation, PaperRow, RunHeader, RunRecord, read_log};
 ///
 /// Runs that differ in nothing but their seed share a row.
 ///
-/// Example: pathscope table runs/*
+/// Example: pathscope table assets/results/path-restricted/full-1.jsonl
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Folders of trainings, or their log files.
