@@ -78,6 +78,7 @@ mod poisson_binomial;
 mod scaling;
 mod seed;
 mod sequential;
+mod summary;
 mod type_count;
 
 pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial};
@@ -116,5 +117,6 @@ pub use interval::{Interval, IntervalError, Level, clopper_pearson, wilson};
 pub use paired::{McNemar, PairedError, mcnemar, mcnemar_p_value};
 pub use seed::Seed;
 pub use sequential::{ConfidenceSequence, SequentialError};
+pub use summary::Summary;
 
 pub mod record;

@@ -7,6 +7,9 @@ mod draw_table;
 mod ensemble;
 mod effective_range;
 mod family_table;
+mod data_get;
+mod dry_run;
+mod eval;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -25,6 +28,7 @@ mod selector;
 mod shape_arguments;
 mod smaller_network;
 mod spectrum_table;
+mod table;
 mod terminal;
 mod threshold;
 mod train;
@@ -69,6 +73,12 @@ enum Command {
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
     Threshold(threshold::Arguments),
+    Data(data_get::Arguments),
+    Eval(eval::Arguments),
+    GradientSpectrum(Box<gradient_spectrum::Arguments>),
+    Inspect(inspect::Arguments),
+    Lesion(Box<lesion::Arguments>),
+    Table(table::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -103,6 +113,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
+        Command::Data(arguments) => data_get::run(&arguments, &terminal),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
+        Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
+        Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
+        Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Table(arguments) => table::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {
