@@ -7,6 +7,7 @@ mod gradient_spectrum;
 mod inspect;
 mod interrupt;
 mod lesion;
+mod merge;
 mod outcome_table;
 mod picture_file;
 mod problem;
@@ -45,6 +46,7 @@ enum Command {
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Merge(merge::Arguments),
     Reorder(Box<reorder::Arguments>),
     Train(Box<train::Arguments>),
 }
@@ -66,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Merge(arguments) => merge::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });

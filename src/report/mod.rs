@@ -13,6 +13,7 @@ pub mod gradient;
 mod journal;
 pub mod lesions;
 mod matrix;
+mod merge;
 pub mod picture;
 pub mod plot;
 pub mod quantity;
@@ -24,6 +25,7 @@ mod theme;
 mod training_log;
 
 pub use journal::{Journal, JournalError};
+pub use merge::{MergeError, merge};
 pub use picture::Picture;
 pub use raster::{RasterError, png};
 pub use svg::DrawError;
