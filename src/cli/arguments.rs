@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{Header, Shard};
 use tch::Device;
 
 use super::Problem;
@@ -207,6 +207,10 @@ pub(super) struct JournalArguments {
     /// file again goes on where it stopped.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Measure only this part of the sweep: 3/8 is the third of eight processes, on any machines.
+    /// `pathscope merge` joins their files.
+    #[arg(long, value_name = "PART/PARTS", requires = "json")]
+    pub shard: Option<Shard>,
 }
 
 impl JournalArguments {
@@ -217,6 +221,10 @@ impl JournalArguments {
     pub fn open(&self, header: Header, terminal: &Terminal) -> Result<Journal, Problem> {
         let Some(file) = &self.json else {
             return Ok(Journal::in_memory(header));
+        };
+        let header = Header {
+            shard: self.shard,
+            ..header
         };
         let journal = Journal::open(file, header)?;
         if journal.was_repaired() {
@@ -258,6 +266,20 @@ impl JournalArguments {
         let outcome = work(&|done| bar.inc(done));
         bar.finish_and_clear();
         outcome.map_err(|error| self.explain(error))
+    }
+
+    /// Refuses `what`, whose measurements depend on one another, as a part of several.
+    ///
+    /// # Errors
+    /// `--shard` with it.
+    pub fn refuse_shard(&self, what: Option<&str>) -> Result<(), Problem> {
+        match (self.shard, what) {
+            (Some(shard), Some(what)) => Err(Problem::BadInput(format!(
+                "--shard {shard} divides a sweep of independent measurements, which {what} is not; \
+                 leave one of them out"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What an experiment's error means to the person.

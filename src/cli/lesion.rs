@@ -152,6 +152,12 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     if let Some(file) = &arguments.plot {
         picture_file::check(file)?;
     }
+    let dependent = match (arguments.question.greedy, arguments.stop_at) {
+        (Some(_), _) => Some("--greedy"),
+        (_, Some(_)) => Some("--stop-at"),
+        _ => None,
+    };
+    arguments.journal.refuse_shard(dependent)?;
     let compute = arguments.compute.options()?;
     let model = arguments.model.load(terminal)?;
     let mut data = arguments.data.load(&model, &arguments.model.model)?;

@@ -17,6 +17,7 @@ mod lesion;
 mod man;
 mod multiplicity;
 mod multiplicity_table;
+mod merge;
 mod outcome_table;
 mod picture_file;
 mod plot;
@@ -67,6 +68,7 @@ enum Command {
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Merge(merge::Arguments),
     Reorder(Box<reorder::Arguments>),
     EffectiveRange(effective_range::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
@@ -107,6 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Merge(arguments) => merge::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
         Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),

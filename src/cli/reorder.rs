@@ -83,6 +83,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     if let Some(file) = &arguments.plot {
         picture_file::check(file)?;
     }
+    let dependent = arguments.question.commutators.then_some("--commutators");
+    arguments.journal.refuse_shard(dependent)?;
     let compute = arguments.compute.options()?;
     let model = arguments.model.load(terminal)?;
     let data = arguments.data.load(&model, &arguments.model.model)?;

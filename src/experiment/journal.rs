@@ -125,6 +125,7 @@ impl Journal {
             ("the data", mine.data.hash != found.data.hash),
             ("the seed", mine.seed != found.seed),
             ("an option", mine.options != found.options),
+            ("the shard", mine.shard != found.shard),
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             Some((what, _)) => Err(ExperimentError::OtherJournal {

@@ -14,6 +14,7 @@ mod journal;
 pub mod lesions;
 mod matrix;
 mod path_counts;
+mod merge;
 pub mod picture;
 pub mod plot;
 pub mod quantity;
@@ -27,6 +28,7 @@ mod training_log;
 
 pub use journal::{Journal, JournalError};
 pub use path_counts::PathCountsFile;
+pub use merge::{MergeError, merge};
 pub use picture::Picture;
 pub use raster::{RasterError, png};
 pub use source::{Source, SourceError};
