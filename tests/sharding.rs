@@ -85,7 +85,9 @@ fn what_does_not_make_a_whole_is_refused() {
     fs::write(&second, lines[..lines.len() - 2].concat()).unwrap();
     assert!(merge(&[&first, &second]).contains("let its command finish first"));
     assert!(!output.exists());
-    let refused = refuse(&["lesion", &model, "--greedy", "2", "--json", "x", "--shard", "1/2"]);
+    let refused = refuse(&[
+        "lesion", &model, "--greedy", "2", "--json", "x", "--shard", "1/2",
+    ]);
     assert!(refused.contains("--greedy"), "{refused}");
     assert!(refuse(&["lesion", &model, "--json", "x", "--shard", "3/2"]).contains("such as 3/8"));
 }

@@ -36,9 +36,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     let (header, records) = merge(&parts).map_err(|fault| refuse(&fault))?;
     let measurements = records.len();
     let lines = std::iter::once(Record::Header(header)).chain(records);
-    write(&arguments.output, lines).map_err(|fault| {
-        Problem::Failed(format!("{}: {fault}", arguments.output.display()))
-    })?;
+    write(&arguments.output, lines)
+        .map_err(|fault| Problem::Failed(format!("{}: {fault}", arguments.output.display())))?;
     terminal.remark(&format!(
         "{measurements} measurements of {} parts in {}",
         parts.len(),
@@ -49,7 +48,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
 
 /// Puts the lines in place in one step.
 fn write(file: &Path, lines: impl Iterator<Item = Record>) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let mut partial = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     for line in lines {
         serde_json::to_writer(&mut partial, &line)?;
