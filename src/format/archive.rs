@@ -110,15 +110,6 @@ fn folder<'n>(file: &Path, names: &[&'n str]) -> Result<&'n str, FormatError> {
             appearance,
         });
     };
-    let program = |name: &&str| {
-        name.strip_prefix(folder)
-            .is_some_and(|inside| inside == "constants.pkl" || inside.starts_with("code/"))
-    };
-    if names.iter().any(program) {
-        return Err(FormatError::TorchScript {
-            file: file.to_owned(),
-        });
-    }
     Ok(folder)
 }
 

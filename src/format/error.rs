@@ -64,10 +64,11 @@ pub enum FormatError {
         /// What it looks like.
         appearance: String,
     },
-    /// A TorchScript archive.
+    /// A TorchScript archive of an unknown architecture.
     #[error(
-        "{} is a TorchScript archive, which holds a program; save its weights in Python with \
-         `torch.save(torch.jit.load(FILE).state_dict(), \"weights.pt\")` and open these",
+        "{} is a TorchScript archive whose architecture is not recognised from its tensors; export \
+         the model's graph in Python with `torch.export.save(torch.export.export(MODEL.eval(), \
+         (EXAMPLE_INPUT,)), \"model.pt2\")` and open that",
         file.display()
     )]
     TorchScript {

@@ -71,7 +71,17 @@ pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<M
             (card, network)
         }
         None => {
-            let Recognition { card, remarks } = recognize(file, &state)?;
+            let script = state
+                .notes()
+                .iter()
+                .any(|note| matches!(note, LoadNote::ScriptRead { .. }));
+            let Recognition { card, remarks } =
+                recognize(file, &state).map_err(|error| match error {
+                    FormatError::UnknownArchitecture { file, .. } if script => {
+                        FormatError::TorchScript { file }
+                    }
+                    error => error,
+                })?;
             notes.extend(remarks);
             let network = fill(file, &card.specification, &mut state)?;
             (card, network)

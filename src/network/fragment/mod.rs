@@ -1,0 +1,157 @@
+//! Pieces of graphs: what a layer is where no single operation of its own describes it.
+//!
+//! A [`Fragment`] maps one tensor `[N, ...]` to one tensor, through a small graph of
+//! [`Primitive`]s. A whole exported program is a fragment as well; [`Fragment::network`] finds
+//! its residual blocks and cuts the rest into layers.
+
+mod blocks;
+mod native;
+mod primitive;
+mod probe;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+pub use self::primitive::{Length, Primitive};
+use super::{NetworkError, Parameter, duplicate};
+
+/// A piece of a graph with one input and one output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// Shape of the input for one example.
+    pub input: Vec<i64>,
+    /// Shape of the output for one example.
+    pub output: Vec<i64>,
+    /// Multiply-adds for one example; convolutions and matrices of parameters count.
+    pub multiply_adds: i64,
+    /// The tensors that it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// Its operations: each uses only what comes before it.
+    pub nodes: Vec<Node>,
+    /// What it gives.
+    pub result: Value,
+}
+
+/// One operation of a fragment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// What is computed.
+    #[serde(flatten)]
+    pub primitive: Primitive,
+    /// From what.
+    pub operands: Vec<Value>,
+    /// Where the operation stands in the model it was exported from, such as `blocks.3.attn`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+}
+
+/// A tensor within a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// The fragment's input.
+    Input,
+    /// One of its parameters.
+    Parameter(usize),
+    /// Output `.1` of node `.0`.
+    Output(usize, usize),
+}
+
+impl Fragment {
+    /// The fragment's output `[N, ...]` for `x` `[N, ...]`, in storage of its own.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub(super) fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<Tensor, NetworkError> {
+        let outputs = self.outputs(parameters, x)?;
+        let result = self.value(self.result, parameters, x, &outputs)?;
+        // Others may write into the output: it must not be the input, nor a parameter.
+        if self.is_view() {
+            duplicate(result)
+        } else {
+            Ok(result.shallow_clone())
+        }
+    }
+
+    /// What every node gives.
+    fn outputs(&self, parameters: &[Tensor], x: &Tensor) -> Result<Vec<Vec<Tensor>>, NetworkError> {
+        let examples = x.size().first().copied().unwrap_or(1);
+        let mut outputs: Vec<Vec<Tensor>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let operands = node
+                .operands
+                .iter()
+                .map(|&value| self.value(value, parameters, x, &outputs))
+                .collect::<Result<Vec<_>, _>>()?;
+            let made = node
+                .primitive
+                .compute(&operands, examples)
+                .map_err(|fault| fault.within(&node.scope))?;
+            outputs.push(made);
+        }
+        Ok(outputs)
+    }
+
+    fn value<'t>(
+        &self,
+        value: Value,
+        parameters: &'t [Tensor],
+        x: &'t Tensor,
+        outputs: &'t [Vec<Tensor>],
+    ) -> Result<&'t Tensor, NetworkError> {
+        match value {
+            Value::Input => Some(x),
+            Value::Parameter(place) => parameters.get(place),
+            Value::Output(node, place) => outputs.get(node).and_then(|made| made.get(place)),
+        }
+        .ok_or_else(|| NetworkError::Torch("a graph uses what nothing gives".into()))
+    }
+
+    /// Whether the result may share storage with the input or a parameter.
+    fn is_view(&self) -> bool {
+        let mut value = self.result;
+        while let Value::Output(node, _) = value {
+            match self.nodes.get(node) {
+                Some(node) if node.primitive.is_view() => match node.operands.first() {
+                    Some(&operand) => value = operand,
+                    None => return true,
+                },
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Convolutions and matrices of parameters: what the length in layers counts.
+    pub(super) fn counted(&self) -> usize {
+        let counted = |node: &&Node| node.primitive.is_counted();
+        self.nodes.iter().filter(counted).count()
+    }
+
+    /// The rows of the table that the input's numbers choose from; `None` where the input is no
+    /// list of such numbers.
+    pub(super) fn vocabulary(&self) -> Option<i64> {
+        self.nodes.iter().find_map(|node| {
+            let (Primitive::Embedding, [Value::Parameter(table), Value::Input]) =
+                (&node.primitive, node.operands.as_slice())
+            else {
+                return None;
+            };
+            self.parameters.get(*table)?.shape.first().copied()
+        })
+    }
+
+    /// Whether the fragment is one matrix and perhaps a bias.
+    pub(super) fn is_linear(&self) -> bool {
+        let [node] = self.nodes.as_slice() else {
+            return false;
+        };
+        let bias = match node.operands.as_slice() {
+            [Value::Input, Value::Parameter(0)] => true,
+            [Value::Input, Value::Parameter(0), Value::Parameter(1)] => true,
+            _ => false,
+        };
+        node.primitive == Primitive::Linear && bias
+    }
+}
