@@ -67,7 +67,9 @@ fn kind(dtype: &str) -> Kind {
 fn difference(found: &Tensor, expected: &[f64]) -> f64 {
     let found = Vec::<f64>::try_from(found.to_kind(Kind::Double).flatten(0, -1)).unwrap();
     assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let largest = expected
+        .iter()
+        .fold(0.0_f64, |most, value| most.max(value.abs()));
     let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     apart.fold(0.0, f64::max) / largest
 }

@@ -44,7 +44,7 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
     file: &Path,
     tree: &Tree<'a>,
     root: Node,
-    pool: StoragePool<'a, S>,
+    pool: StoragePool<S>,
 ) -> Result<(StateDict, S), FormatError> {
     let mut collector = Collector {
         file,
@@ -75,7 +75,7 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
 struct Collector<'t, 'a, S> {
     file: &'t Path,
     tree: &'t Tree<'a>,
-    pool: StoragePool<'a, S>,
+    pool: StoragePool<S>,
     tensors: Vec<(String, Tensor)>,
     /// Where a name stands in `tensors`: Python keeps the last value of a repeated key.
     places: HashMap<String, usize>,

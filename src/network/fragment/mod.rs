@@ -63,7 +63,11 @@ impl Fragment {
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub(super) fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<Tensor, NetworkError> {
+    pub(super) fn forward(
+        &self,
+        parameters: &[Tensor],
+        x: &Tensor,
+    ) -> Result<Tensor, NetworkError> {
         let outputs = self.outputs(parameters, x)?;
         let result = self.value(self.result, parameters, x, &outputs)?;
         // Others may write into the output: it must not be the input, nor a parameter.
@@ -131,7 +135,7 @@ impl Fragment {
 
     /// The rows of the table that the input's numbers choose from; `None` where the input is no
     /// list of such numbers.
-    pub(super) fn vocabulary(&self) -> Option<i64> {
+    pub(crate) fn vocabulary(&self) -> Option<i64> {
         self.nodes.iter().find_map(|node| {
             let (Primitive::Embedding, [Value::Parameter(table), Value::Input]) =
                 (&node.primitive, node.operands.as_slice())

@@ -15,7 +15,7 @@ impl Fragment {
         };
         match own {
             Some(layer) => layer,
-            None => Layer::new(name(), Operation::Fragment(self)),
+            None => Layer::new(name(), Operation::Fragment(Box::new(self))),
         }
     }
 
@@ -57,7 +57,10 @@ impl Fragment {
                     channels: *self.input.first()?,
                     epsilon: *epsilon,
                 };
-                (operation, &["weight", "bias", "running_mean", "running_var"])
+                (
+                    operation,
+                    &["weight", "bias", "running_mean", "running_var"],
+                )
             }
             Primitive::GroupNorm { groups, epsilon } if images && self.parameters.len() == 2 => {
                 let operation = Operation::GroupNorm {
@@ -79,7 +82,8 @@ impl Fragment {
                 (operation, &["weight", "bias"])
             }
             Primitive::Mean { axes, keep: false }
-                if images && [[-1, -2], [-2, -1], [2, 3]].contains(&axes.as_slice().try_into().ok()?) =>
+                if images
+                    && [[-1, -2], [-2, -1], [2, 3]].contains(&axes.as_slice().try_into().ok()?) =>
             {
                 (Operation::GlobalAveragePool, &[])
             }

@@ -5,6 +5,9 @@ use tch::{Kind, Tensor};
 
 use crate::network::NetworkError;
 
+/// Numbers that an operation may make at once: a damaged or hostile graph asks for more.
+const MAX_ELEMENTS: i64 = 1 << 31;
+
 /// One length in the shape that an operation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,7 +22,10 @@ pub enum Length {
 /// optional there may be absent at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "primitive", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "names and fields are those of libtorch's operations")]
+#[expect(
+    missing_docs,
+    reason = "names and fields are those of libtorch's operations"
+)]
 pub enum Primitive {
     /// Operands: input, weight, bias.
     Convolution {
@@ -29,33 +35,57 @@ pub enum Primitive {
         groups: i64,
     },
     /// With running statistics. Operands: input, scale, shift, mean, variance.
-    BatchNorm { epsilon: f64 },
+    BatchNorm {
+        epsilon: f64,
+    },
     /// Operands: input, scale, shift.
-    LayerNorm { shape: Vec<i64>, epsilon: f64 },
+    LayerNorm {
+        shape: Vec<i64>,
+        epsilon: f64,
+    },
     /// Operands: input, scale, shift.
-    GroupNorm { groups: i64, epsilon: f64 },
+    GroupNorm {
+        groups: i64,
+        epsilon: f64,
+    },
     /// Operands: input, scale.
-    RmsNorm { shape: Vec<i64>, epsilon: Option<f64> },
+    RmsNorm {
+        shape: Vec<i64>,
+        epsilon: Option<f64>,
+    },
     /// Operands: input, weight `[O, I]`, bias.
     Linear,
     Matmul,
     /// Operands: term, left, right: term + left right.
     AddMatmul,
     /// Operands: query, key, value, additive or Boolean mask.
-    Attention { causal: bool, scale: Option<f64> },
+    Attention {
+        causal: bool,
+        scale: Option<f64>,
+    },
     /// Operands: table, numbers of its rows.
     Embedding,
     Add,
     Subtract,
     Multiply,
     Divide,
-    AddScalar { value: f64 },
-    MultiplyScalar { value: f64 },
+    AddScalar {
+        value: f64,
+    },
+    MultiplyScalar {
+        value: f64,
+    },
     /// value - input.
-    SubtractFrom { value: f64 },
-    Power { exponent: f64 },
+    SubtractFrom {
+        value: f64,
+    },
+    Power {
+        exponent: f64,
+    },
     Relu,
-    Gelu { tanh: bool },
+    Gelu {
+        tanh: bool,
+    },
     Silu,
     Sigmoid,
     Tanh,
@@ -66,10 +96,21 @@ pub enum Primitive {
     Error,
     SquareRoot,
     ReciprocalSquareRoot,
-    Clamp { lowest: f64, highest: f64 },
-    Softmax { axis: i64 },
-    Mean { axes: Vec<i64>, keep: bool },
-    Sum { axes: Vec<i64>, keep: bool },
+    Clamp {
+        lowest: f64,
+        highest: f64,
+    },
+    Softmax {
+        axis: i64,
+    },
+    Mean {
+        axes: Vec<i64>,
+        keep: bool,
+    },
+    Sum {
+        axes: Vec<i64>,
+        keep: bool,
+    },
     MaxPool {
         kernel: [i64; 2],
         stride: [i64; 2],
@@ -84,25 +125,75 @@ pub enum Primitive {
         ceiling: bool,
         count_padding: bool,
     },
-    AdaptiveAveragePool { output: [i64; 2] },
-    Reshape { shape: Vec<Length> },
-    Expand { shape: Vec<Length> },
-    Permute { axes: Vec<i64> },
-    Transpose { first: i64, second: i64 },
-    Flatten { first: i64, last: i64 },
-    Unsqueeze { axis: i64 },
-    Squeeze { axis: i64 },
-    Select { axis: i64, place: i64 },
-    Slice { axis: i64, start: Option<i64>, end: Option<i64>, step: i64 },
-    Unbind { axis: i64 },
-    Split { lengths: Vec<i64>, axis: i64 },
-    Chunk { parts: i64, axis: i64 },
-    Concatenate { axis: i64 },
-    Stack { axis: i64 },
-    Pad { lengths: Vec<i64>, value: f64 },
-    Roll { shifts: Vec<i64>, axes: Vec<i64> },
+    AdaptiveAveragePool {
+        output: [i64; 2],
+    },
+    Reshape {
+        shape: Vec<Length>,
+    },
+    Expand {
+        shape: Vec<Length>,
+    },
+    Permute {
+        axes: Vec<i64>,
+    },
+    Transpose {
+        first: i64,
+        second: i64,
+    },
+    Flatten {
+        first: i64,
+        last: i64,
+    },
+    Unsqueeze {
+        axis: i64,
+    },
+    Squeeze {
+        axis: i64,
+    },
+    Select {
+        axis: i64,
+        place: i64,
+    },
+    Slice {
+        axis: i64,
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
+    Unbind {
+        axis: i64,
+    },
+    Split {
+        lengths: Vec<i64>,
+        axis: i64,
+    },
+    SplitEvery {
+        length: i64,
+        axis: i64,
+    },
+    Chunk {
+        parts: i64,
+        axis: i64,
+    },
+    Concatenate {
+        axis: i64,
+    },
+    Stack {
+        axis: i64,
+    },
+    Pad {
+        lengths: Vec<i64>,
+        value: f64,
+    },
+    Roll {
+        shifts: Vec<i64>,
+        axes: Vec<i64>,
+    },
     /// Operands: input, Boolean mask.
-    MaskedFill { value: f64 },
+    MaskedFill {
+        value: f64,
+    },
 }
 
 impl Primitive {
@@ -121,6 +212,7 @@ impl Primitive {
                 | Self::Slice { .. }
                 | Self::Unbind { .. }
                 | Self::Split { .. }
+                | Self::SplitEvery { .. }
                 | Self::Chunk { .. }
         )
     }
@@ -128,7 +220,58 @@ impl Primitive {
     /// Whether it is what the length of a path in layers counts: a convolution or matrix of
     /// parameters.
     pub(super) fn is_counted(&self) -> bool {
-        matches!(self, Self::Convolution { .. } | Self::Linear | Self::AddMatmul)
+        matches!(
+            self,
+            Self::Convolution { .. } | Self::Linear | Self::AddMatmul
+        )
+    }
+
+    /// At most how many numbers the output has that may have far more than the operands.
+    fn elements(&self, operands: &[&Tensor]) -> i64 {
+        let sizes: Vec<Vec<i64>> = operands.iter().map(|operand| operand.size()).collect();
+        let product = |size: &[i64]| size.iter().fold(1_i64, |all, &n| all.saturating_mul(n));
+        let last = |size: Option<&Vec<i64>>| size.and_then(|size| size.last().copied());
+        let largest = || sizes.iter().map(|size| product(size)).max().unwrap_or(0);
+        match self {
+            Self::Matmul | Self::Linear | Self::AddMatmul => {
+                let left = usize::from(*self == Self::AddMatmul);
+                let rows = sizes.get(left).map_or(0, |size| {
+                    product(size.get(..size.len().saturating_sub(1)).unwrap_or_default())
+                });
+                let right = sizes.get(left + 1);
+                let columns = match self {
+                    Self::Linear => right.and_then(|size| size.first().copied()),
+                    _ => last(right),
+                };
+                // A stack of matrices on the right may be broadcast.
+                let stack = right.map_or(1, |size| {
+                    product(size.get(..size.len().saturating_sub(2)).unwrap_or_default())
+                });
+                rows.saturating_mul(columns.unwrap_or(1))
+                    .saturating_mul(if rows > 0 && stack > rows { stack } else { 1 })
+            }
+            Self::Add
+            | Self::Subtract
+            | Self::Multiply
+            | Self::Divide
+            | Self::MaskedFill { .. } => {
+                let axes = sizes.iter().map(Vec::len).max().unwrap_or(0);
+                (1..=axes).fold(1_i64, |all, axis| {
+                    let length = sizes
+                        .iter()
+                        .filter_map(|size| size.len().checked_sub(axis).and_then(|at| size.get(at)))
+                        .max();
+                    all.saturating_mul(length.copied().unwrap_or(1))
+                })
+            }
+            Self::Pad { lengths, .. } => {
+                let added = lengths
+                    .iter()
+                    .fold(0_i64, |all, &n| all.saturating_add(n.max(0)));
+                largest().saturating_mul(added.saturating_add(1))
+            }
+            _ => largest(),
+        }
     }
 
     /// The outputs for `operands` in a batch of `examples`.
@@ -144,6 +287,11 @@ impl Primitive {
         let operand = |place: usize| operands.get(place).copied().ok_or_else(missing);
         let optional = |place: usize| operands.get(place).copied();
         let x = operand(0)?;
+        if self.elements(operands) > MAX_ELEMENTS {
+            return Err(NetworkError::Torch(
+                "an operation would make more than 2^31 numbers at once".into(),
+            ));
+        }
         let lengths = |shape: &[Length]| -> Vec<i64> {
             let length = |length: &Length| match *length {
                 Length::Fixed(length) => length,
@@ -239,6 +387,7 @@ impl Primitive {
             } => x.f_slice(*axis, *start, *end, *step)?,
             Self::Unbind { axis } => return Ok(x.f_unbind(*axis)?),
             Self::Split { lengths, axis } => return Ok(x.f_split_with_sizes(lengths, *axis)?),
+            Self::SplitEvery { length, axis } => return Ok(x.f_split(*length, *axis)?),
             Self::Chunk { parts, axis } => return Ok(x.f_chunk(*parts, *axis)?),
             Self::Concatenate { axis } => Tensor::f_cat(operands, *axis)?,
             Self::Stack { axis } => Tensor::f_stack(operands, *axis)?,

@@ -77,11 +77,15 @@ impl Probe {
         };
         let weight = match (&made.primitive, made.operands.as_slice()) {
             (Primitive::Convolution { .. } | Primitive::Linear, [_, Value::Parameter(w), ..]) => {
-                graph.parameters.get(*w).map(|p| p.shape.iter().skip(1).product::<i64>())
+                graph
+                    .parameters
+                    .get(*w)
+                    .map(|p| p.shape.iter().skip(1).product::<i64>())
             }
-            (Primitive::AddMatmul, [_, _, Value::Parameter(w)]) => {
-                graph.parameters.get(*w).and_then(|p| p.shape.first().copied())
-            }
+            (Primitive::AddMatmul, [_, _, Value::Parameter(w)]) => graph
+                .parameters
+                .get(*w)
+                .and_then(|p| p.shape.first().copied()),
             _ => None,
         };
         let elements: i64 = self
@@ -111,7 +115,11 @@ fn examples_stay_apart(
         let alone = graph.forward(parameters, &batch.f_narrow(0, example, 1)?)?;
         let row = together.f_narrow(0, example, 1)?;
         let apart = alone.f_sub(&row)?.f_abs()?.f_max()?.f_double_value(&[])?;
-        let size = row.f_abs()?.f_max()?.f_to_kind(Kind::Double)?.f_double_value(&[])?;
+        let size = row
+            .f_abs()?
+            .f_max()?
+            .f_to_kind(Kind::Double)?
+            .f_double_value(&[])?;
         // Not a number is no sign of mixing: weights may overflow by themselves.
         if apart > 1e-3 * size.max(1e-6) {
             return Err(mixed());
