@@ -149,3 +149,19 @@ fn cifar_networks_are_rebuilt() {
         13,
     );
 }
+
+#[test]
+fn torchscript_of_a_known_architecture_is_rebuilt() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let model = load_model(&fixtures.join("torchscript_resnet8.pt"), None).unwrap();
+    let expected = fs::read(fixtures.join("torchscript_resnet8.json")).unwrap();
+    let expected: Vec<f64> = serde_json::from_slice(&expected).unwrap();
+    let images = tensor("images", &[EXAMPLES, 3, 32, 32]) * 8.0;
+    let intact = Plan::intact(model.network.structure());
+    let logits = model
+        .network
+        .forward(&images, &intact, &Pass::EVALUATION)
+        .unwrap();
+    let apart = difference(&logits.detach(), &expected);
+    assert!(apart < 1e-4, "{apart:.1e}");
+}

@@ -11,7 +11,7 @@ use tch::Tensor;
 
 use super::probe::Probe;
 use super::{Fragment, Primitive, Value};
-use crate::network::{Block, Branch, Layer, NetworkError, Operation, Specification};
+use crate::network::{Block, Branch, Layer, NetworkError, Operation, Parameter, Specification};
 
 impl Fragment {
     /// The residual network that a whole program computes. `batch` `[3, ...]` is an input to try
@@ -383,21 +383,19 @@ fn divide(before: &mut Block<Layer>, chain: Vec<Layer>) -> Vec<Layer> {
 /// several (attention and multilayer perceptron of one transformer layer) after where their
 /// functions end.
 fn name_apart(blocks: &mut [Block<Layer>]) {
-    let parameters = |block: &Block<Layer>| -> Vec<String> {
-        let layers = block.branches.iter().flat_map(|branch| &branch.layers);
-        layers
-            .flat_map(Layer::parameters)
-            .map(|parameter| parameter.name)
-            .collect()
-    };
     let mut names: Vec<(String, String)> = blocks
         .iter()
         .map(|block| {
-            let parameters = parameters(block);
+            let layers = block.branches.iter().flat_map(|branch| &branch.layers);
+            let parameters: Vec<Parameter> = layers.flat_map(Layer::parameters).collect();
             let common = common_module(&parameters).unwrap_or_else(|| block.name.clone());
-            let longer = parameters
-                .last()
-                .and_then(|last| last.strip_prefix(&common))
+            // The last matrix says more than the scale that may follow it.
+            let last = parameters
+                .iter()
+                .rfind(|parameter| parameter.shape.len() > 1)
+                .or(parameters.last());
+            let longer = last
+                .and_then(|last| last.name.strip_prefix(&common))
                 .and_then(|rest| rest.trim_start_matches('.').split('.').next());
             let longer = match longer {
                 Some(next) => format!("{common}.{next}"),
@@ -430,13 +428,13 @@ fn name_apart(blocks: &mut [Block<Layer>]) {
 }
 
 /// The longest module path that all names share.
-fn common_module(names: &[String]) -> Option<String> {
-    let mut shared: Vec<&str> = names.first()?.split('.').collect();
+fn common_module(parameters: &[Parameter]) -> Option<String> {
+    let mut shared: Vec<&str> = parameters.first()?.name.split('.').collect();
     shared.pop();
-    for name in names {
+    for parameter in parameters {
         let same = shared
             .iter()
-            .zip(name.split('.'))
+            .zip(parameter.name.split('.'))
             .take_while(|(left, right)| *left == right)
             .count();
         shared.truncate(same);

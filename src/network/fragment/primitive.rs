@@ -97,7 +97,9 @@ pub enum Primitive {
     SquareRoot,
     ReciprocalSquareRoot,
     Clamp {
+        #[serde(with = "number")]
         lowest: f64,
+        #[serde(with = "number")]
         highest: f64,
     },
     Softmax {
@@ -184,6 +186,7 @@ pub enum Primitive {
     },
     Pad {
         lengths: Vec<i64>,
+        #[serde(with = "number")]
         value: f64,
     },
     Roll {
@@ -192,6 +195,7 @@ pub enum Primitive {
     },
     /// Operands: input, Boolean mask.
     MaskedFill {
+        #[serde(with = "number")]
         value: f64,
     },
 }
@@ -395,5 +399,32 @@ impl Primitive {
             Self::Roll { shifts, axes } => x.f_roll(shifts, axes)?,
             Self::MaskedFill { value } => x.f_masked_fill(operand(1)?, *value)?,
         }])
+    }
+}
+
+/// Numbers that may be infinite, which JSON cannot write: then as text.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.serialize_str(&value.to_string())
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
     }
 }
