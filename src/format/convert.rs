@@ -59,7 +59,7 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
             .map_err(|fault| network(file, fault))?
     };
     let difference = difference(model, &written).map_err(|fault| network(file, fault))?;
-    if !(difference <= TOLERANCE) {
+    if difference.is_nan() || difference > TOLERANCE {
         return Err(FormatError::NotTheSame {
             file: file.to_owned(),
             difference,

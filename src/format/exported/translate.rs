@@ -11,6 +11,8 @@ use super::schema;
 use crate::format::FormatError;
 use crate::network::{Fragment, Length, Node, Parameter, Primitive, Role, Value};
 
+const MAX_NODES: usize = 20_000;
+
 /// The prefix of the operations that PyTorch itself defines.
 const NAMESPACE: &str = "torch.ops.aten.";
 
@@ -68,6 +70,13 @@ impl Translator {
         graph: &schema::Graph,
         output: Option<&str>,
     ) -> Result<(Fragment, Vec<Tensor>), FormatError> {
+        if graph.nodes.len() > MAX_NODES {
+            return Err(FormatError::TooMany {
+                file: self.file,
+                what: "operations",
+                limit: MAX_NODES,
+            });
+        }
         let mut unknown = BTreeSet::new();
         for node in &graph.nodes {
             if let Err(refusal) = self.node(node) {

@@ -100,10 +100,8 @@ impl Uses {
         let mut live: BTreeSet<Value> = BTreeSet::from([Value::Input]);
         for &place in &self.between {
             live.retain(|value| self.last.get(value).is_some_and(|&last| last > place));
-            let outputs = self.last.iter().filter(|&(value, &last)| {
-                matches!(value, Value::Output(node, _) if *node == place) && last > place
-            });
-            live.extend(outputs.map(|(&value, _)| value));
+            let outputs = Value::Output(place, 0)..=Value::Output(place, usize::MAX);
+            live.extend(self.last.range(outputs).map(|(&value, _)| value));
             if let Value::Output(node, _) = result
                 && node == place
             {

@@ -68,48 +68,73 @@ impl Fragment {
         parameters: &[Tensor],
         x: &Tensor,
     ) -> Result<Tensor, NetworkError> {
-        let outputs = self.outputs(parameters, x)?;
-        let result = self.value(self.result, parameters, x, &outputs)?;
+        let result = self.run(parameters, x, i64::MAX, &mut |_, _| ())?;
         // Others may write into the output: it must not be the input, nor a parameter.
         if self.is_view() {
-            duplicate(result)
+            duplicate(&result)
         } else {
-            Ok(result.shallow_clone())
+            Ok(result)
         }
     }
 
-    /// What every node gives.
-    fn outputs(&self, parameters: &[Tensor], x: &Tensor) -> Result<Vec<Vec<Tensor>>, NetworkError> {
+    /// The fragment's output for `x`; `see` is shown what every node gives. No node may make more
+    /// than `limit` numbers.
+    fn run(
+        &self,
+        parameters: &[Tensor],
+        x: &Tensor,
+        limit: i64,
+        see: &mut dyn FnMut(usize, &[Tensor]),
+    ) -> Result<Tensor, NetworkError> {
+        let nothing = || NetworkError::Torch("a graph uses what nothing gives".into());
         let examples = x.size().first().copied().unwrap_or(1);
+        let last_uses = self.last_uses();
         let mut outputs: Vec<Vec<Tensor>> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for (place, node) in self.nodes.iter().enumerate() {
             let operands = node
                 .operands
                 .iter()
-                .map(|&value| self.value(value, parameters, x, &outputs))
+                .map(|&value| find(value, parameters, x, &outputs).ok_or_else(nothing))
                 .collect::<Result<Vec<_>, _>>()?;
             let made = node
                 .primitive
-                .compute(&operands, examples)
+                .compute(&operands, examples, limit)
                 .map_err(|fault| fault.within(&node.scope))?;
+            see(place, &made);
             outputs.push(made);
+            // What nobody needs any more is let go.
+            for value in &node.operands {
+                if let Value::Output(before, _) = *value
+                    && last_uses.get(before) == Some(&place)
+                    && let Some(made) = outputs.get_mut(before)
+                {
+                    made.clear();
+                }
+            }
         }
-        Ok(outputs)
+        find(self.result, parameters, x, &outputs)
+            .map(Tensor::shallow_clone)
+            .ok_or_else(nothing)
     }
 
-    fn value<'t>(
-        &self,
-        value: Value,
-        parameters: &'t [Tensor],
-        x: &'t Tensor,
-        outputs: &'t [Vec<Tensor>],
-    ) -> Result<&'t Tensor, NetworkError> {
-        match value {
-            Value::Input => Some(x),
-            Value::Parameter(place) => parameters.get(place),
-            Value::Output(node, place) => outputs.get(node).and_then(|made| made.get(place)),
+    /// For every node the last one that uses an output of it.
+    fn last_uses(&self) -> Vec<usize> {
+        let mut last = vec![0; self.nodes.len()];
+        for (place, node) in self.nodes.iter().enumerate() {
+            for value in &node.operands {
+                if let Value::Output(before, _) = *value
+                    && let Some(last) = last.get_mut(before)
+                {
+                    *last = place;
+                }
+            }
         }
-        .ok_or_else(|| NetworkError::Torch("a graph uses what nothing gives".into()))
+        if let Value::Output(node, _) = self.result
+            && let Some(last) = last.get_mut(node)
+        {
+            *last = usize::MAX;
+        }
+        last
     }
 
     /// Whether the result may share storage with the input or a parameter.
@@ -151,11 +176,24 @@ impl Fragment {
         let [node] = self.nodes.as_slice() else {
             return false;
         };
-        let bias = match node.operands.as_slice() {
-            [Value::Input, Value::Parameter(0)] => true,
-            [Value::Input, Value::Parameter(0), Value::Parameter(1)] => true,
-            _ => false,
-        };
-        node.primitive == Primitive::Linear && bias
+        let of_input = matches!(
+            node.operands.as_slice(),
+            [Value::Input, Value::Parameter(0)]
+                | [Value::Input, Value::Parameter(0), Value::Parameter(1)]
+        );
+        node.primitive == Primitive::Linear && of_input
+    }
+}
+
+fn find<'t>(
+    value: Value,
+    parameters: &'t [Tensor],
+    x: &'t Tensor,
+    outputs: &'t [Vec<Tensor>],
+) -> Option<&'t Tensor> {
+    match value {
+        Value::Input => Some(x),
+        Value::Parameter(place) => parameters.get(place),
+        Value::Output(node, place) => outputs.get(node).and_then(|made| made.get(place)),
     }
 }

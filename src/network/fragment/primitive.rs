@@ -5,9 +5,6 @@ use tch::{Kind, Tensor};
 
 use crate::network::NetworkError;
 
-/// Numbers that an operation may make at once: a damaged or hostile graph asks for more.
-const MAX_ELEMENTS: i64 = 1 << 31;
-
 /// One length in the shape that an operation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,7 +275,7 @@ impl Primitive {
         }
     }
 
-    /// The outputs for `operands` in a batch of `examples`.
+    /// The outputs for `operands` in a batch of `examples`, each of at most `limit` numbers.
     ///
     /// # Errors
     /// Where libtorch refuses, or an operand is missing.
@@ -286,15 +283,17 @@ impl Primitive {
         &self,
         operands: &[&Tensor],
         examples: i64,
+        limit: i64,
     ) -> Result<Vec<Tensor>, NetworkError> {
         let missing = || NetworkError::Torch(format!("an operand of {self:?} is missing"));
         let operand = |place: usize| operands.get(place).copied().ok_or_else(missing);
         let optional = |place: usize| operands.get(place).copied();
         let x = operand(0)?;
-        if self.elements(operands) > MAX_ELEMENTS {
-            return Err(NetworkError::Torch(
-                "an operation would make more than 2^31 numbers at once".into(),
-            ));
+        if self.elements(operands) > limit {
+            return Err(NetworkError::Torch(format!(
+                "an operation would make more than {limit} numbers at once, far more than the \
+                 model holds"
+            )));
         }
         let lengths = |shape: &[Length]| -> Vec<i64> {
             let length = |length: &Length| match *length {

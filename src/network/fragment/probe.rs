@@ -24,6 +24,14 @@ struct Shape {
 
 const FEW: i64 = 2;
 
+/// The lengths of every output of a node.
+type Sizes = Vec<Vec<i64>>;
+
+/// A hostile graph could make far more numbers than its file has: one operation may make this many
+/// times what the parameters and the input have, beside a floor for the smallest models.
+const FACTOR: i64 = 256;
+const FLOOR: i64 = 1 << 20;
+
 impl Probe {
     /// Runs `graph` on `batch` `[3, ...]`.
     pub fn of(
@@ -32,14 +40,23 @@ impl Probe {
         batch: &Tensor,
     ) -> Result<Self, NetworkError> {
         tch::no_grad(|| {
-            let two = graph.outputs(parameters, &batch.f_narrow(0, 0, FEW)?)?;
-            let three = graph.outputs(parameters, batch)?;
-            examples_stay_apart(graph, parameters, batch, &three)?;
-            let shapes = two.iter().zip(&three).map(|(two, three)| {
-                let pairs = two.iter().zip(three);
+            let held: usize = parameters.iter().map(Tensor::numel).sum();
+            let held = i64::try_from(held + batch.numel()).unwrap_or(i64::MAX);
+            let limit = held.saturating_mul(FACTOR).saturating_add(FLOOR);
+            let sizes = |batch: &Tensor| -> Result<(Tensor, Vec<Sizes>), NetworkError> {
+                let mut sizes = Vec::with_capacity(graph.nodes.len());
+                let result = graph.run(parameters, batch, limit, &mut |_, made| {
+                    sizes.push(made.iter().map(Tensor::size).collect());
+                })?;
+                Ok((result, sizes))
+            };
+            let (_, two) = sizes(&batch.f_narrow(0, 0, FEW)?)?;
+            let (together, three) = sizes(batch)?;
+            examples_stay_apart(graph, parameters, batch, &together)?;
+            let shapes = two.into_iter().zip(three).map(|(two, three)| {
+                let pairs = two.into_iter().zip(three);
                 pairs
                     .map(|(two, three)| {
-                        let (two, three) = (two.size(), three.size());
                         let by_example = two.first() == Some(&FEW)
                             && three.first() == Some(&(FEW + 1))
                             && two.get(1..) == three.get(1..);
@@ -100,9 +117,8 @@ fn examples_stay_apart(
     graph: &Fragment,
     parameters: &[Tensor],
     batch: &Tensor,
-    outputs: &[Vec<Tensor>],
+    together: &Tensor,
 ) -> Result<(), NetworkError> {
-    let together = graph.value(graph.result, parameters, batch, outputs)?;
     let mixed = || NetworkError::Architecture {
         reason: "its examples influence each other; export the model in eval mode with a dynamic \
                  batch axis, or with a batch of two examples"
