@@ -234,10 +234,11 @@ fn changed(name: &str, change: impl Fn(String) -> String) -> Vec<u8> {
         let mut entry = before.by_index(place).unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        if entry.name().ends_with("models/model.json") {
+        let name = entry.name().unwrap().into_owned();
+        if name.ends_with("models/model.json") {
             content = change(String::from_utf8(content).unwrap()).into_bytes();
         }
-        after.start_file(entry.name(), stored).unwrap();
+        after.start_file(name, stored).unwrap();
         after.write_all(&content).unwrap();
     }
     after.finish().unwrap().into_inner()
