@@ -280,6 +280,13 @@ fn measure(
     let laboratory = Laboratory::new(&network, data, data, normalization, compute)?
         .stopping_when(interrupt::asked);
     let options = arguments.measurement.options(laboratory.shapes())?;
+    if let (Loss::Logit(class), Some(classes)) = (options.loss, model.card.specification.classes())
+        && class >= classes
+    {
+        return Err(Problem::BadInput(format!(
+            "--logit {class}: the model tells {classes} classes apart, which count from 0"
+        )));
+    }
     let described = json!({
         "coherent": options.coherent,
         "draws": options.draws,
@@ -311,11 +318,13 @@ fn measure(
 }
 
 fn spectra(journal: &Journal) -> Vec<&Spectrum> {
-    let of = |record| match record {
-        &Record::Spectrum(ref spectrum) => Some(spectrum),
-        _ => None,
-    };
-    journal.records().iter().filter_map(of).collect()
+    let records = journal.records().iter();
+    records
+        .filter_map(|record| match record {
+            Record::Spectrum(spectrum) => Some(spectrum),
+            _ => None,
+        })
+        .collect()
 }
 
 fn logit(text: &str) -> Result<Loss, String> {
@@ -328,7 +337,8 @@ fn logit(text: &str) -> Result<Loss, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// A share of the gradient, strictly between 0 and 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|&share: &f64| share > 0.0 && share < 1.0)

@@ -31,7 +31,9 @@ use memmap2::Mmap;
 
 pub use self::convert::{Conversion, convert};
 use self::exported::Exported;
-pub use self::model::{Model, ModelCard, load_model, parameter_hash, save_model, state_of};
+pub use self::model::{
+    Model, ModelCard, load_model, parameter_hash, save_model, save_proven_model, state_of,
+};
 pub use self::{
     error::FormatError,
     note::LoadNote,
