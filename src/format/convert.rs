@@ -4,8 +4,9 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use super::model::{Model, load_model, save_model, state_of};
-use super::{FloatStorage, FormatError, open, save_pytorch};
+use super::model::{Model, save_proven_model, state_of};
+use super::save::beside;
+use super::{FormatError, open, save_pytorch};
 use crate::network::{NetworkError, Pass, Plan, TrainableNetwork};
 
 /// What a conversion was checked on.
@@ -39,36 +40,38 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
             });
         }
     };
-    let failed = |fault| FormatError::Write {
-        file: file.to_owned(),
-        fault,
+    let mut found = f64::NAN;
+    let mut prove = |written: &TrainableNetwork| {
+        found = difference(model, written).map_err(|fault| network(file, fault))?;
+        if found.is_nan() || found > TOLERANCE {
+            let file = file.to_owned();
+            return Err(FormatError::NotTheSame {
+                file,
+                difference: found,
+            });
+        }
+        Ok(())
     };
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let scratch = tempfile::tempdir_in(folder).map_err(failed)?;
-    let draft = scratch.path().join(file.file_name().unwrap_or_default());
-    let written = if own {
-        save_model(&draft, &model.card, &model.network, FloatStorage::AsTheyAre)?;
-        load_model(&draft, None)?.network
+    if own {
+        save_proven_model(file, &model.card, &model.network, |written| {
+            prove(&written.network)
+        })?;
     } else {
+        let failed = |fault| FormatError::Write {
+            file: file.to_owned(),
+            fault,
+        };
+        let draft = beside(file).map_err(failed)?.into_temp_path();
         save_pytorch(&draft, &state_of(&model.network))?;
         let mut state = open(&draft)?;
-        TrainableNetwork::load(&model.card.specification, |name| state.take(name))
-            .map_err(|fault| network(file, fault))?
-    };
-    let difference = difference(model, &written).map_err(|fault| network(file, fault))?;
-    if difference.is_nan() || difference > TOLERANCE {
-        return Err(FormatError::NotTheSame {
-            file: file.to_owned(),
-            difference,
-        });
+        let written = TrainableNetwork::load(&model.card.specification, |name| state.take(name))
+            .map_err(|fault| network(file, fault))?;
+        prove(&written)?;
+        draft.persist(file).map_err(|fault| failed(fault.error))?;
     }
-    std::fs::rename(&draft, file).map_err(failed)?;
     Ok(Conversion {
         examples: EXAMPLES,
-        difference,
+        difference: found,
     })
 }
 
