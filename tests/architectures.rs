@@ -87,7 +87,7 @@ fn check(name: &str, fixture: &Fixture, folder: &Path) {
         .collect();
     // Half of the fixtures go through each of the two formats.
     let file = folder.join(name);
-    if fixture.blocks.len() % 2 == 0 {
+    if fixture.blocks.len().is_multiple_of(2) {
         save_pytorch(&file, &tensors).unwrap();
     } else {
         save_safetensors(&file, &tensors, &BTreeMap::new(), FloatStorage::AsTheyAre).unwrap();
