@@ -318,11 +318,13 @@ fn measure(
 }
 
 fn spectra(journal: &Journal) -> Vec<&Spectrum> {
-    let of = |record| match record {
-        &Record::Spectrum(ref spectrum) => Some(spectrum),
-        _ => None,
-    };
-    journal.records().iter().filter_map(of).collect()
+    let records = journal.records().iter();
+    records
+        .filter_map(|record| match record {
+            Record::Spectrum(spectrum) => Some(spectrum),
+            _ => None,
+        })
+        .collect()
 }
 
 fn logit(text: &str) -> Result<Loss, String> {

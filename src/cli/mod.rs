@@ -2,19 +2,34 @@
 
 mod answer_file;
 mod arguments;
+mod completions;
+mod data_get;
+mod draw_table;
+mod dry_run;
 mod effective_range;
+mod ensemble;
+mod eval;
 mod family_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
 mod lesion;
+mod man;
+mod merge;
+mod multiplicity;
+mod multiplicity_table;
 mod outcome_table;
 mod picture_file;
+mod plot;
 mod problem;
 mod recipe_arguments;
+mod reorder;
+mod schema;
 mod selector;
 mod shape_arguments;
+mod smaller_network;
 mod spectrum_table;
+mod table;
 mod terminal;
 mod threshold;
 mod train;
@@ -41,11 +56,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    EffectiveRange(effective_range::Arguments),
+    Completions(completions::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Man(man::Arguments),
+    Multiplicity(multiplicity::Arguments),
+    Plot(plot::Arguments),
+    Schema(schema::Arguments),
+    Ensemble(Box<ensemble::Arguments>),
+    Merge(merge::Arguments),
+    Reorder(Box<reorder::Arguments>),
+    EffectiveRange(effective_range::Arguments),
     Threshold(threshold::Arguments),
+    Data(data_get::Arguments),
+    Eval(eval::Arguments),
+    Table(table::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -62,11 +88,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
-        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
+        Command::Completions(arguments) => completions::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Man(arguments) => man::run(&arguments, &terminal),
+        Command::Multiplicity(arguments) => multiplicity::run(&arguments, &terminal),
+        Command::Plot(arguments) => plot::run(&arguments, &terminal),
+        Command::Schema(arguments) => schema::run(&arguments, &terminal),
+        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
+        Command::Merge(arguments) => merge::run(&arguments, &terminal),
+        Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
+        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
         Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
+        Command::Data(arguments) => data_get::run(&arguments, &terminal),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
+        Command::Table(arguments) => table::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

@@ -2,11 +2,17 @@
 
 mod batches;
 mod calibration;
+mod commutator;
+mod ensemble;
 mod error;
+mod greedy;
 mod journal;
 mod laboratory;
+mod latency;
 mod lesion;
 mod outcomes;
+mod reorder;
+mod sequential;
 mod spectrum;
 mod sweep;
 mod tree;
@@ -17,5 +23,6 @@ pub use journal::Journal;
 pub use laboratory::{Cell, Laboratory};
 pub use lesion::LesionOptions;
 pub use outcomes::Outcomes;
+pub use sequential::paired_sequence;
 pub use spectrum::{Grading, Loss, Place, SpectrumOptions};
 pub use sweep::Sweep;

@@ -432,7 +432,6 @@ impl Linearization {
     }
 
     /// Logits `[B, classes]`.
-    #[must_use]
     pub fn logits(&self) -> &Tensor {
         &self.logits
     }

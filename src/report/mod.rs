@@ -5,6 +5,7 @@
 //! same records, with a text alternative inside.
 
 mod chart;
+pub mod draws;
 #[cfg(test)]
 mod example;
 pub mod family;
@@ -12,18 +13,25 @@ pub mod gradient;
 mod journal;
 pub mod lesions;
 mod matrix;
+mod merge;
+mod path_counts;
 pub mod picture;
 pub mod plot;
 pub mod quantity;
 mod raster;
+pub mod removals;
 mod scale;
+mod source;
 mod svg;
 mod theme;
 mod training_log;
 
 pub use journal::{Journal, JournalError};
+pub use merge::{MergeError, merge};
+pub use path_counts::PathCountsFile;
 pub use picture::Picture;
 pub use raster::{RasterError, png};
+pub use source::{Source, SourceError};
 pub use svg::DrawError;
 pub use theme::{Colour, Theme};
-pub use training_log::{Epoch, TrainingLog};
+pub use training_log::{Epoch, HeldOut, TrainingLog};

@@ -111,7 +111,9 @@ impl SpectrumOptions {
         }
         for batch in 0..self.batches.max(1) {
             let key = format!("mini-batch {batch}");
-            if journal.get(&key).is_none() {
+            let shard = journal.header().shard;
+            let mine = shard.is_none_or(|shard| shard.takes(batch));
+            if mine && journal.get(&key).is_none() {
                 let chosen: Vec<usize> = (batch * examples..(batch + 1) * examples).collect();
                 let data = batches.data.select(&chosen)?;
                 let batches = Batches {

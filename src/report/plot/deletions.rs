@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use pathscope_analysis::record::{Header, Lesion, Outcome};
-use pathscope_analysis::{BootstrapOptions, Level as Confidence, percentile_interval, resample};
 
+use crate::report::draws::mean_error;
 use crate::report::lesions::{hover, intact, lesion, method};
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate};
@@ -53,9 +53,10 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             })
         });
         let means = sizes.iter().map(|(&size, draws)| {
-            let (mean, interval) = mean(draws);
+            let (mean, interval) = mean_error(draws);
+            let mean = 100.0 * mean;
             Point {
-                interval,
+                interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: format!(
                     "{} {method}: mean error {} over {}",
                     count(size, one, many),
@@ -93,7 +94,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         description: format!(
             "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
              for {}.{}",
-            percent(mean(draws).0 / 100.0),
+            percent(mean_error(draws).0),
             count(*size, one, many),
             intact
                 .map(|intact| format!(" Intact: {}.", rate(intact.errors, intact.examples)))
@@ -122,30 +123,4 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             series,
         }),
     })
-}
-
-/// Mean error in percent over draws, with the bootstrap interval where there are three or more.
-fn mean(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
-    let errors: Vec<f64> = draws
-        .iter()
-        .map(|outcome| 100.0 * outcome.error())
-        .collect();
-    let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
-    let mean = of(&mut errors.iter().copied());
-    let options = BootstrapOptions {
-        replicates: 1_000,
-        ..BootstrapOptions::default()
-    };
-    let interval = (errors.len() > 2)
-        .then(|| {
-            let replicates = resample(errors.len(), &options, |sample| {
-                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
-            });
-            percentile_interval(&replicates.ok()?, Confidence::P95).ok()
-        })
-        .flatten();
-    (
-        mean,
-        interval.map(|interval| (interval.lower, interval.upper)),
-    )
 }
