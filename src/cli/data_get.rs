@@ -19,6 +19,8 @@ pub(super) struct Arguments {
 enum Action {
     /// Fetches a data set into a folder that appears once it is complete and checked. An
     /// interrupted fetch that is started again goes on where it stopped.
+    ///
+    /// Example: pathscope data get fashion-mnist data/fashion-mnist
     Get {
         /// Which.
         #[arg(value_enum)]

@@ -6,7 +6,7 @@ use pathscope_analysis::{Interval, Level, Summary, equivalent_paired, wilson};
 
 use super::Problem;
 use super::terminal::Terminal;
-use crate::training::{Evaluation, PaperRow, RunHeader, RunRecord, read_log};
+use crate::training::{Evaluation, PaperRow, Restriction, RunHeader, RunRecord, read_log};
 
 /// Shows the results of trainings beside the numbers of the paper's tables.
 ///
@@ -69,6 +69,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     table.set_header([
         "network",
         "recipe",
+        "trained paths",
         "parameters",
         "trained on",
         "runs",
@@ -118,7 +119,7 @@ fn same_design(one: &RunHeader, other: &RunHeader) -> bool {
 }
 
 impl Design {
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         let RunHeader {
             recipe,
             parameters,
@@ -132,6 +133,7 @@ impl Design {
         [
             recipe.architecture.title(),
             recipe.name.clone(),
+            trained_paths(&recipe.training.restriction),
             parameters.to_string(),
             format!("{} x {examples}", recipe.training.epochs),
             runs,
@@ -198,10 +200,30 @@ fn equivalence(designs: &[Design], margin: f64) -> Result<String, Problem> {
         found.p_value,
         if found.equivalent {
             "equivalent within this margin"
+        } else if found.interval.lower > margin || found.interval.upper < -margin {
+            "not equivalent: the whole interval lies beyond the margin"
         } else {
             "equivalence is not shown"
         },
     ))
+}
+
+/// Which paths a mini-batch trains, in few words.
+fn trained_paths(restriction: &Restriction) -> String {
+    let how = |backward_only| if backward_only { " backward" } else { "" };
+    match *restriction {
+        Restriction::None => "all".into(),
+        Restriction::EffectivePaths {
+            blocks,
+            backward_only,
+        } => format!("{blocks} blocks{}", how(backward_only)),
+        Restriction::EffectiveFunctions {
+            functions,
+            backward_only,
+        } => format!("{functions} functions{}", how(backward_only)),
+        Restriction::EffectiveRange { from, to } => format!("lengths {from}:{to}"),
+        Restriction::StochasticDepth { last, .. } => format!("stochastic depth {last}"),
+    }
 }
 
 /// A row of the paper as it prints it.

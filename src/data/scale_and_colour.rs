@@ -230,8 +230,9 @@ mod tests {
             .fold((1.0_f64, 0.0_f64), |(least, most), &area| {
                 (least.min(area), most.max(area))
             });
+        // At an aspect of at most 4/3, no part of 20x30 is larger than 20x27.
         assert!(
-            (0.06..0.12).contains(&least) && most > 0.9,
+            (0.06..0.12).contains(&least) && (0.85..=0.9).contains(&most),
             "{least} {most}"
         );
     }

@@ -344,7 +344,8 @@ mod tests {
         }
     }
 
-    /// Parameters that the paper prints in its tables, in millions, with the figures it prints.
+    /// Parameters that the paper prints in its tables, in millions, with the figures it prints;
+    /// one row cannot be met.
     #[test]
     fn recipes_have_the_parameters_of_the_paper() {
         for (name, millions, unit) in [
@@ -356,7 +357,9 @@ mod tests {
             ("preresnet110-cifar10", 1.7, 0.1),
             ("multi-resnet8x4-cifar10", 0.29, 0.01),
             ("multi-resnet20x4-cifar10", 1.0, 0.1),
-            ("multi-resnet30x4-cifar10", 1.7, 0.1),
+            // The paper prints 1.7 for 14 blocks, which do not divide by three: no split gives
+            // that (5, 5, 4 as here: 1.557; 5, 4, 5: 1.778).
+            ("multi-resnet30x4-cifar10", 1.557, 0.001),
             ("multi-resnet200x5-cifar10", 10.2, 0.1),
             ("multi-resnet398x5-cifar10", 20.4, 0.1),
             ("multi-resnet26x2w10-cifar10", 72.0, 1.0),
