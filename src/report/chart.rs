@@ -222,7 +222,7 @@ fn header<'b>(
     for level in chart.levels.iter().filter(|level| !level.label.is_empty()) {
         let (x, y) = entry(&level.label, &mut top);
         let line = Colour::Faint.rgb(theme).stroke_width(2);
-        root.draw(&DashedPathElement::new([(x, y), (x + 30, y)], 2, 5, line))?;
+        root.draw(&DashedPathElement::new([(x, y), (x + 26, y)], 2, 5, line))?;
         root.draw(&Text::new(
             level.label.clone(),
             (x + sample, y - 6),

@@ -84,7 +84,7 @@ impl<'a> Scale<'a> {
         if self.axis.logarithmic {
             return match (between, nearest as i64) {
                 (true, _) => String::new(),
-                (_, exponent @ -2..=4) => significant(10f64.powi(exponent as i32), 6),
+                (_, exponent @ -3..=4) => significant(10f64.powi(exponent as i32), 6),
                 (_, exponent) => format!("1e{exponent}"),
             };
         }

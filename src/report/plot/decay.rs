@@ -7,7 +7,7 @@ use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point,
 use crate::report::quantity::{percent, significant};
 use crate::report::theme::Colour;
 
-/// How the norm of one path falls with its length, and the fitted factor per function. None where
+/// How the norm of one path changes with its length, and the fitted factor per function. None where
 /// no measure tells of single paths, or too few lengths were measured.
 #[must_use]
 pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
@@ -57,7 +57,7 @@ pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
     Some(Picture {
         kind: "decay",
         title: format!(
-            "How the gradient of one path falls with its length: {}",
+            "How the gradient of one path changes with its length: {}",
             header.model.title
         ),
         description: format!(
