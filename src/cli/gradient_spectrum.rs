@@ -6,7 +6,7 @@ use pathscope_analysis::record::{Record, Spectrum};
 use serde_json::json;
 use tch::Kind;
 
-use super::arguments::{ComputeArguments, DataArguments, JournalArguments};
+use super::arguments::{self, ComputeArguments, DataArguments, JournalArguments};
 use super::shape_arguments::ShapeArguments;
 use super::terminal::Terminal;
 use super::{Problem, interrupt, picture_file, spectrum_table};
@@ -92,7 +92,7 @@ struct Measurement {
     #[arg(long, requires = "json")]
     sample_paths: bool,
     /// Share of the gradient that the effective range holds.
-    #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = arguments::share)]
     share: f64,
     /// Compute in 64 bits.
     #[arg(long)]
@@ -326,13 +326,6 @@ fn logit(text: &str) -> Result<Loss, String> {
             .map(Loss::Logit)
             .map_err(|_| "give the number of a class, or max".to_owned()),
     }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|&share: &f64| share > 0.0 && share < 1.0)
-        .ok_or_else(|| "give a share between 0 and 1, such as 0.95".to_owned())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod outcome_table;
 mod picture_file;
 mod problem;
 mod recipe_arguments;
+mod report;
 mod selector;
 mod shape_arguments;
 mod spectrum_table;
@@ -40,6 +41,7 @@ enum Command {
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
+    Report(report::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -59,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
+        Command::Report(arguments) => report::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

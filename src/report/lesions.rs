@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pathscope_analysis::record::{
     BatchNormStatistics, Change, Header, Lesion, LesionKind, Outcome, Reordering,
 };
-use pathscope_analysis::{Level, McNemar, holm};
+use pathscope_analysis::{BootstrapOptions, Level, McNemar, holm, percentile_interval, resample};
 
 /// The network as it is, among outcomes.
 #[must_use]
@@ -145,6 +145,59 @@ pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLe
         }
     }
     methods
+}
+
+/// Random draws of several blocks or functions put out of action, by method in the order of the
+/// file and then by their number.
+pub(super) fn random_lesions<'a>(
+    outcomes: &[&'a Outcome],
+) -> Vec<(String, BTreeMap<usize, Vec<&'a Outcome>>)> {
+    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
+    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
+        let Some(lesion) = lesion(outcome) else {
+            continue;
+        };
+        let size = lesion.blocks.len() + lesion.functions.len();
+        if size == 0 {
+            continue;
+        }
+        let name = method(lesion);
+        let index = methods.iter().position(|(known, _)| *known == name);
+        let index = index.unwrap_or_else(|| {
+            methods.push((name, BTreeMap::new()));
+            methods.len() - 1
+        });
+        if let Some((_, sizes)) = methods.get_mut(index) {
+            sizes.entry(size).or_default().push(outcome);
+        }
+    }
+    methods
+}
+
+/// Mean error in percent over draws, with the bootstrap interval where there are three or more.
+pub(super) fn mean_error(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
+    let errors: Vec<f64> = draws
+        .iter()
+        .map(|outcome| 100.0 * outcome.error())
+        .collect();
+    let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
+    let mean = of(&mut errors.iter().copied());
+    let options = BootstrapOptions {
+        replicates: 1_000,
+        ..BootstrapOptions::default()
+    };
+    let interval = (errors.len() > 2)
+        .then(|| {
+            let replicates = resample(errors.len(), &options, |sample| {
+                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
+            });
+            percentile_interval(&replicates.ok()?, Level::P95).ok()
+        })
+        .flatten();
+    (
+        mean,
+        interval.map(|interval| (interval.lower, interval.upper)),
+    )
 }
 
 /// Pairs of blocks deleted together, with their synergy in nats: how much more loss the pair

@@ -8,22 +8,28 @@ mod chart;
 #[cfg(test)]
 mod example;
 pub mod family;
+mod findings;
 pub mod gradient;
 mod journal;
 pub mod lesions;
 mod matrix;
+mod page;
 pub mod picture;
 pub mod plot;
 pub mod quantity;
 mod raster;
+mod run;
 mod scale;
 mod svg;
 mod theme;
 mod training_log;
 
+pub use findings::{Finding, findings};
 pub use journal::{Journal, JournalError};
+pub use page::{PageError, page};
 pub use picture::Picture;
 pub use raster::{RasterError, png};
+pub use run::Run;
 pub use svg::DrawError;
 pub use theme::{Colour, Theme};
 pub use training_log::{Epoch, TrainingLog};

@@ -1,36 +1,15 @@
-use std::collections::BTreeMap;
+use pathscope_analysis::record::{Header, Outcome};
 
-use pathscope_analysis::record::{Header, Lesion, Outcome};
-use pathscope_analysis::{BootstrapOptions, Level as Confidence, percentile_interval, resample};
-
-use crate::report::lesions::{hover, intact, lesion, method};
+use crate::report::lesions::{hover, intact, lesion, mean_error, random_lesions};
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate};
 use crate::report::theme::Colour;
-
-fn size(lesion: &Lesion) -> usize {
-    lesion.blocks.len() + lesion.functions.len()
-}
 
 /// Error against the number of blocks or functions put out of action at once: each draw, and the
 /// mean with its interval over draws. None without random draws.
 #[must_use]
 pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
-    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
-    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
-        let Some(lesion) = lesion(outcome).filter(|lesion| size(lesion) > 0) else {
-            continue;
-        };
-        let name = method(lesion);
-        let index = methods.iter().position(|(known, _)| *known == name);
-        let index = index.unwrap_or_else(|| {
-            methods.push((name, BTreeMap::new()));
-            methods.len() - 1
-        });
-        if let Some((_, sizes)) = methods.get_mut(index) {
-            sizes.entry(size(lesion)).or_default().push(outcome);
-        }
-    }
+    let methods = random_lesions(outcomes);
     if methods.is_empty() {
         return None;
     }
@@ -53,7 +32,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             })
         });
         let means = sizes.iter().map(|(&size, draws)| {
-            let (mean, interval) = mean(draws);
+            let (mean, interval) = mean_error(draws);
             Point {
                 interval,
                 hover: format!(
@@ -93,7 +72,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         description: format!(
             "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
              for {}.{}",
-            percent(mean(draws).0 / 100.0),
+            percent(mean_error(draws).0 / 100.0),
             count(*size, one, many),
             intact
                 .map(|intact| format!(" Intact: {}.", rate(intact.errors, intact.examples)))
@@ -122,30 +101,4 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             series,
         }),
     })
-}
-
-/// Mean error in percent over draws, with the bootstrap interval where there are three or more.
-fn mean(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
-    let errors: Vec<f64> = draws
-        .iter()
-        .map(|outcome| 100.0 * outcome.error())
-        .collect();
-    let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
-    let mean = of(&mut errors.iter().copied());
-    let options = BootstrapOptions {
-        replicates: 1_000,
-        ..BootstrapOptions::default()
-    };
-    let interval = (errors.len() > 2)
-        .then(|| {
-            let replicates = resample(errors.len(), &options, |sample| {
-                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
-            });
-            percentile_interval(&replicates.ok()?, Confidence::P95).ok()
-        })
-        .flatten();
-    (
-        mean,
-        interval.map(|interval| (interval.lower, interval.upper)),
-    )
 }
