@@ -1,6 +1,7 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
 mod arguments;
+mod diff;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -38,6 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Diff(diff::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
@@ -58,6 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Diff(arguments) => diff::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),

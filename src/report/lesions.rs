@@ -110,7 +110,8 @@ pub struct SingleLesion<'a> {
 pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLesion<'a>>)> {
     let intact = intact(outcomes);
     let mut methods: Vec<(String, Vec<SingleLesion<'a>>)> = Vec::new();
-    for &outcome in outcomes {
+    // A random set may hold one block only; it is no question about that block.
+    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         let Some((lesion, target)) = lesion(outcome).and_then(|l| Some((l, Target::of(l)?))) else {
             continue;
         };

@@ -5,6 +5,7 @@
 //! same records, with a text alternative inside.
 
 mod chart;
+pub mod difference;
 #[cfg(test)]
 mod example;
 pub mod family;
