@@ -139,15 +139,14 @@ impl Outcome {
         wilson(self.errors, self.examples, level).ok()
     }
 
-    /// This outcome against `intact` on the same examples.
+    /// This outcome against `intact` on the examples that both measured: the first ones of
+    /// the data, fewer than all where a comparison was stopped early.
     ///
     /// # Errors
-    /// Where the two measured different numbers of examples.
+    /// Where one of the two measured no examples.
     pub fn against(&self, intact: &Self) -> Result<McNemar, PairedError> {
-        mcnemar(
-            &intact.wrong.to_vec(intact.examples),
-            &self.wrong.to_vec(self.examples),
-        )
+        let examples = self.examples.min(intact.examples);
+        mcnemar(&intact.wrong.to_vec(examples), &self.wrong.to_vec(examples))
     }
 }
 

@@ -174,7 +174,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     arguments
         .journal
         .measure(&laboratory, &cells, &mut journal, terminal)?;
-    outcome_table::print(&journal, &cells, terminal)
+    outcome_table::print(&journal, &cells, data.class_names(), terminal)
 }
 
 fn cells(

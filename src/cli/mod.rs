@@ -2,6 +2,7 @@
 
 mod arguments;
 mod diff;
+mod draw_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
@@ -10,6 +11,7 @@ mod outcome_table;
 mod picture_file;
 mod problem;
 mod recipe_arguments;
+mod reorder;
 mod report;
 mod selector;
 mod shape_arguments;
@@ -44,6 +46,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
     Report(report::Arguments),
+    Reorder(Box<reorder::Arguments>),
     Train(Box<train::Arguments>),
 }
 
@@ -65,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Report(arguments) => report::run(&arguments, &terminal),
+        Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

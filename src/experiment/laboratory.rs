@@ -44,7 +44,7 @@ pub struct Laboratory<'a> {
 
 /// Cells that are evaluated together and then recorded: enough to share prefixes, few enough
 /// that a killed run loses little.
-const CELLS_AT_ONCE: usize = 64;
+pub(super) const CELLS_AT_ONCE: usize = 64;
 
 impl<'a> Laboratory<'a> {
     /// Freezes `network` and checks that it takes the images of `data`. What changed networks
@@ -251,7 +251,12 @@ impl<'a> Laboratory<'a> {
         options.measure(&frozen, plan, &self.batches(), journal, progress)
     }
 
-    fn record(&self, cell: &Cell, outcomes: &Outcomes) -> Result<Outcome, ExperimentError> {
+    /// The record of what `cell` gave on the first examples: all, unless it was stopped early.
+    pub(super) fn record(
+        &self,
+        cell: &Cell,
+        outcomes: &Outcomes,
+    ) -> Result<Outcome, ExperimentError> {
         let labels = self.data.labels();
         let wrong = outcomes.wrong(labels);
         let mut errors_by_class = vec![0; self.data.classes()];

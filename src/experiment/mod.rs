@@ -2,11 +2,14 @@
 
 mod batches;
 mod calibration;
+mod commutator;
 mod error;
 mod journal;
 mod laboratory;
 mod lesion;
 mod outcomes;
+mod reorder;
+mod sequential;
 mod spectrum;
 mod sweep;
 mod tree;
@@ -17,5 +20,6 @@ pub use journal::Journal;
 pub use laboratory::{Cell, Laboratory};
 pub use lesion::LesionOptions;
 pub use outcomes::Outcomes;
+pub use sequential::paired_sequence;
 pub use spectrum::{Grading, Loss, Place, SpectrumOptions};
 pub use sweep::Sweep;

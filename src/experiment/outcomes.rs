@@ -57,6 +57,13 @@ impl Outcomes {
         self.margins[range].copy_from_slice(&part.margins);
     }
 
+    /// Adds the outcomes of the examples that come next.
+    pub(super) fn extend(&mut self, next: Self) {
+        self.predictions.extend(next.predictions);
+        self.losses.extend(next.losses);
+        self.margins.extend(next.margins);
+    }
+
     /// Whether each example is classified wrongly.
     #[must_use]
     pub fn wrong(&self, labels: &[u16]) -> Vec<bool> {

@@ -20,6 +20,7 @@ mod initialize;
 mod linearization;
 mod operation;
 mod plan;
+mod prune;
 mod residual;
 mod shape;
 mod substitutes;

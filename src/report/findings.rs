@@ -9,11 +9,11 @@ use pathscope_analysis::{
 };
 use serde::Serialize;
 
+use super::draws::mean_error;
 use super::gradient::{GradientSummary, summarize};
 use super::journal::Journal;
 use super::lesions::{
-    SingleLesion, Target, block_name, intact, mean_error, random_lesions, reordering,
-    single_lesions, synergies,
+    SingleLesion, Target, block_name, intact, random_lesions, reordering, single_lesions, synergies,
 };
 use super::plot::decay_shape;
 use super::quantity::{count, percent, percent_interval, rate, significant};
@@ -171,16 +171,11 @@ fn random(
         .filter_map(|size| {
             let draws = sizes.get(size)?;
             let (mean, interval) = mean_error(draws);
-            let interval = interval.map(|(lower, upper)| {
-                format!(
-                    ", 95 % interval {} to {}",
-                    percent(lower / 100.0),
-                    percent(upper / 100.0)
-                )
-            });
+            let interval =
+                interval.map(|interval| format!(", 95 % interval {}", percent_interval(interval)));
             Some(format!(
                 "{} with {size} (mean of {}{})",
-                percent(mean / 100.0),
+                percent(mean),
                 count(draws.len(), "draw", "draws"),
                 interval.unwrap_or_default()
             ))

@@ -175,32 +175,6 @@ pub(super) fn random_lesions<'a>(
     methods
 }
 
-/// Mean error in percent over draws, with the bootstrap interval where there are three or more.
-pub(super) fn mean_error(draws: &[&Outcome]) -> (f64, Option<(f64, f64)>) {
-    let errors: Vec<f64> = draws
-        .iter()
-        .map(|outcome| 100.0 * outcome.error())
-        .collect();
-    let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
-    let mean = of(&mut errors.iter().copied());
-    let options = BootstrapOptions {
-        replicates: 1_000,
-        ..BootstrapOptions::default()
-    };
-    let interval = (errors.len() > 2)
-        .then(|| {
-            let replicates = resample(errors.len(), &options, |sample| {
-                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
-            });
-            percentile_interval(&replicates.ok()?, Level::P95).ok()
-        })
-        .flatten();
-    (
-        mean,
-        interval.map(|interval| (interval.lower, interval.upper)),
-    )
-}
-
 /// Pairs of blocks deleted together, with their synergy in nats: how much more loss the pair
 /// costs than its blocks do one by one,
 /// `loss(pair) - loss(first) - loss(second) + loss(intact)`.

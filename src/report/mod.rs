@@ -6,6 +6,7 @@
 
 mod chart;
 pub mod difference;
+pub mod draws;
 #[cfg(test)]
 mod example;
 pub mod family;

@@ -6,12 +6,13 @@ use pathscope_analysis::Level;
 use pathscope_analysis::record::{Commutator, Ensemble, Header, Outcome, Removal};
 
 use super::table::{Cell, Table, number, whole, words};
+use crate::report::draws::mean_error;
 use crate::report::findings::difference;
 use crate::report::gradient::{GradientSummary, Measure};
 use crate::report::lesions::{
-    Target, block_name, intact, mean_error, random_lesions, reordering, single_lesions, synergies,
+    Target, block_name, intact, random_lesions, reordering, single_lesions, synergies,
 };
-use crate::report::quantity::{p_value, percent, significant, thousands};
+use crate::report::quantity::{p_value, percent, percent_interval, significant, thousands};
 use crate::report::training_log::TrainingLog;
 
 fn share(value: f64) -> Cell {
@@ -120,10 +121,9 @@ pub(super) fn random(outcomes: &[&Outcome]) -> Vec<Table> {
             vec![
                 whole(size),
                 whole(draws.len()),
-                share(mean / 100.0),
-                interval.map_or_else(nothing, |(lower, upper)| {
-                    let text = format!("{} to {}", percent(lower / 100.0), percent(upper / 100.0));
-                    number(text, lower)
+                share(mean),
+                interval.map_or_else(nothing, |interval| {
+                    number(percent_interval(interval), interval.lower)
                 }),
                 share(errors().fold(f64::INFINITY, f64::min)),
                 share(errors().fold(0.0, f64::max)),

@@ -1,6 +1,7 @@
 use pathscope_analysis::record::{Header, Outcome};
 
-use crate::report::lesions::{hover, intact, lesion, mean_error, random_lesions};
+use crate::report::draws::mean_error;
+use crate::report::lesions::{hover, intact, lesion, random_lesions};
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate};
 use crate::report::theme::Colour;
@@ -33,8 +34,9 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         });
         let means = sizes.iter().map(|(&size, draws)| {
             let (mean, interval) = mean_error(draws);
+            let mean = 100.0 * mean;
             Point {
-                interval,
+                interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: format!(
                     "{} {method}: mean error {} over {}",
                     count(size, one, many),
@@ -72,7 +74,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         description: format!(
             "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
              for {}.{}",
-            percent(mean_error(draws).0 / 100.0),
+            percent(mean_error(draws).0),
             count(*size, one, many),
             intact
                 .map(|intact| format!(" Intact: {}.", rate(intact.errors, intact.examples)))

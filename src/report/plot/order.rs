@@ -1,16 +1,18 @@
 use pathscope_analysis::record::{Header, Outcome, ReorderMethod};
 
+use crate::report::draws::mean_error;
 use crate::report::lesions::{hover, intact, reordering};
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
-use crate::report::quantity::{percent, rate, significant};
+use crate::report::quantity::{count, percent, rate, significant};
 use crate::report::theme::Colour;
 
 /// Error against Kendall's tau of the order in which blocks run. None without reorderings.
 #[must_use]
 pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
     let mut methods: Vec<(&str, Vec<Point>)> = Vec::new();
+    let mut drawn: Vec<(&str, ReorderMethod, Vec<&Outcome>)> = Vec::new();
     let mut extremes: Option<(f64, f64)> = None;
-    for outcome in outcomes {
+    for &outcome in outcomes {
         let Some(reordering) = reordering(outcome) else {
             continue;
         };
@@ -39,6 +41,15 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             ),
             ..Point::at(tau, 100.0 * error)
         };
+        if outcome.draw.is_some() {
+            match drawn
+                .iter_mut()
+                .find(|(_, known, _)| *known == reordering.method)
+            {
+                Some((_, _, draws)) => draws.push(outcome),
+                None => drawn.push((name, reordering.method, vec![outcome])),
+            }
+        }
         match methods.iter_mut().find(|(known, _)| *known == name) {
             Some((_, points)) => points.push(point),
             None => methods.push((name, vec![point])),
@@ -72,7 +83,7 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 ..Axis::default()
             },
             y: Axis {
-                label: "top-1 error, % of examples".into(),
+                label: "top-1 error, % of examples (95 % interval of the mean)".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
@@ -87,12 +98,62 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             series: methods
                 .into_iter()
                 .enumerate()
-                .map(|(index, (name, points))| Series {
-                    shape: Shape::Points,
-                    marker: Marker::of_series(index),
-                    ..Series::line(name, Colour::of_series(index), points)
-                })
+                .flat_map(|(index, (name, points))| series(index, name, points, &drawn))
                 .collect(),
         }),
     })
+}
+
+/// The orders of one method; where they were drawn at random, the mean error of every number of
+/// swaps or tau with its interval, and the single draws behind it.
+fn series(
+    index: usize,
+    name: &str,
+    points: Vec<Point>,
+    drawn: &[(&str, ReorderMethod, Vec<&Outcome>)],
+) -> Vec<Series> {
+    let colour = Colour::of_series(index);
+    let mut means: Vec<Point> = drawn
+        .iter()
+        .filter(|(method, _, _)| *method == name)
+        .map(|(_, _, draws)| mean(draws))
+        .collect();
+    if means.is_empty() {
+        return vec![Series {
+            shape: Shape::Points,
+            marker: Marker::of_series(index),
+            ..Series::line(name, colour, points)
+        }];
+    }
+    means.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let single = Series {
+        shape: Shape::Points,
+        marker: Marker::Ring,
+        ..Series::line("", Colour::Faint, points)
+    };
+    let mean = Series {
+        marker: Marker::of_series(index),
+        ..Series::line(format!("{name}: mean over draws"), colour, means)
+    };
+    vec![single, mean]
+}
+
+/// Mean tau and error of draws by the same method.
+fn mean(draws: &[&Outcome]) -> Point {
+    let taus: Vec<f64> = draws
+        .iter()
+        .filter_map(|outcome| Some(reordering(outcome)?.kendall_tau))
+        .collect();
+    let tau = taus.iter().sum::<f64>() / taus.len().max(1) as f64;
+    let (error, interval) = mean_error(draws);
+    Point {
+        interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
+        hover: format!(
+            "mean tau {}: mean error {} over {}",
+            significant(tau, 3),
+            percent(error),
+            count(draws.len(), "draw", "draws"),
+        ),
+        ..Point::at(tau, 100.0 * error)
+    }
 }

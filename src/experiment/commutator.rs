@@ -1,0 +1,145 @@
+//! How far pairs of blocks are from commuting.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use pathscope_analysis::record::{Commutator, Record};
+use tch::{Kind, Tensor};
+
+use super::batches::lock;
+use super::{ExperimentError, Journal, Laboratory};
+use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Step};
+
+/// Activations of one example that are held at once: the block's input, its output, the other
+/// block's, both products, their difference, and a branch with its working memory.
+const LIVE: u64 = 12;
+
+impl Laboratory<'_> {
+    /// Measures ||f_i f_j x - f_j f_i x|| for every pair of blocks of equal shape, where f is a
+    /// whole block and x the input of the earlier one, and records what `journal` lacks.
+    /// `progress` is told of pairs done.
+    ///
+    /// # Errors
+    /// A network that leaves nothing to reorder, or [`ExperimentError::Stopped`].
+    pub fn commutators(
+        &self,
+        journal: &mut Journal,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), ExperimentError> {
+        self.order_space()?;
+        let key = |pair: &[usize; 2]| format!("commutator {},{}", pair[0], pair[1]);
+        let every = self.movable_pairs(false);
+        let missing: Vec<[usize; 2]> = every
+            .iter()
+            .copied()
+            .filter(|pair| journal.get(&key(pair)).is_none())
+            .collect();
+        progress((every.len() - missing.len()) as u64);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let examples = self.data().len();
+        let plan = self.intact();
+        let batches = self.batches();
+        let widest = super::sweep::widest(self.frozen(), &batches)?;
+        let size = batches.options.micro_batch(LIVE * widest, widest)?;
+        let states = (0..batches.options.workers())
+            .map(|_| self.frozen().shallow_clone())
+            .collect();
+        let found: Mutex<HashMap<[usize; 2], Norms>> = Mutex::new(HashMap::new());
+        batches.for_each(size, states, |network, batch| {
+            let parts = tch::no_grad(|| products(network, &plan, &missing, &batch.images))?;
+            let mut found = lock(&found);
+            for (pair, part) in parts {
+                let norms = found.entry(pair).or_insert_with(|| Norms::zero(examples));
+                norms.place(batch.first, &part);
+            }
+            Ok(())
+        })?;
+        let found = std::mem::take(&mut *lock(&found));
+        for pair in &missing {
+            let Some(norms) = found.get(pair) else {
+                continue;
+            };
+            let norm = mean(&norms.commutator);
+            journal.append(Record::Commutator(Commutator {
+                key: key(pair),
+                first: pair[0],
+                second: pair[1],
+                norm,
+                relative: norm / mean(&norms.change).max(f64::MIN_POSITIVE),
+                examples,
+            }))?;
+        }
+        progress(missing.len() as u64);
+        Ok(())
+    }
+}
+
+/// For every example, in the order of the data: the sums do not depend on the threads.
+struct Norms {
+    commutator: Vec<f64>,
+    change: Vec<f64>,
+}
+
+impl Norms {
+    fn zero(examples: usize) -> Self {
+        Self {
+            commutator: vec![0.0; examples],
+            change: vec![0.0; examples],
+        }
+    }
+
+    fn place(&mut self, first: usize, part: &Self) {
+        let put = |to: &mut Vec<f64>, from: &[f64]| {
+            for (slot, &value) in to.iter_mut().skip(first).zip(from) {
+                *slot = value;
+            }
+        };
+        put(&mut self.commutator, &part.commutator);
+        put(&mut self.change, &part.change);
+    }
+}
+
+/// Both products of every pair on one micro-batch, at the input of the earlier block.
+fn products(
+    network: &FrozenNetwork,
+    plan: &Plan,
+    pairs: &[[usize; 2]],
+    images: &Tensor,
+) -> Result<Vec<([usize; 2], Norms)>, ExperimentError> {
+    let structure = network.structure();
+    let run = |step: &Step, x: &Tensor| structure.step(step, x, &Pass::EVALUATION);
+    let mut x = structure.stem(images, &Pass::EVALUATION)?;
+    let mut found = Vec::with_capacity(pairs.len());
+    for (first, step) in plan.steps().iter().enumerate() {
+        let after_first = run(step, &x)?;
+        for &pair in pairs.iter().filter(|pair| pair[0] == first) {
+            let Some(other) = plan.steps().get(pair[1]) else {
+                continue;
+            };
+            let trained_order = run(other, &after_first)?;
+            let exchanged = run(step, &run(other, &x)?)?;
+            let norms = Norms {
+                commutator: norm_of_difference(&exchanged, &trained_order)?,
+                change: norm_of_difference(&trained_order, &x)?,
+            };
+            found.push((pair, norms));
+        }
+        x = after_first;
+    }
+    Ok(found)
+}
+
+/// L2 norm of `a - b` for every example.
+fn norm_of_difference(a: &Tensor, b: &Tensor) -> Result<Vec<f64>, NetworkError> {
+    let square = a.f_sub(b)?.f_square()?.f_flatten(1, -1)?;
+    let norms = square
+        .f_sum_dim_intlist([1].as_slice(), false, Kind::Double)?
+        .f_sqrt()?;
+    Ok(Vec::<f64>::try_from(&norms.f_contiguous()?)?)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
