@@ -280,20 +280,7 @@ fn measure(
     let laboratory = Laboratory::new(&network, data, data, normalization, compute)?
         .stopping_when(interrupt::asked);
     let options = arguments.measurement.options(laboratory.shapes())?;
-    let described = json!({
-        "coherent": options.coherent,
-        "draws": options.draws,
-        "samples": options.samples,
-        "record_paths": options.record_paths,
-        "loss": format!("{:?}", options.loss),
-        "at": format!("{:?}", options.place),
-        "longest": options.longest,
-        "grading": options.grading.as_ref().map(|grading| format!("{grading:?}")),
-        "batches": options.batches,
-        "examples": options.examples,
-        "bits": if float64 { 64 } else { 32 },
-        "normalization": normalization,
-    });
+    let described = describe(&options, float64, normalization);
     let title = &model.card.title;
     let header = laboratory.header("gradient-spectrum", title, &model.hash, seed, described);
     let mut journal = arguments.journal.open(header, terminal)?;
@@ -308,6 +295,28 @@ fn measure(
         Problem::Failed("the gradient is zero on every path: there is nothing to summarise".into())
     })?;
     Ok((journal, summary))
+}
+
+/// What the results depend on, for the header of their journal.
+pub(super) fn describe(
+    options: &SpectrumOptions,
+    float64: bool,
+    normalization: &Normalization,
+) -> serde_json::Value {
+    json!({
+        "coherent": options.coherent,
+        "draws": options.draws,
+        "samples": options.samples,
+        "record_paths": options.record_paths,
+        "loss": format!("{:?}", options.loss),
+        "at": format!("{:?}", options.place),
+        "longest": options.longest,
+        "grading": options.grading.as_ref().map(|grading| format!("{grading:?}")),
+        "batches": options.batches,
+        "examples": options.examples,
+        "bits": if float64 { 64 } else { 32 },
+        "normalization": normalization,
+    })
 }
 
 fn spectra(journal: &Journal) -> Vec<&Spectrum> {

@@ -10,6 +10,7 @@ use super::outcome_table;
 use super::selector::Selection;
 use super::terminal::Terminal;
 use super::{Problem, interrupt};
+use crate::data::{Dataset, Normalization};
 use crate::experiment::{Cell, Laboratory, LesionOptions};
 use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
 
@@ -156,13 +157,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     }
 
     let cells = cells(&arguments.question, &laboratory, seed, options)?;
-    let described = json!({
-        "kind": options.kind,
-        "batch_norm": options.batch_norm,
-        "random_weights": options.random_weights,
-        "calibration": calibration.content_hash(),
-        "normalization": normalization,
-    });
+    let described = describe(options, calibration, normalization);
     let header = laboratory.header(
         "lesion",
         &model.card.title,
@@ -175,6 +170,21 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         .journal
         .measure(&laboratory, &cells, &mut journal, terminal)?;
     outcome_table::print(&journal, &cells, data.class_names(), terminal)
+}
+
+/// What the results of lesions depend on, for the header of their journal.
+pub(super) fn describe(
+    options: LesionOptions,
+    calibration: &Dataset,
+    normalization: &Normalization,
+) -> serde_json::Value {
+    json!({
+        "kind": options.kind,
+        "batch_norm": options.batch_norm,
+        "random_weights": options.random_weights,
+        "calibration": calibration.content_hash(),
+        "normalization": normalization,
+    })
 }
 
 fn cells(

@@ -16,6 +16,7 @@ mod report;
 mod selector;
 mod shape_arguments;
 mod spectrum_table;
+mod study;
 mod terminal;
 mod train;
 
@@ -47,6 +48,7 @@ enum Command {
     Lesion(Box<lesion::Arguments>),
     Report(report::Arguments),
     Reorder(Box<reorder::Arguments>),
+    Study(Box<study::Arguments>),
     Train(Box<train::Arguments>),
 }
 
@@ -69,6 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Report(arguments) => report::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
+        Command::Study(arguments) => study::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

@@ -11,6 +11,7 @@ mod outcomes;
 mod reorder;
 mod sequential;
 mod spectrum;
+mod study;
 mod sweep;
 mod tree;
 
@@ -22,4 +23,5 @@ pub use lesion::LesionOptions;
 pub use outcomes::Outcomes;
 pub use sequential::paired_sequence;
 pub use spectrum::{Grading, Loss, Place, SpectrumOptions};
+pub use study::{Allotment, PILOT_EXAMPLES, Pilot, Scope};
 pub use sweep::Sweep;

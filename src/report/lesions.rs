@@ -184,7 +184,7 @@ pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
         return Vec::new();
     };
     let mut singles: BTreeMap<(String, usize), f64> = BTreeMap::new();
-    for outcome in outcomes {
+    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         if let Some(lesion) = lesion(outcome)
             && let Some(Target::Block(block)) = Target::of(lesion)
         {
@@ -192,7 +192,8 @@ pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
         }
     }
     let mut found = Vec::new();
-    for outcome in outcomes {
+    // Pairs among random sets are a sample of the matrix, not the matrix.
+    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         let Some(lesion) = lesion(outcome).filter(|lesion| lesion.functions.is_empty()) else {
             continue;
         };

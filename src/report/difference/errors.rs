@@ -67,24 +67,36 @@ pub struct BlockDifference {
     pub p_value: Option<f64>,
 }
 
-/// Outcomes of a run, its intact network first among them; results on other examples than those of
-/// the run's first file are left out.
-fn outcomes(run: &Run) -> Vec<&Outcome> {
-    let first = run
-        .journals
-        .first()
-        .map(|journal| &journal.header.data.hash);
+/// What a run says of errors: on which examples, and the outcomes there. Results on other examples
+/// than those of the first intact network are left out.
+fn outcomes(run: &Run) -> (Option<&str>, Vec<&Outcome>) {
+    let mut journals = run.journals.iter();
+    let first = journals.find(|journal| intact_of(&journal.outcomes()).is_some());
+    let data = first.map(|journal| journal.header.data.hash.as_str());
     let same = run
         .journals
         .iter()
-        .filter(|journal| Some(&journal.header.data.hash) == first);
-    same.flat_map(|journal| journal.outcomes()).collect()
+        .filter(|journal| Some(journal.header.data.hash.as_str()) == data);
+    (data, same.flat_map(|journal| journal.outcomes()).collect())
 }
 
-pub(super) fn intact(first: &Run, second: &Run, same_data: bool) -> Option<ErrorDifference> {
-    let (first, second) = (outcomes(first), outcomes(second));
+pub(super) fn intact(
+    first: &Run,
+    second: &Run,
+    notes: &mut Vec<String>,
+) -> Option<ErrorDifference> {
+    let ((data, first), (other, second)) = (outcomes(first), outcomes(second));
     let (first, second) = (intact_of(&first)?, intact_of(&second)?);
-    let mcnemar = same_data.then(|| second.against(first).ok()).flatten();
+    if data != other {
+        notes.push(
+            "the errors were measured on different examples, so they are not paired: their \
+             differences have no interval and no test"
+                .to_owned(),
+        );
+    }
+    let mcnemar = (data == other)
+        .then(|| second.against(first).ok())
+        .flatten();
     let (one, other) = (Errors::of(first), Errors::of(second));
     Some(ErrorDifference {
         first: one,
@@ -99,8 +111,8 @@ pub(super) fn intact(first: &Run, second: &Run, same_data: bool) -> Option<Error
     })
 }
 
-pub(super) fn blocks(first: &Run, second: &Run, same_data: bool) -> Vec<BlockDifference> {
-    let (first, second) = (outcomes(first), outcomes(second));
+pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
+    let ((data, first), (other_data, second)) = (outcomes(first), outcomes(second));
     let (Some(intact_a), Some(intact_b)) = (intact_of(&first), intact_of(&second)) else {
         return Vec::new();
     };
@@ -120,7 +132,7 @@ pub(super) fn blocks(first: &Run, second: &Run, same_data: bool) -> Vec<BlockDif
             continue;
         };
         let (a, b) = (lesion.outcome, other.outcome);
-        let mcnemar = same_data.then(|| b.against(a).ok()).flatten();
+        let mcnemar = (data == other_data).then(|| b.against(a).ok()).flatten();
         let effect = |without: &Outcome, intact: &Outcome| {
             Errors::of(without).percent() - Errors::of(intact).percent()
         };

@@ -62,7 +62,6 @@ pub(super) fn compare(
     first: &Run,
     second: &Run,
     share: f64,
-    same_data: bool,
     notes: &mut Vec<String>,
 ) -> (Vec<RangeDifference>, Option<DecayDifference>) {
     let Some((a, b)) = alike(first, second) else {
@@ -76,10 +75,11 @@ pub(super) fn compare(
     let [Some(summary_a), Some(summary_b)] = summaries else {
         return (Vec::new(), None);
     };
-    let paired = same_data && same_examples(&spectra_a, &spectra_b);
-    if same_data && !paired {
+    let paired = a.header.data.hash == b.header.data.hash && same_batches(&spectra_a, &spectra_b);
+    if !paired {
         notes.push(
-            "the mini-batches of the gradients differ, so they are not paired and not tested"
+            "the gradients were measured on different examples, so they are not paired: their \
+             differences have no interval and no test"
                 .to_owned(),
         );
     }
@@ -174,7 +174,7 @@ fn alike<'a>(first: &'a Run, second: &'a Run) -> Option<(&'a Journal, &'a Journa
     same.or_else(|| Some((*first.first()?, *second.first()?)))
 }
 
-fn same_examples(first: &[&Spectrum], second: &[&Spectrum]) -> bool {
+fn same_batches(first: &[&Spectrum], second: &[&Spectrum]) -> bool {
     let shape = |spectra: &[&Spectrum]| -> Vec<(usize, usize)> {
         spectra
             .iter()
@@ -232,7 +232,7 @@ fn moved(from: LengthRange, to: LengthRange) -> (i64, i64) {
 
 /// The mini-batches that a resample picks, of one network.
 fn picked<'a>(values: &'a Values, sample: &'a [usize]) -> impl Iterator<Item = &'a Vec<Vec<f64>>> {
-    sample.iter().filter_map(|&batch| values.get(batch))
+    sample.iter().filter_map(move |&batch| values.get(batch))
 }
 
 const REPLICATES: usize = 2_000;

@@ -72,13 +72,6 @@ impl Difference {
         let headers = [one_network(first, "first")?, one_network(second, "second")?];
         let [a, b] = headers.map(|journal| &journal.header);
         let mut notes = Vec::new();
-        let same_data = a.data.hash == b.data.hash;
-        if !same_data {
-            notes.push(
-                "the examples differ, so nothing is paired: differences have no interval and no test"
-                    .to_owned(),
-            );
-        }
         let shape = |model: &ModelIdentity| -> Vec<(String, usize)> {
             let blocks = model.blocks.iter();
             blocks
@@ -89,13 +82,12 @@ impl Difference {
         if !same_blocks {
             notes.push("the networks have different blocks, which are not compared".to_owned());
         }
-        let error = errors::intact(first, second, same_data);
+        let error = errors::intact(first, second, &mut notes);
         let blocks = match same_blocks {
-            true => errors::blocks(first, second, same_data),
+            true => errors::blocks(first, second),
             false => Vec::new(),
         };
-        let (effective_ranges, rho) =
-            gradient::compare(first, second, share, same_data, &mut notes);
+        let (effective_ranges, rho) = gradient::compare(first, second, share, &mut notes);
         if error.is_none() && effective_ranges.is_empty() {
             return Err(DifferenceError::NothingInCommon);
         }

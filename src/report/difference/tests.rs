@@ -86,7 +86,7 @@ fn other_examples_are_not_paired() {
         journal.header.data.hash = "01".repeat(32);
     }
     let found = Difference::new(&whole(), &second, 0.95).unwrap();
-    assert_eq!(found.notes.len(), 1);
+    assert_eq!(found.notes.len(), 2, "{:?}", found.notes);
     assert_eq!(found.error.as_ref().unwrap().p_value, None);
     assert!(found.blocks.iter().all(|block| block.interval.is_none()));
     assert!(!found.quantities().contains_key("error.p"));

@@ -47,7 +47,7 @@ struct Page {
     version: &'static str,
 }
 
-/// One network with everything that was measured of it on the same examples.
+/// One network.
 #[derive(Debug, Serialize)]
 struct Subject {
     id: String,
@@ -62,22 +62,20 @@ struct Subject {
 /// # Errors
 /// A picture that cannot be drawn.
 pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
-    let mut groups: Vec<Vec<&Journal>> = Vec::new();
+    let mut networks: Vec<Vec<&Journal>> = Vec::new();
     for journal in &run.journals {
         let same = |group: &&mut Vec<&Journal>| {
-            group.first().is_some_and(|first| {
-                let (a, b) = (&first.header, &journal.header);
-                a.model == b.model && a.data.hash == b.data.hash
-            })
+            let first = group.first();
+            first.is_some_and(|first| first.header.model == journal.header.model)
         };
-        match groups.iter_mut().find(same) {
+        match networks.iter_mut().find(same) {
             Some(group) => group.push(journal),
-            None => groups.push(vec![journal]),
+            None => networks.push(vec![journal]),
         }
     }
     let mut subjects = Vec::new();
     let mut sections = Vec::new();
-    for (number, group) in groups.iter().enumerate() {
+    for (number, group) in networks.iter().enumerate() {
         subjects.extend(subject(number, group));
         for journal in group {
             let id = format!("results-{}", sections.len());

@@ -16,6 +16,7 @@ const COLUMNS: usize = 8;
 const PITCH: f64 = 76.0;
 const BOX: f64 = 52.0;
 const LEFT: f64 = 20.0;
+const LEGEND_WIDTH: f64 = 460.0;
 /// From the top of a row: where its skips run, its numbers stand and its boxes begin.
 const SKIP: f64 = 10.0;
 const NUMBER: f64 = 31.0;
@@ -33,11 +34,17 @@ impl Effects {
     /// Those of the first method that was measured against the intact network, deletion first.
     fn of(journals: &[&Journal]) -> Option<Self> {
         let mut all: Vec<Self> = Vec::new();
+        let mut data: Option<&str> = None;
         for journal in journals {
             let outcomes = journal.outcomes();
             let Some(intact) = intact(&outcomes) else {
                 continue;
             };
+            // Effects on different examples do not belong side by side.
+            let hash = journal.header.data.hash.as_str();
+            if *data.get_or_insert(hash) != hash {
+                continue;
+            }
             for (method, lesions) in single_lesions(&outcomes) {
                 let found: Vec<(Target, f64)> = lesions
                     .iter()
@@ -80,7 +87,8 @@ pub(super) fn draw(header: &Header, journals: &[&Journal]) -> Figure {
         .max(f64::MIN_POSITIVE);
     let colour = |points: f64| {
         let plotters::style::RGBColor(red, green, blue) = sequential(points.max(0.0) / unit);
-        format!("#{red:02X}{green:02X}{blue:02X}")
+        // Small letters: where the reader prefers dark, rules change the colours in capitals only.
+        format!("#{red:02x}{green:02x}{blue:02x}")
     };
     let words = describe(header, effects.as_ref());
     let title = format!("The blocks of {}", header.model.title);
@@ -92,6 +100,12 @@ pub(super) fn draw(header: &Header, journals: &[&Journal]) -> Figure {
         .max();
     let depth = (FUNCTION * most.unwrap_or(1) as f64).max(LOWEST_BOX);
     let row_height = TOP + depth + 36.0;
+    let widest = rows(header)
+        .iter()
+        .map(|(_, blocks)| *blocks)
+        .max()
+        .unwrap_or(0);
+    let width = (2.0 * LEFT + PITCH * widest as f64).max(LEGEND_WIDTH);
     let mut body = String::new();
     let mut y = 14.0;
     for (first, blocks) in rows(header) {
@@ -195,11 +209,12 @@ pub(super) fn draw(header: &Header, journals: &[&Journal]) -> Figure {
         legend(&mut body, y, unit, &colour);
         y += 50.0;
     }
-    let width = 2.0 * LEFT + PITCH * COLUMNS as f64 - (PITCH - BOX);
     let svg = format!(
         "<svg viewBox=\"0 0 {width:.0} {y:.0}\" role=\"img\" aria-label=\"{}\" \
-         font-family=\"sans-serif\" class=\"network\"><desc>{}</desc>{body}</svg>",
+         font-family=\"sans-serif\" class=\"network\" style=\"max-width:{:.0}px\">\
+         <desc>{}</desc>{body}</svg>",
         escape(&title),
+        1.2 * width,
         escape(&words)
     );
     Figure { svg, title, words }

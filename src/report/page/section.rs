@@ -7,6 +7,7 @@ use crate::report::gradient::summarize;
 use crate::report::journal::Journal;
 use crate::report::picture::Picture;
 use crate::report::plot::pictures;
+use crate::report::quantity::thousands;
 
 /// A picture with its words.
 #[derive(Debug, Serialize)]
@@ -68,12 +69,16 @@ pub(super) fn of(id: String, journal: &Journal, share: f64) -> Result<Section, P
     all.push(tables::ensembles(&journal.ensembles()));
     all.push(tables::removals(header, &journal.removals()));
     let name = journal.path.file_name();
+    let examples = thousands(header.data.examples as u64);
     Ok(Section {
         about: Some(format!(
             "{} on {}",
             header.model.title, header.data.description
         )),
-        source: name.map(|name| name.to_string_lossy().into_owned()),
+        source: name.map(|name| {
+            let (name, data) = (name.to_string_lossy(), &header.data.description);
+            format!("From {name}: {examples} examples, {data}.")
+        }),
         ..Section::new(
             id,
             heading(&header.experiment),

@@ -77,7 +77,7 @@ fn blocks_have_colours_and_values() {
     let drawing = all(&text, "class=\"network\"", "</svg>")[0];
     assert_eq!(drawing.matches("<g><title>block ").count(), 9);
     // The worst block has the darkest colour; each carries its value as text.
-    assert!(drawing.contains("fill=\"#6A1B0A\""));
+    assert!(drawing.contains("fill=\"#6a1b0a\""));
     assert_eq!(drawing.matches("points of error</title>").count(), 9);
     assert!(drawing.contains("stroke-dasharray=\"5 4\""));
 }
