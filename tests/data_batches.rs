@@ -58,6 +58,7 @@ fn every_change_is_a_flip_and_a_crop_of_the_padded_image_and_all_occur_equally()
     let augmentation = Augmentation {
         flip: true,
         shift: 1,
+        ..Augmentation::NONE
     };
     let mut counts = [0usize; 18];
     for epoch in 0..450 {
@@ -115,6 +116,7 @@ fn a_shift_beyond_the_image_leaves_zeros() {
     let far = Augmentation {
         flip: false,
         shift: 1_000_000,
+        ..Augmentation::NONE
     };
     let batch = augmented_batch(&dataset, &[0], &far, &normalization, 1, 1).unwrap();
     assert!(batch.iter().all(|&value| value == 0.0));

@@ -1,15 +1,15 @@
 //! The diff command on results of the shipped network and of a changed copy of it.
 
-mod command;
+mod common;
 
 use std::fs;
 use std::path::Path;
 
-use command::{MODEL, complaint, measure, output, run};
+use common::{measure, pathscope, refuse, shipped_model, succeed};
 
 /// A copy of the shipped network some of whose weights are changed.
 fn changed(file: &Path) {
-    let mut bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
+    let mut bytes = fs::read(shipped_model()).unwrap();
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     // The exponents' lowest bits of a stretch of the float16 or float32 values: their size doubles
     // or halves, and none becomes infinite.
@@ -27,39 +27,13 @@ fn two_networks_are_compared_in_pairs() {
     let place = |name: &str| folder.path().join(name).display().to_string();
     let model = place("changed.safetensors");
     changed(Path::new(&model));
-    let data = "assets/fashion-mnist-2000";
-    for (name, model) in [("a", MODEL), ("b", model.as_str())] {
+    for (name, model) in [("a", &shipped_model()), ("b", &model)] {
         fs::create_dir(place(name)).unwrap();
-        let files = [
-            place(&format!("{name}/lesion.jsonl")),
-            place(&format!("{name}/spectrum.jsonl")),
-        ];
-        let lesion = [
-            "-q", "lesion", model, "--data", data, "--each", "--limit", "60", "--json", &files[0],
-        ];
-        run(&lesion).success();
-        let spectrum = [
-            "-q",
-            "gradient-spectrum",
-            model,
-            "--data",
-            data,
-            "--batches",
-            "3",
-            "--examples",
-            "4",
-            "--draws",
-            "2",
-            "--samples",
-            "4",
-            "--json",
-            &files[1],
-        ];
-        run(&spectrum).success();
+        measure(model, Path::new(&place(name)));
     }
     let (a, b) = (place("a"), place("b"));
 
-    let text = output(&["diff", &a, &b]);
+    let text = succeed(folder.path(), &["diff", &a, &b]);
     for part in [
         "error",
         "effective range (coherent)",
@@ -70,7 +44,7 @@ fn two_networks_are_compared_in_pairs() {
         assert!(text.contains(part), "{part}: {text}");
     }
 
-    let text = output(&["diff", &a, &b, "--json"]);
+    let text = succeed(folder.path(), &["diff", &a, &b, "--json"]);
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
     let error = &found["error"];
     let (first, second) = (&error["first"], &error["second"]);
@@ -99,12 +73,13 @@ fn two_networks_are_compared_in_pairs() {
 
     // Conditions: none met is 0, one met is 1, an unknown name is 2 with the known ones.
     let above = format!("effective_range.shift > {shift}");
-    run(&["-q", "diff", &a, &b, "--fail-if", &above]).success();
+    succeed(folder.path(), &["diff", &a, &b, "--fail-if", &above]);
     let at_least = format!("effective_range.shift >= {shift}");
     let both = ["diff", &a, &b, "--fail-if", &above, "--fail-if", &at_least];
-    let said = complaint(&both, 1);
+    let failed = pathscope().args(both).assert().code(1);
+    let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
     assert!(said.contains(&at_least) && !said.contains(&above), "{said}");
-    let said = complaint(&["diff", &a, &b, "--fail-if", "range.shift > 2"], 2);
+    let said = refuse(&["diff", &a, &b, "--fail-if", "range.shift > 2"]);
     for name in [
         "range.shift",
         "effective_range.shift",
@@ -114,14 +89,14 @@ fn two_networks_are_compared_in_pairs() {
     ] {
         assert!(said.contains(name), "{name}: {said}");
     }
-    let said = complaint(&["diff", &a, &b, "--fail-if", "effective_range.shift"], 2);
+    let said = refuse(&["diff", &a, &b, "--fail-if", "effective_range.shift"]);
     assert!(said.contains("NAME COMPARISON NUMBER"), "{said}");
 }
 
 #[test]
 fn a_run_does_not_differ_from_itself() {
     let folder = tempfile::tempdir().unwrap();
-    measure(MODEL, folder.path());
+    measure(&shipped_model(), folder.path());
     let place = folder.path().to_str().unwrap();
     let conditions = [
         "error.change != 0",
@@ -132,12 +107,12 @@ fn a_run_does_not_differ_from_itself() {
     for condition in conditions {
         arguments.extend(["--fail-if", condition]);
     }
-    assert!(output(&arguments).contains("0 of 9 lesions"));
+    assert!(succeed(folder.path(), &arguments).contains("0 of 9 lesions"));
 }
 
 #[test]
 fn runs_without_results_are_bad_input() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
-    assert!(complaint(&["diff", place, place], 2).contains("no results there"));
+    assert!(refuse(&["diff", place, place]).contains("no results there"));
 }

@@ -1,20 +1,24 @@
 //! The report command, and what a browser makes of its page.
 
-mod command;
+mod common;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use command::{MODEL, complaint, measure, output, pathscope, run};
+use common::{measure, pathscope, refuse, shipped_model, succeed};
 
 #[test]
 fn a_page_is_made_from_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    measure(MODEL, folder.path());
+    measure(&shipped_model(), folder.path());
     let place = folder.path().to_str().unwrap();
-    assert_eq!(output(&["report", place]), "", "the page is the result");
+    assert_eq!(
+        succeed(folder.path(), &["report", place]),
+        "",
+        "the page is the result"
+    );
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert!(page.trim_end().ends_with("</html>"));
@@ -27,7 +31,7 @@ fn a_page_is_made_from_a_folder() {
         "prefers-color-scheme: dark",
         "name=\"viewport\"",
         "id=\"methods\"",
-        "pathscope -q lesion assets/preresnet20.safetensors --each --limit 60",
+        "--each --limit 60</code>",
         "SHA-256",
     ] {
         assert!(page.contains(part), "{part} is missing");
@@ -54,7 +58,7 @@ fn a_page_is_made_from_a_folder() {
         page.matches("<caption>").count()
     );
     // To the standard output it is the same page, to the byte.
-    assert_eq!(output(&["report", place, "-o", "-"]), page);
+    assert_eq!(succeed(folder.path(), &["report", place, "-o", "-"]), page);
     browse(&page);
 }
 
@@ -62,10 +66,10 @@ fn a_page_is_made_from_a_folder() {
 fn a_folder_without_results_is_bad_input() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
-    assert!(complaint(&["report", place], 2).contains("no results there"));
-    assert!(complaint(&["report", "no/such/folder"], 2).contains("no/such/folder"));
+    assert!(refuse(&["report", place]).contains("no results there"));
+    assert!(refuse(&["report", "no/such/folder"]).contains("no/such/folder"));
     fs::write(folder.path().join("a.jsonl"), "{}\n").unwrap();
-    assert!(complaint(&["report", place], 2).contains("no results there"));
+    assert!(refuse(&["report", place]).contains("no results there"));
 }
 
 #[test]
@@ -73,9 +77,10 @@ fn quiet_prints_nothing_but_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lesion.jsonl");
     let file = file.to_str().unwrap();
+    let model = shipped_model();
     let lesion = [
         "lesion",
-        MODEL,
+        &model,
         "--drop-block",
         "4",
         "--limit",
@@ -83,19 +88,32 @@ fn quiet_prints_nothing_but_the_result() {
         "--json",
         file,
     ];
-    let assert = run(&[&["--quiet"], lesion.as_slice()].concat()).success();
+    let assert = pathscope().arg("--quiet").args(lesion).assert().success();
     assert_eq!(assert.get_output().stderr, b"");
     assert!(!assert.get_output().stdout.is_empty());
-    let assert = run(&["report", file, "--quiet"]).success();
+    let assert = pathscope()
+        .args(["report", file, "--quiet"])
+        .assert()
+        .success();
     assert_eq!(assert.get_output().stderr, b"");
     // Without a terminal there are no bars, only lines.
-    let assert = run(&lesion).success();
-    assert!(!assert.get_output().stderr.contains(&b'\r'));
+    let assert = pathscope().args(lesion).assert().success();
+    let (result, remarks) = (&assert.get_output().stdout, &assert.get_output().stderr);
+    assert!(!remarks.contains(&b'\r'));
+    // Nor colours, where nobody wants them.
+    let help = pathscope()
+        .env("NO_COLOR", "1")
+        .arg("--help")
+        .assert()
+        .success();
+    for printed in [result, remarks, &help.get_output().stdout] {
+        assert!(!printed.contains(&0x1b));
+    }
 }
 
 #[test]
 fn json_is_one_value() {
-    let text = output(&["inspect", MODEL, "--json"]);
+    let text = succeed(Path::new("."), &["inspect", &shipped_model(), "--json"]);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["blocks"].as_array().unwrap().len(), 9);
 }
@@ -104,8 +122,9 @@ fn json_is_one_value() {
 #[test]
 fn a_reader_may_leave() {
     let folder = tempfile::tempdir().unwrap();
-    measure(MODEL, folder.path());
-    let mut child = pathscope(&["report", folder.path().to_str().unwrap(), "-o", "-"])
+    measure(&shipped_model(), folder.path());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pathscope"))
+        .args(["report", folder.path().to_str().unwrap(), "-o", "-"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -303,6 +303,64 @@ fn float32_sums_to_the_ordinary_gradient() {
     }
 }
 
+/// Every block type, numbers of functions from 1 to 5, equal and unequal, in 64 bits.
+#[test]
+fn float64_sums_to_the_ordinary_gradient() {
+    let functions = [
+        vec![1; 4],
+        vec![2; 3],
+        vec![3; 3],
+        vec![4; 2],
+        vec![5; 2],
+        vec![1, 5, 2, 3],
+    ];
+    let units = [Unit::Basic, Unit::Bottleneck, Unit::BottleneckStrideFirst];
+    for functions in &functions {
+        for family in [Family::Resnet, Family::Preresnet] {
+            for unit in units {
+                for shortcut in [Shortcut::A, Shortcut::B, Shortcut::C] {
+                    // Bottlenecks widen fourfold, which padding with zeros cannot always do.
+                    let architecture = architecture(family, unit, shortcut, functions);
+                    if architecture.build().is_err() {
+                        assert!(shortcut == Shortcut::A && unit != Unit::Basic);
+                        continue;
+                    }
+                    let network = network(&architecture);
+                    let (spectra, _) = measure(&network, &data(2), &options(2), Kind::Double, 1);
+                    let check = spectra[0].sum_check.unwrap();
+                    assert!(
+                        check < 1e-10,
+                        "{family:?} {unit:?} {shortcut:?} {functions:?}: {check}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_logit_and_that_at_the_stem_sum_up_too() {
+    let functions = vec![2, 1, 3];
+    let network = network(&architecture(
+        Family::Preresnet,
+        Unit::Basic,
+        Shortcut::B,
+        &functions,
+    ));
+    for loss in [Loss::CrossEntropy, Loss::Logit(2), Loss::LargestLogit] {
+        for place in [Place::Input, Place::Stem] {
+            let asked = SpectrumOptions {
+                loss,
+                place,
+                ..options(3)
+            };
+            let (spectra, _) = measure(&network, &data(3), &asked, Kind::Double, 1);
+            let check = spectra[0].sum_check.unwrap();
+            assert!(check < 1e-10, "{loss:?} {place:?}: {check}");
+        }
+    }
+}
+
 #[test]
 fn drawn_paths_have_the_gradients_of_brute_force() {
     for (name, architecture, functions) in cases() {
@@ -468,15 +526,20 @@ fn a_gradient_that_is_no_number_names_its_block() {
             }
         }
     });
+    let problem = refusal(&network, &options(2));
+    assert!(problem.contains("not finite"), "{problem}");
+    assert!(problem.contains("behind block 1 (layer1.1)"), "{problem}");
+}
+
+fn refusal(network: &TrainableNetwork, options: &SpectrumOptions) -> String {
     let data = data(2);
     let normalization = Normalization::preset("half").unwrap();
-    let laboratory = Laboratory::new(&network, &data, &data, &normalization, compute(1)).unwrap();
+    let laboratory = Laboratory::new(network, &data, &data, &normalization, compute(1)).unwrap();
     let header = laboratory.header("gradient-spectrum", "tiny", "-", 0, serde_json::json!({}));
     let mut journal = Journal::in_memory(header);
     let plan = laboratory.intact();
-    let problem = laboratory
-        .spectrum(&plan, &options(2), Kind::Float, &mut journal, &|_| {})
+    laboratory
+        .spectrum(&plan, options, Kind::Float, &mut journal, &|_| {})
         .unwrap_err()
-        .to_string();
-    assert!(problem.contains("not finite"), "{problem}");
+        .to_string()
 }

@@ -1,12 +1,12 @@
 //! The study command on the shipped network, with the smallest budget.
 
-mod command;
+mod common;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
-use command::{MODEL, complaint, output, run};
+use common::{pathscope, refuse, shipped_model, succeed};
 
 fn contents(folder: &Path) -> HashMap<String, String> {
     let entries = fs::read_dir(folder)
@@ -34,8 +34,11 @@ fn a_study_holds_the_whole_protocol_and_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("study");
     let place = place.to_str().unwrap();
-    let study = ["study", MODEL, "-o", place, "--budget", "1s", "--seed", "3"];
-    let said = output(&study);
+    let model = shipped_model();
+    let study = [
+        "study", &model, "-o", place, "--budget", "1s", "--seed", "3",
+    ];
+    let said = succeed(folder.path(), &study);
     for part in [
         "What does putting one block out of action cost (deleted)?",
         "How does the error grow with the number of blocks lost (deleted)?",
@@ -67,7 +70,7 @@ fn a_study_holds_the_whole_protocol_and_goes_on_where_it_stopped() {
     let half = &lesions[..lesions.len() / 2];
     fs::write(Path::new(place).join("lesion.jsonl"), half).unwrap();
     fs::remove_file(Path::new(place).join("report.html")).unwrap();
-    let told = run(&study).success();
+    let told = pathscope().args(study).assert().success();
     let remarks = String::from_utf8(told.get_output().stderr.clone()).unwrap();
     assert!(remarks.contains("going on with the study"), "{remarks}");
     let resumed = contents(Path::new(place));
@@ -75,23 +78,29 @@ fn a_study_holds_the_whole_protocol_and_goes_on_where_it_stopped() {
     assert_eq!(resumed["study.json"], made["study.json"]);
     assert!(resumed["report.html"].contains("Which path lengths carry the gradient?"));
 
-    let text = output(&[&["-q"], study.as_slice(), &["--json"]].concat());
+    let text = succeed(
+        folder.path(),
+        &[&["-q"], study.as_slice(), &["--json"]].concat(),
+    );
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(value["findings"].as_array().unwrap().len() >= 4);
     assert_eq!(value["files"].as_array().unwrap().len(), 3);
 
-    let other = ["study", MODEL, "-o", place, "--budget", "1s", "--seed", "4"];
-    assert!(complaint(&other, 2).contains("another folder"));
+    let other = [
+        "study", &model, "-o", place, "--budget", "1s", "--seed", "4",
+    ];
+    assert!(refuse(&other).contains("another folder"));
 }
 
 #[test]
 fn what_is_wrong_is_said_before_anything_is_measured() {
+    let model = shipped_model();
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("study");
     let place = place.to_str().unwrap();
-    let said = complaint(&["study", MODEL, "-o", place, "--budget", "soon"], 2);
+    let said = refuse(&["study", &model, "-o", place, "--budget", "soon"]);
     assert!(said.contains("90s, 10m or 1h30m"), "{said}");
-    let said = complaint(&["study", "no/such.safetensors", "-o", place], 2);
+    let said = refuse(&["study", "no/such.safetensors", "-o", place]);
     assert!(said.contains("no/such.safetensors"), "{said}");
     assert!(!Path::new(place).exists());
 }

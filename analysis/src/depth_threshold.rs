@@ -1,6 +1,6 @@
 //! The depth beyond which more functions per block beat more blocks.
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -152,12 +152,75 @@ pub fn depth_threshold(
         .iter()
         .zip(&wider)
         .map(|(a, b)| last_crossing(depths, &excess(a, b)).0);
-    let mut places: Vec<f64> = crossings.map(Crossing::place).collect();
+    Ok(summarize(crossing, sign_changes, crossings, options))
+}
+
+/// The same for curves of one run each, where redrawn curves come from elsewhere, such as from the
+/// binomial law of the errors: `redrawn` holds pairs of a deeper and a wider curve.
+///
+/// # Errors
+/// As [`depth_threshold`]; without redrawn curves there is nothing to resample.
+///
+/// ```
+/// use pathscope_analysis::{BootstrapOptions, Crossing, depth_threshold_of_draws};
+/// let redrawn = [(vec![8.1, 7.0, 7.0], vec![9.0, 7.1, 6.0])];
+/// let found = depth_threshold_of_draws(
+///     &[10.0, 20.0, 40.0],
+///     (&[8.0, 7.0, 7.0], &[9.0, 7.0, 6.0]),
+///     &redrawn,
+///     &BootstrapOptions::default(),
+/// )?;
+/// assert!(matches!(found.crossing, Crossing::At { depth } if (20.0 - depth).abs() < 1e-9));
+/// # Ok::<(), pathscope_analysis::DepthThresholdError>(())
+/// ```
+pub fn depth_threshold_of_draws(
+    depths: &[f64],
+    (deeper, wider): (&[f64], &[f64]),
+    redrawn: &[(Vec<f64>, Vec<f64>)],
+    options: &BootstrapOptions,
+) -> Result<DepthThreshold, DepthThresholdError> {
+    check_depths(depths)?;
+    let pairs = std::iter::once((deeper, wider));
+    let pairs = pairs.chain(redrawn.iter().map(|(a, b)| (a.as_slice(), b.as_slice())));
+    for (deeper, wider) in pairs {
+        check_curve(
+            "deeper",
+            depths.len(),
+            ndarray::aview1(deeper).insert_axis(Axis(0)),
+        )?;
+        check_curve(
+            "wider",
+            depths.len(),
+            ndarray::aview1(wider).insert_axis(Axis(0)),
+        )?;
+    }
+    if redrawn.is_empty() {
+        return Err(BootstrapError::NoReplicates.into());
+    }
+    let crossing = |deeper: &[f64], wider: &[f64]| {
+        let excess: Vec<f64> = deeper.iter().zip(wider).map(|(a, b)| a - b).collect();
+        last_crossing(depths, &excess)
+    };
+    let (found, sign_changes) = crossing(deeper, wider);
+    let crossings = redrawn
+        .iter()
+        .map(|(deeper, wider)| crossing(deeper, wider).0);
+    Ok(summarize(found, sign_changes, crossings, options))
+}
+
+fn summarize(
+    crossing: Crossing,
+    sign_changes: usize,
+    resampled: impl Iterator<Item = Crossing>,
+    options: &BootstrapOptions,
+) -> DepthThreshold {
+    let mut places: Vec<f64> = resampled.map(Crossing::place).collect();
     places.sort_by(f64::total_cmp);
     let inside = places.iter().filter(|place| place.is_finite()).count();
     let beyond = options.level.alpha() / 2.0;
+    // Between a finite end and an infinite one, or two infinite ones, there is no number.
     let end = |probability: f64| Some(quantile(&places, probability)).filter(|end| end.is_finite());
-    Ok(DepthThreshold {
+    DepthThreshold {
         crossing,
         sign_changes,
         lower: end(beyond),
@@ -167,7 +230,7 @@ pub fn depth_threshold(
             method: crate::BootstrapMethod::Percentile,
             ..*options
         },
-    })
+    }
 }
 
 /// The last change from "deeper is as good" to "wider is better", and all changes of side.

@@ -39,7 +39,7 @@
 //! In the order in which an analysis meets them:
 //!
 //! - **Paths**: [`PathPolynomial`] counts exactly, whatever each block holds; it lists and samples
-//!   single [`Path`]s. [`Binomial`], [`Multinomial`] and [`PoissonBinomial`] are the laws of their
+//!   single [`Path`]s, and [`PathCounts`] tells all about one network. [`Binomial`], [`Multinomial`] and [`PoissonBinomial`] are the laws of their
 //!   length, with one vocabulary, [`LengthLaw`], and 12 digits in both tails.
 //! - **Gradient by length**: [`effective_range`], [`fit_decay`] and [`predict_range`] on one network;
 //!   [`fit_power_law`] and [`depth_threshold`] over a family.
@@ -60,6 +60,7 @@ mod comparison;
 mod decay;
 mod depth_threshold;
 mod effective_range;
+mod ensemble;
 mod equivalence;
 mod exact;
 mod interval;
@@ -71,15 +72,18 @@ mod multiplicity;
 mod orders_at_tau;
 mod paired;
 mod path;
+mod path_counts;
 mod permutation;
 mod poisson_binomial;
 mod scaling;
 mod seed;
 mod sequential;
+mod summary;
 mod type_count;
 
 pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial};
 pub use path::{Path, PathStep, PathsOfLength};
+pub use path_counts::{PathCounts, PathCountsError, PathsBetween, PathsByLength, ShareByLength};
 pub use type_count::{TypeCount, type_counts};
 
 pub use binomial::Binomial;
@@ -88,7 +92,9 @@ pub use multinomial::Multinomial;
 pub use poisson_binomial::PoissonBinomial;
 
 pub use decay::{Decay, DecayError, DecayShape, PredictedRange, fit_decay, predict_range};
-pub use depth_threshold::{Crossing, DepthThreshold, DepthThresholdError, depth_threshold};
+pub use depth_threshold::{
+    Crossing, DepthThreshold, DepthThresholdError, depth_threshold, depth_threshold_of_draws,
+};
 pub use effective_range::{
     BootstrappedRange, EffectiveRange, EffectiveRangeError, LengthRange, bootstrap_effective_range,
     effective_range,
@@ -105,10 +111,12 @@ pub use bootstrap::{
     paired_bootstrap, percentile_interval, resample,
 };
 pub use comparison::{ComparisonError, benjamini_hochberg, holm};
+pub use ensemble::{disagreement, error_correlation, majority_vote};
 pub use equivalence::{Equivalence, EquivalenceError, equivalent_paired, equivalent_welch};
 pub use interval::{Interval, IntervalError, Level, clopper_pearson, wilson};
 pub use paired::{McNemar, PairedError, mcnemar, mcnemar_p_value};
 pub use seed::Seed;
 pub use sequential::{ConfidenceSequence, SequentialError};
+pub use summary::Summary;
 
 pub mod record;

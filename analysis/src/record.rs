@@ -51,6 +51,46 @@ pub struct Header {
     pub seed: u64,
     /// Everything else that the results depend on.
     pub options: serde_json::Value,
+    /// The part of the measurements that this file holds; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+}
+
+/// A part of a sweep, written `3/8`: the third of eight, which takes every eighth measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shard {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Whether the measurement at `position` of the sweep, from 0, belongs to this part.
+    #[must_use]
+    pub fn takes(self, position: usize) -> bool {
+        position % self.of.max(1) + 1 == self.number
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.number, self.of)
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text
+            .split_once('/')
+            .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("give the number of the part and how many there are, such as 3/8".into()),
+        }
+    }
 }
 
 /// A network, as far as reports need it.
@@ -353,8 +393,14 @@ pub struct Ensemble {
     pub vote_errors: usize,
     /// Errors of the mean of the logits.
     pub mean_errors: usize,
-    /// Mean over pairs of members of the correlation between being wrong.
-    pub error_correlation: f64,
+    /// Which examples the vote gets wrong.
+    pub vote_wrong: WrongExamples,
+    /// Which examples the mean of the logits gets wrong.
+    pub mean_wrong: WrongExamples,
+    /// Mean over pairs of members of the correlation between being wrong; absent where no pair
+    /// has one, since a member is never or always wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_correlation: Option<f64>,
     /// Mean over pairs of members of the share of examples on which their classes differ.
     pub disagreement: f64,
 }

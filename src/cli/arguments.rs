@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{Header, Shard};
 use tch::Device;
 
 use super::Problem;
@@ -207,6 +207,10 @@ pub(super) struct JournalArguments {
     /// file again goes on where it stopped.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Measure only this part of the sweep: 3/8 is the third of eight processes, on any machines.
+    /// `pathscope merge` joins their files.
+    #[arg(long, value_name = "PART/PARTS", requires = "json")]
+    pub shard: Option<Shard>,
 }
 
 impl JournalArguments {
@@ -217,6 +221,10 @@ impl JournalArguments {
     pub fn open(&self, header: Header, terminal: &Terminal) -> Result<Journal, Problem> {
         let Some(file) = &self.json else {
             return Ok(Journal::in_memory(header));
+        };
+        let header = Header {
+            shard: self.shard,
+            ..header
         };
         let journal = Journal::open(file, header)?;
         if journal.was_repaired() {
@@ -239,10 +247,39 @@ impl JournalArguments {
         journal: &mut Journal,
         terminal: &Terminal,
     ) -> Result<(), Problem> {
-        let bar = terminal.progress(cells.len() as u64, "measuring");
-        let outcome = laboratory.measure(cells, journal, &|done| bar.inc(done));
+        self.with_bar(terminal, cells.len(), |progress| {
+            laboratory.measure(cells, journal, progress)
+        })
+    }
+
+    /// Does `work`, which tells of steps done, with a progress bar over so many `steps`.
+    ///
+    /// # Errors
+    /// What the work says, or that the person interrupted.
+    pub fn with_bar<T>(
+        &self,
+        terminal: &Terminal,
+        steps: usize,
+        work: impl FnOnce(&dyn Fn(u64)) -> Result<T, ExperimentError>,
+    ) -> Result<T, Problem> {
+        let bar = terminal.progress(steps as u64, "measuring");
+        let outcome = work(&|done| bar.inc(done));
         bar.finish_and_clear();
         outcome.map_err(|error| self.explain(error))
+    }
+
+    /// Refuses `what`, whose measurements depend on one another, as a part of several.
+    ///
+    /// # Errors
+    /// `--shard` with it.
+    pub fn refuse_shard(&self, what: Option<&str>) -> Result<(), Problem> {
+        match (self.shard, what) {
+            (Some(shard), Some(what)) => Err(Problem::BadInput(format!(
+                "--shard {shard} divides a sweep of independent measurements, which {what} is not; \
+                 leave one of them out"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What an experiment's error means to the person.

@@ -18,7 +18,7 @@ use crate::report::quantity::{p_value, rate, significant};
 /// examples for the effective range and rho, all corrected by Holm's method. Ends with exit code 1
 /// where a condition of --fail-if is met.
 ///
-/// Example: pathscope diff before after --fail-if 'effective_range.shift > 2'
+/// Example: pathscope diff notebooks-rs/results notebooks-rs/results --fail-if blocks.changed>0
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Folder with results (.jsonl) of the first network, or one such file.

@@ -280,6 +280,13 @@ fn measure(
     let laboratory = Laboratory::new(&network, data, data, normalization, compute)?
         .stopping_when(interrupt::asked);
     let options = arguments.measurement.options(laboratory.shapes())?;
+    if let (Loss::Logit(class), Some(classes)) = (options.loss, model.card.specification.classes())
+        && class >= classes
+    {
+        return Err(Problem::BadInput(format!(
+            "--logit {class}: the model tells {classes} classes apart, which count from 0"
+        )));
+    }
     let described = describe(&options, float64, normalization);
     let title = &model.card.title;
     let header = laboratory.header("gradient-spectrum", title, &model.hash, seed, described);
@@ -320,11 +327,13 @@ pub(super) fn describe(
 }
 
 fn spectra(journal: &Journal) -> Vec<&Spectrum> {
-    let of = |record| match record {
-        &Record::Spectrum(ref spectrum) => Some(spectrum),
-        _ => None,
-    };
-    journal.records().iter().filter_map(of).collect()
+    let records = journal.records().iter();
+    records
+        .filter_map(|record| match record {
+            Record::Spectrum(spectrum) => Some(spectrum),
+            _ => None,
+        })
+        .collect()
 }
 
 fn logit(text: &str) -> Result<Loss, String> {

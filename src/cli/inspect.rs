@@ -8,7 +8,7 @@ use super::Problem;
 use super::arguments::ModelArguments;
 use super::terminal::Terminal;
 use crate::format::Model;
-use crate::network::Plan;
+use crate::network::{BlockShape, Plan, Specification};
 
 /// Shows the blocks, shapes, branches and parameters of a model, and what was recognised.
 ///
@@ -32,6 +32,19 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         let whole = describe(&model, &arguments.model.model)?;
         return terminal.result(&format!("{whole:#}"));
     }
+    let table = blocks(specification, &shapes);
+    terminal.result(&format!(
+        "{}: {} blocks, numbered from 0\n{table}\n{} parameters, {:.1} million multiply-adds for an image of {}",
+        model.card.title,
+        specification.blocks.len(),
+        specification.parameter_count(),
+        multiply_adds as f64 / 1e6,
+        model.card.input,
+    ))
+}
+
+/// The blocks with their shapes, one a row.
+pub(super) fn blocks(specification: &Specification, shapes: &[BlockShape]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
@@ -43,7 +56,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         "parameters",
         "skip",
     ]);
-    for (index, (block, shape)) in specification.blocks.iter().zip(&shapes).enumerate() {
+    for (index, (block, shape)) in specification.blocks.iter().zip(shapes).enumerate() {
         let skip = match &block.skip {
             None => "none",
             Some(layers) if layers.is_empty() && block.pre.is_empty() => "identity",
@@ -61,14 +74,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
             skip.to_owned(),
         ]);
     }
-    terminal.result(&format!(
-        "{}: {} blocks, numbered from 0\n{table}\n{} parameters, {:.1} million multiply-adds for an image of {}",
-        model.card.title,
-        specification.blocks.len(),
-        specification.parameter_count(),
-        multiply_adds as f64 / 1e6,
-        model.card.input,
-    ))
+    table
 }
 
 /// The model at `file` as one JSON object.

@@ -3,22 +3,25 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use pathscope_analysis::Seed;
 use pathscope_analysis::record::{BatchNormStatistics, LesionKind};
+use rand::seq::index::sample;
 use serde_json::json;
 
 use super::arguments::{ComputeArguments, DataArguments, JournalArguments, ModelArguments};
-use super::outcome_table;
 use super::selector::Selection;
 use super::terminal::Terminal;
-use super::{Problem, interrupt};
+use super::{Problem, interrupt, outcome_table, picture_file, smaller_network};
 use crate::data::{Dataset, Normalization};
-use crate::experiment::{Cell, Laboratory, LesionOptions};
+use crate::experiment::{Cell, Journal, Laboratory, LesionOptions};
 use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
+use crate::report::plot::{deletions, lesion_bars, removal, synergy};
+use crate::report::{Picture, Theme};
 
 /// Deletes blocks of a trained network and measures what that costs.
 ///
 /// Prints the error with a 95 % Wilson interval, the difference from the intact network on the
-/// same examples with McNemar's exact p-value (Holm-corrected over the sweep), and how many
-/// paths remain. Blocks count from 0; names such as layer2.3 work too. Without a question, every
+/// same examples with McNemar's exact p-value (Holm-corrected over the sweep), the mean loss and
+/// margin, the class that is hit most, and how many paths remain; for random sets the mean error
+/// over draws with its 95 % bootstrap interval. Blocks count from 0; names such as layer2.3 work too. Without a question, every
 /// block is deleted in turn.
 ///
 /// Example: pathscope lesion assets/preresnet20.safetensors --drop-block 4 --limit 200
@@ -46,6 +49,22 @@ pub(super) struct Arguments {
     /// What random choices derive from.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Stop measuring a change as soon as the 95 % interval of its error difference is at most
+    /// WIDTH percentage points wide. The interval is a confidence sequence over the examples in
+    /// random order: it holds however often one looks.
+    #[arg(long, value_name = "WIDTH", value_parser = width, conflicts_with = "greedy")]
+    stop_at: Option<f64>,
+    /// Print the errors of every class after every change.
+    #[arg(long)]
+    by_class: bool,
+    /// Write a picture, .svg or .png: the curve of --greedy or --random, the synergy of --pairs,
+    /// or a bar for each block or function.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Write the network without what --greedy, --drop-block or --keep deletes as a model file of
+    /// its own, after checking that it gives the same logits.
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
     #[command(flatten)]
     journal: JournalArguments,
     #[command(flatten)]
@@ -79,6 +98,11 @@ struct Question {
     /// Random sets of each size.
     #[arg(long, default_value_t = 10, value_name = "R")]
     count: u64,
+    /// Delete the least harmful block, M times, measuring all that are left anew each time.
+    #[arg(long, value_name = "M", conflicts_with_all = [
+        "drop_block", "each", "branches", "pairs", "span", "keep", "random",
+    ])]
+    greedy: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -125,15 +149,27 @@ impl From<BatchNormArgument> for BatchNormStatistics {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
+    if let Some(file) = &arguments.plot {
+        picture_file::check(file)?;
+    }
+    let dependent = match (arguments.question.greedy, arguments.stop_at) {
+        (Some(_), _) => Some("--greedy"),
+        (_, Some(_)) => Some("--stop-at"),
+        _ => None,
+    };
+    arguments.journal.refuse_shard(dependent)?;
     let compute = arguments.compute.options()?;
     let model = arguments.model.load(terminal)?;
-    let data = arguments.data.load(&model, &arguments.model.model)?;
+    let mut data = arguments.data.load(&model, &arguments.model.model)?;
     let calibration = match &arguments.calibration {
         Some(location) => Some(arguments.data.at(location, &model)?),
         None => None,
     };
-    let calibration = calibration.as_ref().unwrap_or(&data);
     let seed = Seed(arguments.seed);
+    if arguments.stop_at.is_some() {
+        data = shuffled(&data, seed)?;
+    }
+    let calibration = calibration.as_ref().unwrap_or(&data);
     let options = LesionOptions {
         kind: arguments.kind.into(),
         batch_norm: arguments.bn.into(),
@@ -156,8 +192,14 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         laboratory = laboratory.with_substitutes(substitutes);
     }
 
-    let cells = cells(&arguments.question, &laboratory, seed, options)?;
-    let described = describe(options, calibration, normalization);
+    let mut cells = cells(&arguments.question, &laboratory, seed, options)?;
+    if arguments.export.is_some() {
+        smaller_network::check(&cells, arguments.question.greedy, options)?;
+    }
+    let mut described = describe(options, calibration, normalization);
+    if let (Some(width), Some(described)) = (arguments.stop_at, described.as_object_mut()) {
+        described.insert("stop_at".into(), json!(width));
+    }
     let header = laboratory.header(
         "lesion",
         &model.card.title,
@@ -166,10 +208,81 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         described,
     );
     let mut journal = arguments.journal.open(header, terminal)?;
-    arguments
-        .journal
-        .measure(&laboratory, &cells, &mut journal, terminal)?;
-    outcome_table::print(&journal, &cells, data.class_names(), terminal)
+    let asked = &arguments.journal;
+    if let Some(most) = arguments.question.greedy {
+        cells = asked.with_bar(terminal, greedy_cells(most, &laboratory), |progress| {
+            laboratory.greedy(most, options, &mut journal, progress)
+        })?;
+    } else if let Some(width) = arguments.stop_at {
+        asked.with_bar(terminal, cells.len(), |progress| {
+            laboratory.measure_until(width / 100.0, &cells, &mut journal, progress)
+        })?;
+    } else {
+        asked.measure(&laboratory, &cells, &mut journal, terminal)?;
+    }
+
+    outcome_table::print(&journal, &cells, data.class_names(), terminal)?;
+    if arguments.by_class {
+        outcome_table::print_by_class(&journal, &cells, data.class_names(), terminal)?;
+    }
+    if arguments.question.greedy.is_some() {
+        smaller_network::print_removals(&journal, terminal)?;
+    }
+    if let Some(file) = &arguments.plot {
+        let picture = picture(&journal, &cells)?;
+        picture_file::write(&picture, Theme::Light, file)?;
+        terminal.remark(&format!("picture: {}", file.display()));
+    }
+    if let (Some(file), Some(cell)) = (&arguments.export, cells.last()) {
+        let source = smaller_network::Source {
+            card: &model.card,
+            hash: &model.hash,
+            file: &arguments.model.model,
+        };
+        smaller_network::export(file, &source, &laboratory, cell, options, terminal)?;
+    }
+    Ok(())
+}
+
+/// The examples in an order drawn by `seed`: what an early stop needs to be valid.
+fn shuffled(data: &Dataset, seed: Seed) -> Result<Dataset, Problem> {
+    let mut random = seed.stream("order of examples", 0);
+    let order = sample(&mut random, data.len(), data.len()).into_vec();
+    Ok(data.select(&order)?)
+}
+
+/// Cells that a greedy removal of `most` blocks measures.
+fn greedy_cells(most: usize, laboratory: &Laboratory<'_>) -> usize {
+    let removable = laboratory.removable().len();
+    1 + (0..most)
+        .map(|step| removable.saturating_sub(step))
+        .sum::<usize>()
+}
+
+/// The picture of what was asked.
+fn picture(journal: &Journal, cells: &[Cell]) -> Result<Picture, Problem> {
+    let header = journal.header();
+    let outcomes = outcome_table::outcomes(journal, cells);
+    let removals = smaller_network::removals(journal);
+    removal(header, &removals)
+        .or_else(|| deletions(header, &outcomes))
+        .or_else(|| synergy(header, &outcomes))
+        .or_else(|| lesion_bars(header, &outcomes))
+        .ok_or_else(|| {
+            Problem::BadInput(
+                "there is no picture of this question; ask with --each, --branches, --pairs, \
+                 --random or --greedy"
+                    .into(),
+            )
+        })
+}
+
+/// A width in percentage points.
+fn width(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').trim().parse::<f64>() {
+        Ok(width) if width > 0.0 && width <= 200.0 => Ok(width),
+        _ => Err("give a number of percentage points, such as 4".into()),
+    }
 }
 
 /// What the results of lesions depend on, for the header of their journal.
@@ -217,7 +330,7 @@ fn cells(
     if let Some(most) = question.random {
         cells.extend(laboratory.random_sets(most, question.count, seed, options)?);
     }
-    if cells.len() == 1 {
+    if cells.len() == 1 && question.greedy.is_none() {
         cells.extend(laboratory.each_block(options));
     }
     // A block may be asked for twice, by number and by sweep.

@@ -1,23 +1,40 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
+mod answer_file;
 mod arguments;
+mod completions;
+mod data_get;
 mod diff;
 mod draw_table;
+mod dry_run;
+mod effective_range;
+mod ensemble;
+mod eval;
+mod family_table;
 mod gradient_spectrum;
 mod inspect;
 mod interrupt;
 mod lesion;
+mod man;
+mod merge;
+mod multiplicity;
+mod multiplicity_table;
 mod outcome_table;
 mod picture_file;
+mod plot;
 mod problem;
 mod recipe_arguments;
 mod reorder;
 mod report;
+mod schema;
 mod selector;
 mod shape_arguments;
+mod smaller_network;
 mod spectrum_table;
 mod study;
+mod table;
 mod terminal;
+mod threshold;
 mod train;
 
 use std::ffi::OsString;
@@ -42,13 +59,25 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Arguments),
+    Data(data_get::Arguments),
     Diff(diff::Arguments),
+    EffectiveRange(effective_range::Arguments),
+    Ensemble(Box<ensemble::Arguments>),
+    Eval(eval::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
-    Report(report::Arguments),
+    Man(man::Arguments),
+    Merge(merge::Arguments),
+    Multiplicity(multiplicity::Arguments),
+    Plot(plot::Arguments),
     Reorder(Box<reorder::Arguments>),
+    Report(report::Arguments),
+    Schema(schema::Arguments),
     Study(Box<study::Arguments>),
+    Table(table::Arguments),
+    Threshold(threshold::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -65,13 +94,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Completions(arguments) => completions::run(&arguments, &terminal),
+        Command::Data(arguments) => data_get::run(&arguments, &terminal),
         Command::Diff(arguments) => diff::run(&arguments, &terminal),
+        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
+        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
-        Command::Report(arguments) => report::run(&arguments, &terminal),
+        Command::Man(arguments) => man::run(&arguments, &terminal),
+        Command::Merge(arguments) => merge::run(&arguments, &terminal),
+        Command::Multiplicity(arguments) => multiplicity::run(&arguments, &terminal),
+        Command::Plot(arguments) => plot::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
+        Command::Report(arguments) => report::run(&arguments, &terminal),
+        Command::Schema(arguments) => schema::run(&arguments, &terminal),
         Command::Study(arguments) => study::run(&arguments, &terminal),
+        Command::Table(arguments) => table::run(&arguments, &terminal),
+        Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

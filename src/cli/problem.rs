@@ -6,6 +6,8 @@ use crate::data::DataError;
 use crate::experiment::ExperimentError;
 use crate::format::FormatError;
 use crate::network::NetworkError;
+use crate::report::JournalError;
+use crate::report::family::FamilyError;
 use crate::training::TrainingError;
 
 /// Why a command ended without its result: one line for a person, and an exit code.
@@ -74,6 +76,18 @@ impl From<ExperimentError> for Problem {
             | ExperimentError::Analysis(_) => Self::Failed(error.to_string()),
             _ => Self::BadInput(error.to_string()),
         }
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        Self::BadInput(error.to_string())
+    }
+}
+
+impl From<FamilyError> for Problem {
+    fn from(error: FamilyError) -> Self {
+        Self::BadInput(error.to_string())
     }
 }
 

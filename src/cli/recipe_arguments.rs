@@ -5,7 +5,10 @@ use clap::{Args, ValueEnum};
 
 use super::Problem;
 use crate::network::{Family, Unit};
-use crate::training::{Recipe, Restriction, Schedule, SurvivalMode};
+use crate::report::Journal;
+use crate::report::gradient::summarize;
+use crate::report::plot::SHARE;
+use crate::training::{Precision, Recipe, Restriction, Schedule, SurvivalMode};
 
 /// Changes to a recipe: each wins over what the recipe says.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
@@ -74,9 +77,10 @@ pub(super) struct RecipeArguments {
     /// Train exactly this many randomly chosen functions per mini-batch, whatever their blocks.
     #[arg(long, value_name = "FUNCTIONS", group = "restriction")]
     effective_functions: Option<usize>,
-    /// Train numbers of blocks drawn so that path lengths centre between FROM and TO.
-    #[arg(long, value_name = "FROM:TO", value_parser = range, group = "restriction")]
-    effective_range: Option<(usize, usize)>,
+    /// Train numbers of blocks drawn so that path lengths centre between FROM and TO, or in the
+    /// effective range of the spectrum in FILE, a journal of gradient-spectrum.
+    #[arg(long, value_name = "FROM:TO|FILE", group = "restriction")]
+    effective_range: Option<String>,
     /// Stochastic depth: the last block survives with probability P, earlier ones linearly more
     /// often (Huang et al. 2016).
     #[arg(long, value_name = "P", group = "restriction")]
@@ -92,6 +96,9 @@ pub(super) struct RecipeArguments {
     /// computed.
     #[arg(long, requires = "stochastic_depth")]
     per_example: bool,
+    /// In which numbers activations and convolutions are computed; weights stay in 32 bits.
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
     /// Seed of every random choice.
     #[arg(long)]
     seed: Option<u64>,
@@ -109,6 +116,14 @@ enum UnitName {
     Basic,
     Bottleneck,
     BottleneckStrideFirst,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum PrecisionName {
+    /// 32 bits.
+    Float32,
+    /// bfloat16: for CUDA; slower on most CPUs.
+    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -140,11 +155,15 @@ impl RecipeArguments {
         } else {
             Recipe::named(name)?
         };
-        if !self.is_empty() {
-            // A row of the paper is about the recipe as it is.
+        let seed_alone = Self {
+            seed: self.seed,
+            ..Self::default()
+        };
+        if *self != seed_alone {
+            // A row of the paper is about the recipe as it is, over several seeds.
             recipe.paper = None;
-            self.change(&mut recipe)?;
         }
+        self.change(&mut recipe)?;
         Ok(recipe)
     }
 
@@ -173,7 +192,8 @@ impl RecipeArguments {
             &mut training.augmentation.flip,
             self.no_flip.then_some(false),
         );
-        set(&mut training.restriction, self.restriction());
+        set(&mut training.restriction, self.restriction()?);
+        set(&mut training.precision, self.precision.map(precision));
         set(&mut training.seed, self.seed);
         if self.backward_only {
             match &mut training.restriction {
@@ -189,14 +209,14 @@ impl RecipeArguments {
         Ok(())
     }
 
-    fn restriction(&self) -> Option<Restriction> {
+    fn restriction(&self) -> Result<Option<Restriction>, Problem> {
         let mode = if self.per_example {
             SurvivalMode::Example
         } else {
             SurvivalMode::Batch
         };
         if self.all_paths {
-            return Some(Restriction::None);
+            return Ok(Some(Restriction::None));
         }
         let paths = self
             .effective_paths
@@ -210,13 +230,12 @@ impl RecipeArguments {
                 functions,
                 backward_only: false,
             });
-        let range = self
-            .effective_range
-            .map(|(from, to)| Restriction::EffectiveRange { from, to });
+        let range = self.effective_range.as_deref().map(range).transpose()?;
+        let range = range.map(|(from, to)| Restriction::EffectiveRange { from, to });
         let depth = self
             .stochastic_depth
             .map(|last| Restriction::StochasticDepth { last, mode });
-        paths.or(functions).or(range).or(depth)
+        Ok(paths.or(functions).or(range).or(depth))
     }
 }
 
@@ -252,11 +271,36 @@ fn schedule(name: ScheduleName) -> Schedule {
     }
 }
 
-/// `5:17`.
-fn range(text: &str) -> Result<(usize, usize), String> {
-    let bounds = text.split_once(':').and_then(|(from, to)| {
-        let bounds = (from.parse().ok()?, to.parse().ok()?);
-        (bounds.0 <= bounds.1).then_some(bounds)
-    });
-    bounds.ok_or_else(|| "give the shortest and the longest path length, such as 5:17".to_owned())
+fn precision(name: PrecisionName) -> Precision {
+    match name {
+        PrecisionName::Float32 => Precision::Float32,
+        PrecisionName::Bf16 => Precision::Bf16,
+    }
+}
+
+/// `5:17`, or the effective range of a measured spectrum: of the exact sum of the gradient by
+/// length where it was measured, or else of its energy, or else of the paths drawn.
+fn range(text: &str) -> Result<(usize, usize), Problem> {
+    let numbers = text
+        .split_once(':')
+        .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    if let Some((from, to)) = numbers {
+        return Ok((from, to));
+    }
+    let file = Path::new(text);
+    if !file.exists() {
+        return Err(Problem::BadInput(format!(
+            "--effective-range {text}: give the shortest and the longest path length, such as \
+             5:17, or a file that gradient-spectrum --json wrote"
+        )));
+    }
+    let journal = Journal::read(file).map_err(|fault| Problem::BadInput(fault.to_string()))?;
+    let summary = summarize(&journal.header, &journal.spectra(), SHARE);
+    let measure = summary.and_then(|summary| summary.measures.into_iter().next());
+    let range = measure.ok_or_else(|| {
+        Problem::BadInput(format!(
+            "{text} holds no spectrum of a gradient; measure one with gradient-spectrum --json"
+        ))
+    })?;
+    Ok((range.range.first, range.range.last))
 }

@@ -83,6 +83,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     if let Some(file) = &arguments.plot {
         picture_file::check(file)?;
     }
+    let dependent = arguments.question.commutators.then_some("--commutators");
+    arguments.journal.refuse_shard(dependent)?;
     let compute = arguments.compute.options()?;
     let model = arguments.model.load(terminal)?;
     let data = arguments.data.load(&model, &arguments.model.model)?;
@@ -104,10 +106,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         .measure(&laboratory, &cells, &mut journal, terminal)?;
     outcome_table::print(&journal, &cells, data.class_names(), terminal)?;
     if arguments.question.commutators {
-        let bar = terminal.progress(0, "commutators");
-        let outcome = laboratory.commutators(&mut journal, &|_| {});
-        bar.finish_and_clear();
-        outcome.map_err(|error| arguments.journal.explain(error))?;
+        let asked = &arguments.journal;
+        asked.with_bar(terminal, 1, |progress| {
+            laboratory.commutators(&mut journal, progress)
+        })?;
         print_commutators(&journal, terminal)?;
     }
     if let (Some(file), Some(picture)) = (&arguments.plot, picture(&journal)) {

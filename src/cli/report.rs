@@ -14,7 +14,7 @@ use crate::report::{Run, page};
 /// network, tables and everything that is needed to repeat it. It loads nothing from elsewhere,
 /// and the same results make the same bytes.
 ///
-/// Example: pathscope report results -o report.html
+/// Example: pathscope report notebooks-rs/results -o report.html
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Folder with results (.jsonl) of experiments and trainings, or one such file.

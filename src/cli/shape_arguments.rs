@@ -90,7 +90,11 @@ impl ShapeArguments {
         }
     }
 
-    fn architecture(&self) -> Result<RecipeArchitecture, Problem> {
+    /// The architecture asked for.
+    ///
+    /// # Errors
+    /// No shape.
+    pub fn architecture(&self) -> Result<RecipeArchitecture, Problem> {
         let (family, unit) = self.arch.family();
         Ok(RecipeArchitecture {
             family,

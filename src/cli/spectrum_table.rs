@@ -6,7 +6,7 @@ use pathscope_analysis::record::{Header, Spectrum};
 
 use super::Problem;
 use super::terminal::Terminal;
-use crate::report::gradient::{GradientSummary, Measure, MeasuredGradient};
+use crate::report::gradient::{GradientSummary, Measure, MeasuredGradient, middle_half};
 use crate::report::quantity::{percent, significant};
 
 /// Prints what a spectrum says: the lengths, the effective range, the decay and the check.
@@ -16,16 +16,16 @@ pub(super) fn print(
     terminal: &Terminal,
 ) -> Result<(), Problem> {
     terminal.result(&format!(
-        "{} on {}: {} mini-batches, {} examples\n\
+        "{} on {}: {} in {}\n\
          length counts modules (blocks whose function a path takes); {}\n\
          the gradient at a point is the sum over all paths; the forward pass is no such sum",
         header.model.title,
         header.data.description,
-        summary.batches,
-        summary.examples,
+        counted(summary.examples, "example", "examples"),
+        counted(summary.batches, "mini-batch", "mini-batches"),
         layers_of_a_module(header),
     ))?;
-    terminal.result(&lengths(summary).to_string())?;
+    terminal.result(&lengths(header, summary).to_string())?;
     for measured in &summary.measures {
         terminal.result(&range(header, summary, measured))?;
     }
@@ -57,9 +57,23 @@ fn find(summary: &GradientSummary, measure: Measure) -> Option<&MeasuredGradient
     measures.find(|found| found.measure == measure)
 }
 
-fn lengths(summary: &GradientSummary) -> Table {
+fn counted(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
+/// Layers of a module, where all blocks have as many.
+fn layers_per_module(header: &Header) -> Option<usize> {
+    let mut layers = header.model.blocks.iter().map(|block| block.layers);
+    let first = layers.next()?;
+    layers.all(|other| other == first).then_some(first)
+}
+
+fn lengths(header: &Header, summary: &GradientSummary) -> Table {
     let mut table = table();
-    let mut titles = vec!["length".to_owned(), "paths".into(), "of all paths".into()];
+    let layers = layers_per_module(header);
+    let mut titles = vec!["length".to_owned()];
+    titles.extend(layers.map(|_| "layers".to_owned()));
+    titles.extend(["paths".into(), "of all paths".into()]);
     for measured in &summary.measures {
         titles.push(format!("{} share", measured.measure.name()));
     }
@@ -86,7 +100,9 @@ fn lengths(summary: &GradientSummary) -> Table {
         if !shown(length) {
             continue;
         }
-        let mut row = vec![length.to_string(), power_of_ten(*ln_paths), percent(*share)];
+        let mut row = vec![length.to_string()];
+        row.extend(layers.map(|layers| (length * layers).to_string()));
+        row.extend([power_of_ten(*ln_paths), percent(*share)]);
         for measured in &summary.measures {
             let share = measured.shares.get(length);
             row.push(share.map_or_else(String::new, |share| percent(*share)));
@@ -117,18 +133,12 @@ fn power_of_ten(ln: f64) -> String {
 
 fn range(header: &Header, summary: &GradientSummary, measured: &MeasuredGradient) -> String {
     let (first, last) = (measured.range.first, measured.range.last);
-    let layers = header.model.blocks.first().map_or(1, |block| block.layers);
-    let uniform = header
-        .model
-        .blocks
-        .iter()
-        .all(|block| block.layers == layers);
     let mut text = format!(
         "{}: {} of the gradient lies in lengths {first} to {last} modules",
         measured.measure.definition(),
         percent(summary.share),
     );
-    if uniform {
+    if let Some(layers) = layers_per_module(header) {
         text += &format!(" ({} to {} layers)", first * layers, last * layers);
     }
     text += &format!(
@@ -141,6 +151,17 @@ fn range(header: &Header, summary: &GradientSummary, measured: &MeasuredGradient
             from.lower, from.upper, to.lower, to.upper
         );
     }
+    for (ranges, what) in [
+        (&measured.of_batches, "mini-batches"),
+        (&measured.of_examples, "examples"),
+    ] {
+        if let (Some((from, to)), true) = (middle_half(ranges), ranges.len() > 3) {
+            text += &format!(
+                "\n  of single {what}, the middle half: first length {} to {}, last {} to {}",
+                from.lower, from.upper, to.lower, to.upper
+            );
+        }
+    }
     text
 }
 
@@ -149,15 +170,16 @@ fn fall(summary: &GradientSummary) -> String {
         return "decay: not measured (it needs --measure sampled or energy)".into();
     };
     let shape = match decay.shape {
-        DecayShape::Exponential => "nothing speaks against an exponential fall",
-        DecayShape::Steepening => "but the fall steepens with length: not exponential",
-        DecayShape::Flattening => "but the fall flattens with length: not exponential",
+        DecayShape::Exponential => "nothing speaks against an exponential",
+        DecayShape::Steepening => "but it bends downwards with length: not exponential",
+        DecayShape::Flattening => "but it bends upwards with length: not exponential",
         DecayShape::Irregular => "but the points scatter by more than their errors allow",
         _ => "too few points to tell a line from a curve",
     };
     let mut text = format!(
-        "decay ({}): the norm of one path falls by rho = {} per module (95 % {} to {}), R^2 {:.4}; {shape}",
+        "decay ({}): the norm of one path {} by the factor rho = {} per module (95 % interval {} to {}), R^2 {:.4}; {shape}",
         source.name(),
+        if decay.rho < 1.0 { "falls" } else { "grows" },
         significant(decay.rho, 3),
         significant(decay.rho_interval.lower, 3),
         significant(decay.rho_interval.upper, 3),

@@ -28,7 +28,7 @@ use crate::report::{Finding, Run, findings};
 /// samples are allotted to fit the budget; what was allotted is kept in study.json, so that the
 /// same command goes on where an interrupted one stopped.
 ///
-/// Example: pathscope study assets/preresnet20.safetensors -o study --budget 20s
+/// Example: pathscope study assets/preresnet20.safetensors -o study --budget 5s
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -140,7 +140,10 @@ fn allotted(
     let bench = Laboratory::new(network, &few, &few, normalization, compute)?
         .stopping_when(interrupt::asked);
     let pilot = bench.pilot(Seed(arguments.seed)).map_err(|fault| {
-        let nothing = JournalArguments { json: None };
+        let nothing = JournalArguments {
+            json: None,
+            shard: None,
+        };
         nothing.explain(fault)
     })?;
     let whole = Laboratory::new(network, data, data, normalization, compute)?;
@@ -207,6 +210,7 @@ impl<'a> Study<'a> {
     fn file(&self, name: &str) -> JournalArguments {
         JournalArguments {
             json: Some(self.arguments.output.join(name)),
+            shard: None,
         }
     }
 
@@ -241,15 +245,10 @@ impl<'a> Study<'a> {
         let header = self.header(&laboratory, "gradient-spectrum", described);
         let file = self.file("spectrum.jsonl");
         let mut journal = file.open(header, self.terminal)?;
-        let bar = self
-            .terminal
-            .progress(options.batches as u64, "mini-batches");
         let plan = laboratory.intact();
-        let outcome = laboratory.spectrum(&plan, &options, Kind::Float, &mut journal, &|done| {
-            bar.inc(done)
-        });
-        bar.finish_and_clear();
-        outcome.map_err(|fault| file.explain(fault))
+        file.with_bar(self.terminal, options.batches, |progress| {
+            laboratory.spectrum(&plan, &options, Kind::Float, &mut journal, progress)
+        })
     }
 
     /// Random sets of blocks deleted, as far as time allows.

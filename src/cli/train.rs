@@ -8,7 +8,7 @@ use pathscope_analysis::{Level, wilson};
 use super::arguments::ComputeArguments;
 use super::recipe_arguments::RecipeArguments;
 use super::terminal::Terminal;
-use super::{Problem, interrupt};
+use super::{Problem, dry_run, interrupt};
 use crate::data::{self, Dataset, ReadRequest, Split};
 use crate::format::FloatStorage;
 use crate::training::{
@@ -20,7 +20,7 @@ use crate::training::{
 /// Writes checkpoints, a log and the finished model into a folder; --resume continues there to
 /// the last bit as if the training had never stopped, on the same device and with as many threads.
 ///
-/// Example: pathscope train --recipe preresnet110-fashion-restricted --data fashion-mnist -o run
+/// Example: pathscope train --recipe preresnet20-fashion --data fashion-mnist --epochs 1 --limit 64 -o run
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Recipe: the name of one that is shipped, or a .toml file.
@@ -34,8 +34,17 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PLACE")]
     data: Option<PathBuf>,
     /// Folder for the checkpoints, the log and the model.
-    #[arg(long, short, value_name = "RUN_DIR")]
-    output: PathBuf,
+    #[arg(
+        long,
+        short,
+        value_name = "RUN_DIR",
+        required_unless_present = "dry_run"
+    )]
+    output: Option<PathBuf>,
+    /// Train nothing: print layers, parameters, multiply-adds, and estimates of memory and of the
+    /// time of an epoch from a short measurement on made-up images.
+    #[arg(long, conflicts_with_all = ["resume", "output"])]
+    dry_run: bool,
     /// Continue the training in the folder, with its recipe and its data.
     #[arg(long, conflicts_with_all = ["recipe", "validation", "limit"])]
     resume: bool,
@@ -75,6 +84,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
     let options = arguments.options()?;
     tch::set_num_threads(i32::try_from(options.threads).unwrap_or(i32::MAX));
+    if arguments.dry_run {
+        let recipe = arguments
+            .changes
+            .recipe(arguments.recipe.as_deref().unwrap_or_default())?;
+        return dry_run::run(&recipe, arguments.limit, options.device, terminal);
+    }
     let folder = options.folder.clone();
     let mut run = if arguments.resume {
         if !arguments.changes.is_empty() {
@@ -154,7 +169,7 @@ impl Arguments {
             .map(|argument| argument.to_string_lossy().into_owned())
             .collect();
         Ok(RunOptions {
-            folder: self.output.clone(),
+            folder: self.output.clone().unwrap_or_default(),
             command: format!("pathscope {}", command.join(" ")),
             device: compute.device()?,
             threads: compute.threads()?,
@@ -227,6 +242,10 @@ fn announce(run: &Run, terminal: &Terminal) {
         run.examples(),
         recipe.training.epochs,
     ));
+    let functions = run.trainer().network().structure().functions();
+    if let Some(text) = recipe.training.restriction.statement(&functions) {
+        terminal.remark(&text);
+    }
 }
 
 /// Trains to the end, or until the person asks to stop.

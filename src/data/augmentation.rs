@@ -1,5 +1,6 @@
 //! From bytes to the normalised batches that networks take.
 
+use super::scale_and_colour::ScaleAndColour;
 use super::{DataError, Dataset, ImageShape, Normalization};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -9,14 +10,34 @@ use std::ops::Range;
 /// Words of one ChaCha block: each example draws from a block of its own.
 const BLOCK_WORDS: u128 = 16;
 
+/// Words of the scale and colour of an example, which are drawn from another stream.
+const COLOUR_WORDS: u128 = 128;
+
 /// Random changes that keep what an image shows (He et al. 2015, section 4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Augmentation {
     /// Whether images are mirrored left to right with probability 1/2.
     pub flip: bool,
     /// The furthest shift in pixels, drawn uniformly and independently down and across; what
     /// comes in from outside is the mean colour, zero once normalised.
     pub shift: usize,
+    /// Whether a random part of the image, of 8 to 100 % of its area, is brought to the size of
+    /// the whole: the scale and aspect augmentation of ImageNet networks. The part is cut from
+    /// the image in the size in which it is kept in memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crop: bool,
+    /// Furthest relative change of brightness, contrast and saturation, in random order.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub colour: f64,
+    /// Deviation of random light along the directions in which the colours of ImageNet vary
+    /// (Krizhevsky et al. 2012); for images in colour.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lighting: f64,
+}
+
+fn is_zero(strength: &f64) -> bool {
+    *strength == 0.0
 }
 
 impl Default for Augmentation {
@@ -25,6 +46,7 @@ impl Default for Augmentation {
         Self {
             flip: true,
             shift: 4,
+            ..Self::NONE
         }
     }
 }
@@ -34,6 +56,9 @@ impl Augmentation {
     pub const NONE: Self = Self {
         flip: false,
         shift: 0,
+        crop: false,
+        colour: 0.0,
+        lighting: 0.0,
     };
 }
 
@@ -61,6 +86,31 @@ impl Change {
             right: shift(),
         }
     }
+
+    /// Writes a changed and normalised plane over zeros.
+    fn apply<T>(&self, from: &[T], normal: impl Fn(&T) -> f32, to: &mut [f32], shape: ImageShape) {
+        let ImageShape { height, width, .. } = shape;
+        for (row, target) in to.chunks_exact_mut(width).enumerate() {
+            let source = row
+                .checked_add_signed(-self.down)
+                .filter(|&source| source < height);
+            let Some(source) = source else { continue };
+            let line = &from[source * width..(source + 1) * width];
+            for (column, value) in target.iter_mut().enumerate() {
+                let source = column
+                    .checked_add_signed(-self.right)
+                    .filter(|&source| source < width);
+                if let Some(source) = source {
+                    let source = if self.mirrored {
+                        width - 1 - source
+                    } else {
+                        source
+                    };
+                    *value = normal(&line[source]);
+                }
+            }
+        }
+    }
 }
 
 /// The examples with these indices, randomly changed and normalised: `[n, C, H, W]`.
@@ -82,59 +132,39 @@ pub fn augmented_batch(
     dataset.check(indices)?;
     let shape = dataset.shape();
     let tables = normalization.tables(shape)?;
+    let scales = normalization.scales(shape);
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(epoch);
+    let mut colours = generator.clone();
+    colours.set_stream(epoch | 1 << 63);
+    let plane = shape.height * shape.width;
     let mut batch = vec![0.0; indices.len() * shape.pixels()];
     batch
         .par_chunks_mut(shape.pixels())
         .zip(indices)
         .for_each(|(image, &index)| {
             let change = Change::draw(augmentation, generator.clone(), index);
-            apply(
-                &change,
-                dataset.pixels(index..index + 1),
-                shape,
-                &tables,
-                image,
-            );
-        });
-    Ok(batch)
-}
-
-/// Writes the changed and normalised image over zeros.
-fn apply(
-    change: &Change,
-    pixels: &[u8],
-    shape: ImageShape,
-    tables: &[[f32; 256]],
-    image: &mut [f32],
-) {
-    let ImageShape { height, width, .. } = shape;
-    let planes = pixels
-        .chunks_exact(height * width)
-        .zip(image.chunks_exact_mut(height * width));
-    for ((from, to), table) in planes.zip(tables) {
-        for (row, target) in to.chunks_exact_mut(width).enumerate() {
-            let source = row
-                .checked_add_signed(-change.down)
-                .filter(|&source| source < height);
-            let Some(source) = source else { continue };
-            let line = &from[source * width..(source + 1) * width];
-            for (column, value) in target.iter_mut().enumerate() {
-                let source = column
-                    .checked_add_signed(-change.right)
-                    .filter(|&s| s < width);
-                if let Some(source) = source {
-                    let source = if change.mirrored {
-                        width - 1 - source
-                    } else {
-                        source
-                    };
-                    *value = table[usize::from(line[source])];
+            let pixels = dataset.pixels(index..index + 1);
+            let mut colours = colours.clone();
+            colours.set_word_pos(index as u128 * COLOUR_WORDS);
+            match ScaleAndColour::draw(augmentation, shape, &mut colours) {
+                None => {
+                    let planes = pixels.chunks_exact(plane).zip(&tables);
+                    for ((from, table), to) in planes.zip(image.chunks_exact_mut(plane)) {
+                        change.apply(from, |&byte| table[usize::from(byte)], to, shape);
+                    }
+                }
+                Some(changed) => {
+                    let changed = changed.apply(pixels, shape);
+                    let planes = changed.chunks_exact(plane).zip(&scales);
+                    for ((from, (mean, deviation)), to) in planes.zip(image.chunks_exact_mut(plane))
+                    {
+                        change.apply(from, |value| (value - mean) / deviation, to, shape);
+                    }
                 }
             }
-        }
-    }
+        });
+    Ok(batch)
 }
 
 /// The examples of a range, normalised: `[n, C, H, W]`.

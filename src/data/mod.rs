@@ -2,7 +2,8 @@
 //!
 //! [`open`] recognises what lies at a location and reads one [`Dataset`] from it: unsigned bytes
 //! `[N, C, H, W]` with one label each. [`Normalization`] turns bytes into the numbers a network
-//! was trained on, and [`augmented_batch`] does so with random flips and shifts.
+//! was trained on, and [`augmented_batch`] does so with random flips, shifts, scales and
+//! colours.
 //!
 //! ```no_run
 //! use pathscope::data::{self, Normalization, ReadRequest, Split};
@@ -22,16 +23,19 @@ mod cifar_python;
 mod container;
 mod dataset;
 mod error;
+mod fetch;
 mod idx;
 mod image_folder;
 mod normalization;
 mod npz;
 mod open;
 mod pickle;
+mod scale_and_colour;
 
 pub use augmentation::{Augmentation, augmented_batch, normalized_batch, normalized_examples};
 pub use dataset::{Dataset, ImageShape};
 pub use error::DataError;
+pub use fetch::{FetchError, FetchProgress, PublicData, RemoteFile, fetch};
 pub use idx::write_idx_gz;
 pub use normalization::Normalization;
 pub use open::{ReadRequest, Split, open};

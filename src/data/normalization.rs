@@ -146,15 +146,23 @@ impl Normalization {
         )
     }
 
+    /// Mean and standard deviation of each channel of images of a shape.
+    pub(super) fn scales(&self, shape: ImageShape) -> Vec<(f32, f32)> {
+        let pairs = self.mean.iter().zip(&self.standard_deviation).cycle();
+        pairs
+            .take(shape.channels)
+            .map(|(&mean, &deviation)| (mean, deviation))
+            .collect()
+    }
+
     /// The normalised value of each byte, for each channel.
     ///
     /// The order of operations is torchvision's (divide by 255, subtract, divide), so that values
     /// agree to the last bit.
     pub(super) fn tables(&self, shape: ImageShape) -> Result<Vec<[f32; 256]>, DataError> {
         self.check(shape)?;
-        let pairs = self.mean.iter().zip(&self.standard_deviation).cycle();
-        Ok(pairs
-            .take(shape.channels)
+        let scales = self.scales(shape).into_iter();
+        Ok(scales
             .map(|(mean, deviation)| {
                 std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation)
             })

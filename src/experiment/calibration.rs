@@ -194,7 +194,7 @@ fn rows(
     let variance = squares
         .f_div_scalar(examples * positions)?
         .f_sub(&channel.f_square()?)?;
-    let count = ROWS * usize::try_from(mean.numel()).unwrap_or(0);
+    let count = ROWS * mean.numel();
     let draws: Vec<f32> = StandardNormal
         .sample_iter(seed.stream(label, 0))
         .take(count)

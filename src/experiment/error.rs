@@ -30,12 +30,14 @@ pub enum ExperimentError {
         what: String,
     },
     /// A gradient that is not a number.
-    #[error(
-        "the gradient is not finite from block {block} on (counted from 0, on the way back from the loss); are the weights or the images damaged?"
-    )]
+    #[error("the gradient is not finite: {what} {place} (blocks count from 0); {remedy}")]
     NotFinite {
-        /// The block whose output has the first such cotangent on the way back.
-        block: usize,
+        /// What is not finite.
+        what: &'static str,
+        /// Where it comes from.
+        place: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A journal that belongs to another measurement.
     #[error("{} holds the results of another measurement ({what} differs); give another file or remove it", file.display())]

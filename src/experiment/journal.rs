@@ -77,6 +77,13 @@ impl Journal {
             let last = number + 1 == lines.len();
             let record = match serde_json::from_slice::<Record>(line) {
                 Ok(record) if line.ends_with(b"\n") => record,
+                // What is no journal at all is somebody's file: it stays as it is.
+                Ok(_) | Err(_) if number == 0 && !begins_a_header(line) => {
+                    return Err(ExperimentError::OtherJournal {
+                        file: file.to_owned(),
+                        what: "its first line".into(),
+                    });
+                }
                 // Only the line being written when a run was killed can be unfinished.
                 Ok(_) | Err(_) if last => return Ok(whole),
                 Ok(_) => return Ok(whole),
@@ -118,6 +125,7 @@ impl Journal {
             ("the data", mine.data.hash != found.data.hash),
             ("the seed", mine.seed != found.seed),
             ("an option", mine.options != found.options),
+            ("the shard", mine.shard != found.shard),
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             Some((what, _)) => Err(ExperimentError::OtherJournal {
@@ -184,6 +192,14 @@ impl Journal {
         // One write a line: a kill leaves whole lines and at most one unfinished.
         file.write_all(&line).map_err(failed)
     }
+}
+
+/// Whether `line` is the beginning of a header, or could have become one.
+fn begins_a_header(line: &[u8]) -> bool {
+    const HEADER: &[u8] = br#"{"type":"header","#;
+    line.iter()
+        .zip(HEADER)
+        .all(|(found, wanted)| found == wanted)
 }
 
 /// The name of a measurement within its file; a header has none.

@@ -100,6 +100,11 @@ impl<'a> Laboratory<'a> {
         &self.frozen
     }
 
+    /// The network as it was given.
+    pub(super) fn network(&self) -> &TrainableNetwork {
+        self.network
+    }
+
     /// The description of the network.
     #[must_use]
     pub fn specification(&self) -> &Specification {
@@ -182,15 +187,19 @@ impl<'a> Laboratory<'a> {
         journal: &mut Journal,
         progress: &dyn Fn(u64),
     ) -> Result<(), ExperimentError> {
-        let known = cells
-            .iter()
-            .filter(|cell| journal.get(&cell.key).is_some())
-            .count();
-        progress(known as u64);
+        // Whatever is compared with the intact network holds it.
+        let shard = journal.header().shard;
+        let mine = |(position, cell): &(usize, &Cell)| {
+            cell.change == Change::Intact || shard.is_none_or(|shard| shard.takes(*position))
+        };
         let missing: Vec<&Cell> = cells
             .iter()
+            .enumerate()
+            .filter(mine)
+            .map(|(_, cell)| cell)
             .filter(|cell| journal.get(&cell.key).is_none())
             .collect();
+        progress((cells.len() - missing.len()) as u64);
         for group in missing.chunks(CELLS_AT_ONCE) {
             for (cell, outcomes) in group.iter().zip(self.outcomes(group)?) {
                 journal.append(Record::Outcome(self.record(cell, &outcomes)?))?;
@@ -331,7 +340,7 @@ impl<'a> Laboratory<'a> {
             schema: SCHEMA_VERSION,
             pathscope: env!("CARGO_PKG_VERSION").to_owned(),
             experiment: experiment.to_owned(),
-            command: std::env::args().skip(1).collect(),
+            command: command(std::env::args().skip(1)),
             model: ModelIdentity {
                 title: title.to_owned(),
                 hash: hash.to_owned(),
@@ -347,6 +356,36 @@ impl<'a> Laboratory<'a> {
             },
             seed,
             options,
+            shard: None,
         }
+    }
+}
+
+/// A command without what cannot change a result: where it is written, and how it is divided.
+fn command(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let (name, holds_value) = match argument.split_once('=') {
+            Some((name, _)) => (name, true),
+            None => (argument.as_str(), false),
+        };
+        if !["--json", "--shard"].contains(&name) {
+            kept.push(argument);
+        } else if !holds_value {
+            let _value = arguments.next();
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn a_command_leaves_out_where_results_go() {
+        let given = "lesion m.pt --json a.jsonl --each --shard=1/3 --seed 4";
+        let kept = command(given.split(' ').map(str::to_owned));
+        assert_eq!(kept.join(" "), "lesion m.pt --each --seed 4");
     }
 }

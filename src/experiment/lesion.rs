@@ -2,6 +2,7 @@
 
 use pathscope_analysis::Seed;
 use pathscope_analysis::record::{BatchNormStatistics, Change, Lesion, LesionKind};
+use rand::Rng;
 use rand::seq::index::sample;
 
 use super::{Cell, ExperimentError, Laboratory};
@@ -175,30 +176,46 @@ impl Laboratory<'_> {
         seed: Seed,
         options: LesionOptions,
     ) -> Result<Vec<Cell>, ExperimentError> {
-        let blocks = self.removable();
-        if most > blocks.len() {
-            return Err(ExperimentError::Impossible {
-                what: format!(
-                    "cannot remove {most} blocks: the network has {} that can be removed",
-                    blocks.len()
-                ),
-            });
-        }
+        self.check_removable(most)?;
         let mut cells = Vec::new();
         for size in 1..=most {
             for draw in 0..draws {
                 let mut generator = seed.stream(&format!("lesion of {size}"), draw);
-                let mut chosen: Vec<BlockIndex> = sample(&mut generator, blocks.len(), size)
-                    .into_iter()
-                    .filter_map(|place| blocks.get(place).copied())
-                    .collect();
-                chosen.sort_unstable();
-                let mut cell = self.lesion(&chosen, &[], options);
+                let mut cell = self.random_set(size, &mut generator, options);
                 cell.key = format!("random {size}, draw {draw}");
                 cell.draw = Some(draw);
                 cells.push(cell);
             }
         }
         Ok(cells)
+    }
+    /// `size` blocks drawn at random, deleted together.
+    pub(super) fn random_set(
+        &self,
+        size: usize,
+        random: &mut impl Rng,
+        options: LesionOptions,
+    ) -> Cell {
+        let blocks = self.removable();
+        let size = size.min(blocks.len());
+        let mut chosen: Vec<BlockIndex> = sample(random, blocks.len(), size)
+            .into_iter()
+            .filter_map(|place| blocks.get(place).copied())
+            .collect();
+        chosen.sort_unstable();
+        self.lesion(&chosen, &[], options)
+    }
+
+    /// Refuses to remove more blocks than there are.
+    pub(super) fn check_removable(&self, wanted: usize) -> Result<(), ExperimentError> {
+        let removable = self.removable().len();
+        if wanted <= removable {
+            return Ok(());
+        }
+        Err(ExperimentError::Impossible {
+            what: format!(
+                "cannot remove {wanted} blocks: the network has {removable} that can be removed"
+            ),
+        })
     }
 }

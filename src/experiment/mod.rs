@@ -3,9 +3,12 @@
 mod batches;
 mod calibration;
 mod commutator;
+mod ensemble;
 mod error;
+mod greedy;
 mod journal;
 mod laboratory;
+mod latency;
 mod lesion;
 mod outcomes;
 mod reorder;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::batches::{Batches, lock};
 use super::tree::Tree;
@@ -80,6 +80,45 @@ impl<'a> Sweep<'a> {
         plans: &[Plan],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Outcomes>, ExperimentError> {
+        let pending = |_| Outcomes::pending(self.batches.data.len());
+        let outcomes: Mutex<Vec<Outcomes>> = Mutex::new((0..plans.len()).map(pending).collect());
+        self.visit(plans, &Outcomes::measure, progress, |plan, first, part| {
+            lock(&outcomes)[plan].place(first, part);
+        })?;
+        Ok(outcomes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The logits `[N, classes]` of every plan on every example, on the CPU.
+    ///
+    /// # Errors
+    /// As [`Sweep::evaluate`].
+    pub fn logits(&self, plans: &[Plan]) -> Result<Vec<Tensor>, ExperimentError> {
+        let parts = (0..plans.len()).map(|_| Vec::new()).collect();
+        let parts: Mutex<Vec<Vec<(usize, Tensor)>>> = Mutex::new(parts);
+        let fetch = |logits: &Tensor, _: &Tensor| Ok(logits.f_to_device(Device::Cpu)?);
+        self.visit(plans, &fetch, &|_| {}, |plan, first, part| {
+            lock(&parts)[plan].push((first, part.shallow_clone()));
+        })?;
+        let join = |mut parts: Vec<(usize, Tensor)>| {
+            parts.sort_by_key(|(first, _)| *first);
+            let parts: Vec<Tensor> = parts.into_iter().map(|(_, part)| part).collect();
+            Ok(Tensor::f_cat(&parts, 0)?)
+        };
+        let parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.into_iter().map(join).collect()
+    }
+
+    /// Measures the logits of every plan on every micro-batch, and gives what was found to `place`
+    /// with the number of the plan and the first example.
+    fn visit<T: Send>(
+        &self,
+        plans: &[Plan],
+        measure: &Measure<'_, T>,
+        progress: &(dyn Fn(u64) + Sync),
+        place: impl Fn(usize, usize, &T) + Sync,
+    ) -> Result<(), ExperimentError> {
         let structure = self.network.structure();
         let shapes = self.network.specification().shapes(self.batches.input())?;
         for plan in plans {
@@ -87,8 +126,6 @@ impl<'a> Sweep<'a> {
         }
         let tree = Tree::grow(plans, structure);
         let size = self.micro_batch(&tree)?;
-        let pending = |_| Outcomes::pending(self.batches.data.len());
-        let outcomes: Mutex<Vec<Outcomes>> = Mutex::new((0..plans.len()).map(pending).collect());
         let states = (0..self.batches.options.workers())
             .map(|_| {
                 (
@@ -108,18 +145,16 @@ impl<'a> Sweep<'a> {
                     network,
                     labels: &batch.labels,
                     pass,
+                    measure,
                     progress,
                 };
-                let found = tch::no_grad(|| walk.start(&tree, &batch.images))?;
-                let mut outcomes = lock(&outcomes);
-                for (plan, part) in &found {
-                    outcomes[*plan].place(batch.first, part);
+                for (plans, part) in tch::no_grad(|| walk.start(&tree, &batch.images))? {
+                    for &plan in plans {
+                        place(plan, batch.first, &part);
+                    }
                 }
                 Ok(())
-            })?;
-        Ok(outcomes
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner))
+            })
     }
 
     /// Blocks that [`Sweep::evaluate`] computes for `plans`, counted once per micro-batch.
@@ -150,37 +185,40 @@ pub(super) fn widest(network: &FrozenNetwork, batches: &Batches<'_>) -> Result<u
     Ok(4 * u64::try_from(elements.unwrap_or(1)).unwrap_or(1))
 }
 
+/// What is kept of the logits `[N, classes]` of examples with labels `[N]`.
+type Measure<'m, T> = dyn Fn(&Tensor, &Tensor) -> Result<T, NetworkError> + Sync + 'm;
+
+/// What was measured, with the plans that it belongs to.
+type Found<'t, T> = Vec<(&'t [usize], T)>;
+
 /// One micro-batch on its way through the tree.
-struct Walk<'a> {
+struct Walk<'a, T> {
     network: &'a FrozenNetwork,
     labels: &'a Tensor,
     pass: Pass<'a>,
+    measure: &'a Measure<'a, T>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
-impl Walk<'_> {
-    /// The outcomes of every plan of the tree, with the plan's number.
-    fn start(
-        &self,
-        tree: &Tree,
-        images: &Tensor,
-    ) -> Result<Vec<(usize, Outcomes)>, ExperimentError> {
+impl<T> Walk<'_, T> {
+    /// What is kept of every plan of the tree.
+    fn start<'t>(&self, tree: &'t Tree, images: &Tensor) -> Result<Found<'t, T>, ExperimentError> {
         let mut found = Vec::new();
         let x = self.network.structure().stem(images, &self.pass)?;
         self.descend(tree, x, &mut found)?;
         Ok(found)
     }
 
-    fn descend(
+    fn descend<'t>(
         &self,
-        tree: &Tree,
+        tree: &'t Tree,
         x: Tensor,
-        found: &mut Vec<(usize, Outcomes)>,
+        found: &mut Found<'t, T>,
     ) -> Result<(), ExperimentError> {
         let structure = self.network.structure();
         if !tree.complete.is_empty() {
-            let outcomes = Outcomes::measure(&structure.head(&x, &self.pass)?, self.labels)?;
-            found.extend(tree.complete.iter().map(|&plan| (plan, outcomes.clone())));
+            let logits = structure.head(&x, &self.pass)?;
+            found.push((&tree.complete, (self.measure)(&logits, self.labels)?));
         }
         let Some(((last, below), others)) = tree.next.split_last() else {
             return Ok(());

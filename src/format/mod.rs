@@ -27,7 +27,9 @@ use std::{fs::File, io, path::Path};
 
 use memmap2::Mmap;
 
-pub use self::model::{Model, ModelCard, load_model, parameter_hash, save_model, state_of};
+pub use self::model::{
+    Model, ModelCard, load_model, parameter_hash, save_model, save_proven_model, state_of,
+};
 pub use self::{
     error::FormatError,
     note::LoadNote,

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::recognize::{Recognition, recognize};
+use super::save::beside;
 use super::{FloatStorage, FormatError, LoadNote, StateDict, open, save_safetensors};
 use crate::data::Normalization;
 use crate::network::{FeatureShape, NetworkError, Specification, TrainableNetwork};
@@ -120,6 +121,28 @@ pub fn save_model(
     })?;
     let metadata = BTreeMap::from([(CARD.to_owned(), text)]);
     save_safetensors(file, &state_of(network), &metadata, floats)
+}
+
+/// Writes a model as [`save_model`] does, but only puts it at `file` once `prove` has accepted what
+/// is read back.
+///
+/// # Errors
+/// A file that cannot be written, or what `prove` says; whatever was at `file` is still there then.
+pub fn save_proven_model<E: From<FormatError>>(
+    file: &Path,
+    card: &ModelCard,
+    network: &TrainableNetwork,
+    prove: impl FnOnce(&Model) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |fault: io::Error| FormatError::Write {
+        file: file.to_owned(),
+        fault,
+    };
+    let partial = beside(file).map_err(failed)?.into_temp_path();
+    save_model(&partial, card, network, FloatStorage::AsTheyAre)?;
+    prove(&load_model(&partial, None)?)?;
+    partial.persist(file).map_err(|fault| failed(fault.error))?;
+    Ok(())
 }
 
 /// The tensors of a network under their names, for writing.

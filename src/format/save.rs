@@ -28,7 +28,8 @@ pub(super) fn replace(
     Ok(())
 }
 
-fn beside(file: &Path) -> io::Result<NamedTempFile> {
+/// A new, empty file in the folder of `file`; gone when dropped.
+pub(super) fn beside(file: &Path) -> io::Result<NamedTempFile> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -1,5 +1,5 @@
 use super::residual::{count, propagate, trace};
-use super::{BranchState, FeatureShape, NetworkError, Plan, Specification};
+use super::{BranchState, FeatureShape, Layer, NetworkError, Operation, Plan, Specification};
 
 /// What a plan needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,6 +8,9 @@ pub struct Cost {
     pub parameters: i64,
     /// Multiply-adds of a forward pass over one image; convolutions and linear layers count.
     pub multiply_adds: i64,
+    /// Values that a training keeps of one image for the gradient: the outputs of all layers but
+    /// ReLUs, which are computed in place.
+    pub activations: i64,
 }
 
 impl Specification {
@@ -18,9 +21,10 @@ impl Specification {
     /// A layer or block that cannot take what reaches it.
     pub fn cost(&self, plan: &Plan, input: FeatureShape) -> Result<Cost, NetworkError> {
         let mut total = Cost::default();
-        let mut add = |layers: &[super::Layer], input| -> Result<FeatureShape, NetworkError> {
+        let mut add = |layers: &[Layer], input| -> Result<FeatureShape, NetworkError> {
             let (output, multiply_adds) = trace(layers, input)?;
             total.parameters += count(layers.iter());
+            total.activations += kept(layers, input)?;
             total.multiply_adds += multiply_adds;
             Ok(output)
         };
@@ -52,4 +56,17 @@ impl Specification {
         add(&self.head, x)?;
         Ok(total)
     }
+}
+
+/// Values of the outputs of `layers` that do not overwrite their input.
+fn kept(layers: &[Layer], input: FeatureShape) -> Result<i64, NetworkError> {
+    let outputs = layers.iter().try_fold((input, 0), |(shape, kept), layer| {
+        let output = layer.output_shape(shape)?;
+        let new = match layer.operation {
+            Operation::Relu => 0,
+            _ => output.elements(),
+        };
+        Ok::<_, NetworkError>((output, kept + new))
+    })?;
+    Ok(outputs.1)
 }

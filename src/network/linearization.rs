@@ -22,7 +22,8 @@ enum Derivative {
     },
     /// Product with `[1, C, 1, 1]`, the same for all examples.
     Scale(Tensor),
-    /// Product with `[B, C, H, W]`, 0 or 1: where the ReLU was open.
+    /// Product with `[B, C, H, W]`: 1 where the ReLU was open and 0 elsewhere, times the scale of
+    /// the normalisation before it, where there is one.
     Mask(Tensor),
     MaxPool {
         indices: Tensor,
@@ -275,6 +276,15 @@ impl Chain {
         let mut derivatives = Vec::with_capacity(layers.len());
         for layer in layers {
             let (y, derivative) = linearize(layer, &x)?;
+            let derivative = match (derivatives.last(), derivative) {
+                // One product over a stack instead of two.
+                (Some(Derivative::Scale(scale)), Derivative::Mask(mask)) => {
+                    let product = Derivative::Mask(mask.f_mul(scale)?);
+                    derivatives.pop();
+                    product
+                }
+                (_, derivative) => derivative,
+            };
             derivatives.push(derivative);
             x = y;
         }
@@ -422,7 +432,6 @@ impl Linearization {
     }
 
     /// Logits `[B, classes]`.
-    #[must_use]
     pub fn logits(&self) -> &Tensor {
         &self.logits
     }

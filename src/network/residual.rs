@@ -263,7 +263,7 @@ impl<L: Forward> Block<L> {
                 .gates
                 .and_then(|gates| gates.get(step.block.position()))
             {
-                Some(gate) => output.f_mul(gate)?,
+                Some(gate) => output.f_mul(&gate.f_to_kind(output.kind())?)?,
                 None => output,
             };
             sum = Some(match sum {

@@ -20,7 +20,6 @@ impl TrainableLayer {
     }
 
     /// The tensors, in the order of [`Layer::parameters`].
-    #[must_use]
     pub fn parameters(&self) -> &[Tensor] {
         &self.parameters
     }
@@ -47,8 +46,15 @@ impl Forward for TrainableLayer {
                     Some(epsilon) => &standardized(weight, *epsilon)?,
                     None => weight,
                 };
+                // Mixed precision: the activations' kind decides, the values stay in float32.
+                let (weight, bias) = (
+                    &in_kind(weight, x.kind())?,
+                    self.parameter(1)
+                        .map(|bias| in_kind(bias, x.kind()))
+                        .transpose()?,
+                );
                 let (stride, padding) = ([*stride; 2], [*padding; 2]);
-                x.f_conv2d(weight, self.parameter(1), stride, padding, [1, 1], *groups)?
+                x.f_conv2d(weight, bias, stride, padding, [1, 1], *groups)?
             }
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
                 let (training, momentum) = match mode {
@@ -66,7 +72,9 @@ impl Forward for TrainableLayer {
                     true,
                 )?
             }
-            (Operation::Linear { .. }, [weight, ..]) => x.f_linear(weight, self.parameter(1))?,
+            (Operation::Linear { .. }, [weight, ..]) => {
+                in_kind(x, weight.kind())?.f_linear(weight, self.parameter(1))?
+            }
             (operation, parameters) => plain(operation, parameters, x)?,
         })
     }
@@ -78,6 +86,14 @@ impl Forward for TrainableLayer {
             _ => self.forward(&x, mode),
         }
     }
+}
+
+/// The tensor itself, or a copy in `kind` through which gradients flow back.
+fn in_kind(tensor: &Tensor, kind: Kind) -> Result<Tensor, NetworkError> {
+    if tensor.kind() == kind {
+        return Ok(tensor.shallow_clone());
+    }
+    Ok(tensor.f_to_kind(kind)?)
 }
 
 /// Every kernel of `weight` `[O, I, K, K]` with mean 0 and variance 1 (Qiao et al., arXiv

@@ -40,6 +40,7 @@ pub fn header(experiment: &str) -> Header {
         },
         seed: 0,
         options: serde_json::json!({"draws": 5}),
+        shard: None,
     }
 }
 

@@ -347,12 +347,18 @@ fn ensemble(found: &Ensemble) -> Finding {
         ),
         answer: format!(
             "Its members err on {} on average, their vote on {}, the mean of their logits on {}. \
-             Being wrong correlates by {} between members, and their classes differ on {} of the \
-             examples.",
+             {} Members' classes differ on {} of the examples.",
             percent(mean),
             rate(found.vote_errors, found.examples),
             rate(found.mean_errors, found.examples),
-            significant(found.error_correlation, 2),
+            found.error_correlation.map_or_else(
+                || "No two members are wrong sometimes, so their errors have no correlation."
+                    .into(),
+                |correlation| format!(
+                    "Being wrong correlates by {} between members.",
+                    significant(correlation, 2)
+                ),
+            ),
             percent(found.disagreement),
         ),
     }

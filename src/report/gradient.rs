@@ -69,6 +69,24 @@ pub struct MeasuredGradient {
     pub ends: Option<(Interval, Interval)>,
     /// Share of all paths that lie in the range.
     pub paths_in_range: f64,
+    /// The effective range of every mini-batch by itself.
+    pub of_batches: Vec<LengthRange>,
+    /// The effective range of every example by itself.
+    pub of_examples: Vec<LengthRange>,
+}
+
+/// The middle half of some ranges: quartiles of their first and of their last lengths.
+#[must_use]
+pub fn middle_half(ranges: &[LengthRange]) -> Option<(Interval, Interval)> {
+    let level = Level::new(0.5).ok()?;
+    let quartiles = |end: fn(&LengthRange) -> usize| {
+        let ends: Vec<f64> = ranges.iter().map(|range| end(range) as f64).collect();
+        percentile_interval(&ends, level).ok()
+    };
+    Some((
+        quartiles(|range| range.first)?,
+        quartiles(|range| range.last)?,
+    ))
 }
 
 /// The gradient by path length over all mini-batches of a file.
@@ -148,31 +166,32 @@ fn measured(
     let lengths = recorded.iter().map(|(_, values)| values.mean.len()).min()?;
     let lengths = lengths.min(ln_paths.len());
     let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let magnitude = |length: usize, values: &PerLength| {
-        let mean = values.mean.get(length).copied().unwrap_or(0.0);
-        match measure {
-            Measure::Coherent => mean,
-            // Squared norms are added before the root is taken, so each example counts by its own.
-            Measure::Energy => {
-                let roots = values.by_example.iter().filter_map(|row| row.get(length));
-                let count = values.by_example.len();
-                match count {
-                    0 => mean.max(0.0).sqrt(),
-                    _ => roots.map(|energy| energy.max(0.0).sqrt()).sum::<f64>() / count as f64,
-                }
-            }
-            // Counts beyond the range of floats: a common factor changes no share.
-            Measure::Sampled => {
-                mean * ln_paths
-                    .get(length)
-                    .map_or(0.0, |paths| (paths - greatest).exp())
+    // Of what is recorded for one example, or as the mean over several.
+    let magnitude = |length: usize, recorded: f64| match measure {
+        Measure::Coherent => recorded,
+        Measure::Energy => recorded.max(0.0).sqrt(),
+        // Counts beyond the range of floats: a common factor changes no share.
+        Measure::Sampled => {
+            let paths = ln_paths.get(length);
+            recorded * paths.map_or(0.0, |paths| (paths - greatest).exp())
+        }
+    };
+    let of_batch = |length: usize, values: &PerLength| {
+        let examples = values.by_example.iter().filter_map(|row| row.get(length));
+        match values.by_example.len() {
+            0 => magnitude(length, values.mean.get(length).copied().unwrap_or(0.0)),
+            // The root of an energy is taken example by example.
+            count => {
+                let sum: f64 = examples.map(|&value| magnitude(length, value)).sum();
+                sum / count as f64
             }
         }
     };
+    let of_one = |magnitudes: Vec<f64>| Some(effective_range(&magnitudes, share).ok()?.range);
     let rows = Array2::from_shape_fn((recorded.len(), lengths), |(batch, length)| {
         recorded
             .get(batch)
-            .map_or(0.0, |(weight, values)| weight * magnitude(length, values))
+            .map_or(0.0, |(weight, values)| weight * of_batch(length, values))
     });
     let sums: Vec<f64> = rows
         .columns()
@@ -233,6 +252,23 @@ fn measured(
             .take(range.last + 1)
             .skip(range.first)
             .sum(),
+        of_batches: rows
+            .rows()
+            .into_iter()
+            .filter_map(|row| of_one(row.to_vec()))
+            .collect(),
+        of_examples: recorded
+            .iter()
+            .flat_map(|(_, values)| &values.by_example)
+            .filter_map(|row| {
+                let values = row.iter().take(lengths).enumerate();
+                of_one(
+                    values
+                        .map(|(length, &value)| magnitude(length, value))
+                        .collect(),
+                )
+            })
+            .collect(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pathscope_analysis::record::{
     BatchNormStatistics, Change, Header, Lesion, LesionKind, Outcome, Reordering,
 };
-use pathscope_analysis::{BootstrapOptions, Level, McNemar, holm, percentile_interval, resample};
+use pathscope_analysis::{Level, McNemar, holm};
 
 /// The network as it is, among outcomes.
 #[must_use]

@@ -42,9 +42,7 @@ impl<'a> Scale<'a> {
             let room = padding * (last - first);
             last += room;
             // Nothing that is never negative shows a stretch below 0.
-            if first < 0.0 || axis.whole {
-                first -= room;
-            } else if first > room {
+            if first < 0.0 || axis.whole || first > room {
                 first -= room;
             } else {
                 first = 0.0;

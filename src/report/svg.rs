@@ -98,10 +98,7 @@ pub(super) fn escape(text: &str) -> String {
 pub(super) fn words(size: u32, colour: Colour, theme: Theme) -> TextStyle<'static> {
     // The backend divides by this; with it, `size` is the size in pixels.
     let size = f64::from(size) * 1.24;
-    ("sans-serif", size)
-        .into_font()
-        .color(&colour.rgb(theme))
-        .into()
+    ("sans-serif", size).into_font().color(&colour.rgb(theme))
 }
 
 /// About how wide words of `size` pixels are: no font is measured, so drawings are the same

@@ -18,19 +18,26 @@ pub struct Epoch {
     pub errors: usize,
     /// Examples met.
     pub examples: usize,
-    /// Wrong ones among the held-out examples after it, where they were measured.
+    /// The held-out examples after it, where they were measured.
     #[serde(default)]
-    pub test_errors: Option<usize>,
-    /// Held-out examples.
-    #[serde(default)]
-    pub test_examples: Option<usize>,
+    pub validation: Option<HeldOut>,
+}
+
+/// Held-out examples.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct HeldOut {
+    /// Examples classified wrongly.
+    pub errors: usize,
+    /// Examples in all.
+    pub examples: usize,
 }
 
 impl Epoch {
     /// Errors and number of the held-out examples.
     #[must_use]
     pub fn held_out(&self) -> Option<(usize, usize)> {
-        Some((self.test_errors?, self.test_examples?))
+        self.validation
+            .map(|held_out| (held_out.errors, held_out.examples))
     }
 }
 
@@ -81,10 +88,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         let lines = [
-            r#"{"type":"header","anything":1}"#,
+            r#"{"record":"header","anything":1}"#,
             r#"{"epoch":0,"loss":2.0,"errors":90,"examples":100,"learning_rate":0.1}"#,
             r#"{"epoch":1,"loss":1.9,"errors":80,"examples":100,"learning_rate":0.1}"#,
-            r#"{"epoch":1,"loss":1.8,"errors":70,"examples":100,"test_errors":8,"test_examples":10}"#,
+            r#"{"epoch":1,"loss":1.8,"errors":70,"examples":100,"validation":{"errors":8,"examples":10,"loss":0.5}}"#,
         ];
         fs::write(&path, lines.join("\n")).unwrap();
         let log = TrainingLog::read(&path).unwrap().unwrap();

@@ -209,7 +209,7 @@ impl Checkpoint {
                 .transpose()?;
             momenta.push(momentum);
         }
-        if self.state.len() > 0 {
+        if !self.state.is_empty() {
             let surplus = self.state.names().next().unwrap_or_default().to_owned();
             return Err(refuse(
                 &self.file,

@@ -12,7 +12,7 @@
 //! | none | all | all | of the whole network | 1 |
 //! | effective paths m | m of n blocks | the same | of restricted networks | m / n |
 //! | effective functions m | m of k n functions | the same | of restricted networks | m / (k n) |
-//! | effective range a:b | 2a to 2b blocks | the same | of restricted networks | (a + b) / n |
+//! | effective range a:b | a (k+1)/k to b (k+1)/k blocks | the same | of restricted networks | their mean / n |
 //! | stochastic depth, batch | blocks that survive | the same | of restricted networks | 1 - l / n (1 - p) |
 //! | stochastic depth, example | all, gated | blocks that survive | of gated networks | the same |
 //! | backward only | all | m of n blocks | of the whole network | 1 |
@@ -41,7 +41,7 @@ pub use error::TrainingError;
 pub use evaluation::{Evaluation, View, evaluate};
 pub use event_log::EventLog;
 pub use optimizer::{Optimizer, OptimizerOptions};
-pub use options::TrainingOptions;
+pub use options::{Precision, TrainingOptions};
 pub use recipe::{PaperRow, Recipe, RecipeArchitecture, RecipeData};
 pub use restriction::{Restriction, SurvivalMode};
 pub use run::{Advance, Run, RunOptions, TrainingData};

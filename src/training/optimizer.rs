@@ -85,7 +85,11 @@ impl Optimizer {
         for (parameter, momentum) in self.parameters.iter_mut().zip(&mut self.momenta) {
             let mut gradient = parameter.f_grad()?;
             if !gradient.defined() {
-                continue;
+                // After a pause, blocks not computed since have no gradient but may be moving.
+                if momentum.is_none() {
+                    continue;
+                }
+                gradient = parameter.f_zeros_like()?;
             }
             if let Some(factor) = factor {
                 gradient = gradient.f_mul_scalar(factor)?;

@@ -3,6 +3,27 @@ use serde::{Deserialize, Serialize};
 use super::{OptimizerOptions, Restriction, Schedule};
 use crate::data::Augmentation;
 
+/// In which numbers activations and their gradients are computed and kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    Float32,
+    /// bfloat16 for activations and convolutions; weights, statistics of normalisation, the
+    /// linear layer and the loss stay in 32 bits. Meant for CUDA; CPUs without instructions for
+    /// bfloat16 are slower with it.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether nothing is shortened.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        *self == Self::Float32
+    }
+}
+
 /// Everything that decides how a network is trained, apart from the network and the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +44,9 @@ pub struct TrainingOptions {
     /// the first values are forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
+    /// In which numbers it is computed.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
     /// How the learning rate moves.
     pub schedule: Schedule,
     /// Momentum, weight decay and clipping.

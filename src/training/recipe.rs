@@ -238,6 +238,32 @@ presets![
     "preresnet110-fashion",
     "preresnet110-fashion-restricted",
     "multi-resnet20x4-fashion",
+    "resnet110-cifar10",
+    "multi-resnet8x23-cifar10",
+    "multi-resnet14x10-cifar10",
+    "preresnet24-cifar10",
+    "preresnet68-cifar10",
+    "preresnet110-cifar10",
+    "multi-resnet8x4-cifar10",
+    "multi-resnet20x4-cifar10",
+    "multi-resnet30x4-cifar10",
+    "multi-resnet200x5-cifar10",
+    "multi-resnet398x5-cifar10",
+    "multi-resnet26x2w10-cifar10",
+    "multi-resnet26x4w10-cifar10",
+    "multi-resnet200x5-cifar100",
+    "multi-resnet398x5-cifar100",
+    "multi-resnet26x2w10-cifar100",
+    "multi-resnet26x4w10-cifar100",
+    "preresnet34-imagenet",
+    "preresnet200-imagenet",
+    "multi-resnet18x2-imagenet",
+    "multi-resnet101x2-imagenet",
+    "preresnet20-cifar10",
+    "preresnet110-cifar10-restricted",
+    "preresnet110-cifar10-stochastic-depth",
+    "preresnet110-cifar10-modern",
+    "multi-resnet30x4-cifar10-modern",
 ];
 
 impl Recipe {
@@ -316,6 +342,81 @@ mod tests {
             let text = recipe.to_toml().unwrap();
             assert_eq!(Recipe::parse(&text, name).unwrap(), recipe);
         }
+    }
+
+    /// Parameters that the paper prints in its tables, in millions, with the figures it prints.
+    #[test]
+    fn recipes_have_the_parameters_of_the_paper() {
+        for (name, millions, unit) in [
+            ("resnet110-cifar10", 1.7, 0.1),
+            ("multi-resnet8x23-cifar10", 1.7, 0.1),
+            ("multi-resnet14x10-cifar10", 1.7, 0.1),
+            ("preresnet24-cifar10", 0.29, 0.01),
+            ("preresnet68-cifar10", 1.0, 0.1),
+            ("preresnet110-cifar10", 1.7, 0.1),
+            ("multi-resnet8x4-cifar10", 0.29, 0.01),
+            ("multi-resnet20x4-cifar10", 1.0, 0.1),
+            ("multi-resnet30x4-cifar10", 1.7, 0.1),
+            ("multi-resnet200x5-cifar10", 10.2, 0.1),
+            ("multi-resnet398x5-cifar10", 20.4, 0.1),
+            ("multi-resnet26x2w10-cifar10", 72.0, 1.0),
+            ("multi-resnet26x4w10-cifar10", 145.0, 1.0),
+        ] {
+            let recipe = Recipe::named(name).unwrap();
+            let found = parameters(&recipe) as f64 / 1e6;
+            assert!(
+                (found - millions).abs() < unit,
+                "{name}: {found} M, not {millions} M"
+            );
+        }
+    }
+
+    /// Counted by hand from the layers: 3x3 convolutions, normalisations, linear layer.
+    #[test]
+    fn parameters_to_the_last_one() {
+        // 16 channels, 9 blocks: stem 432; stages 3 x 2 convolutions of 16, 32 and 64 channels.
+        let stage = |inputs: i64, outputs: i64| {
+            9 * inputs * outputs + 9 * outputs * outputs + 4 * 9 * outputs * outputs
+        };
+        let normalisations = 2 * (6 * 16 + (16 + 5 * 32) + (32 + 5 * 64) + 64);
+        let whole = 432 + stage(16, 16) + stage(16, 32) + stage(32, 64) + normalisations + 650;
+        let recipe = Recipe::named("preresnet20-cifar10").unwrap();
+        assert_eq!(parameters(&recipe), whole);
+    }
+
+    fn parameters(recipe: &Recipe) -> i64 {
+        let (shape, classes) = (recipe.data.shape(), recipe.data.classes());
+        let architecture = recipe
+            .architecture
+            .build(shape.channels as i64, classes as i64);
+        architecture.unwrap().build().unwrap().parameter_count()
+    }
+
+    /// Every row of Tables I to IV that the authors trained, and resnet-110, has a recipe.
+    #[test]
+    fn every_trained_row_of_the_paper_has_a_recipe() {
+        let mut rows: Vec<(String, String)> = Recipe::names()
+            .filter_map(|name| {
+                let recipe = Recipe::named(name).unwrap();
+                let row = recipe.paper?;
+                assert_eq!(row.mean.is_some(), row.deviation.is_some());
+                Some((row.table, format!("{:.2}", row.error)))
+            })
+            .collect();
+        rows.sort();
+        let printed: Vec<(String, String)> = [
+            ("I", "6.42 6.61 7.37"),
+            ("II", "5.89 6.02 6.27 6.31 7.75 9.28"),
+            ("III", "19.45 19.60 20.42 20.59 3.73 3.92 3.96 4.35"),
+            ("IV", "21.53 21.66 26.73 27.39"),
+        ]
+        .iter()
+        .flat_map(|(table, errors)| {
+            let errors = errors.split(' ');
+            errors.map(|error| ((*table).to_owned(), error.to_owned()))
+        })
+        .collect();
+        assert_eq!(rows, printed);
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub enum Restriction {
         #[serde(default)]
         backward_only: bool,
     },
-    /// A number of blocks drawn so that path lengths, Binomial(m, 1/2) for m blocks of one
-    /// function, centre in a range: m is uniform between twice the bounds.
+    /// A number of blocks drawn so that path lengths, Binomial(m, k / (k + 1)) for m blocks of k
+    /// functions, centre in a range: m is uniform between (k + 1) / k times the bounds, twice for
+    /// one function. Where k differs among blocks, it is their mean.
     EffectiveRange {
         /// Shortest length.
         from: usize,
@@ -97,7 +98,7 @@ impl Restriction {
             Self::EffectiveRange { from, to } if from > to => {
                 return refuse("the range of path lengths ends before it begins");
             }
-            Self::EffectiveRange { from, .. } => from.saturating_mul(2),
+            Self::EffectiveRange { from, .. } => scaled(from, functions),
             Self::StochasticDepth { last, .. } if !(0.0..=1.0).contains(&last) => {
                 return refuse("the survival probability of the last block lies between 0 and 1");
             }
@@ -131,12 +132,76 @@ impl Restriction {
                     m as f64 / functions.iter().sum::<usize>().max(1) as f64
                 }
                 Self::EffectiveRange { from, to } => {
-                    let (low, high) = sizes(from, to, blocks);
+                    let (low, high) = sizes(from, to, functions);
                     (low + high) as f64 / 2.0 / n
                 }
                 Self::StochasticDepth { last, .. } => 1.0 - block as f64 / n * (1.0 - last),
             })
             .collect()
+    }
+
+    /// What the restriction means for statistics and evaluation, in words; nothing where there is
+    /// none.
+    #[must_use]
+    pub fn statement(&self, functions: &[usize]) -> Option<String> {
+        let what = match *self {
+            Self::None => return None,
+            Self::EffectivePaths { blocks, .. } => {
+                format!("{blocks} random blocks of {}", functions.len())
+            }
+            Self::EffectiveFunctions { functions: m, .. } => {
+                format!(
+                    "{m} random functions of {}",
+                    functions.iter().sum::<usize>()
+                )
+            }
+            Self::EffectiveRange { from, to } => {
+                let (low, high) = sizes(from, to, functions);
+                format!(
+                    "{low} to {high} random blocks (path lengths that centre in {from} to {to})"
+                )
+            }
+            Self::StochasticDepth { last, mode } => format!(
+                "blocks that survive with a probability falling to {last}, drawn for each {}",
+                match mode {
+                    SurvivalMode::Batch => "mini-batch",
+                    SurvivalMode::Example => "example",
+                }
+            ),
+        };
+        let survival = self.survival(functions);
+        let (most, least) = survival
+            .iter()
+            .fold((0.0_f64, 1.0_f64), |(most, least), &p| {
+                (most.max(p), least.min(p))
+            });
+        let forward = matches!(
+            *self,
+            Self::EffectivePaths {
+                backward_only: true,
+                ..
+            } | Self::EffectiveFunctions {
+                backward_only: true,
+                ..
+            }
+        );
+        Some(if forward {
+            format!(
+                "each mini-batch has gradients through {what} only; the forward pass, its \
+                 statistics and the finished network are those of all"
+            )
+        } else {
+            let factor = if (most - least).abs() < 1e-12 {
+                format!("{most:.3}")
+            } else {
+                format!("{most:.3} (first block) to {least:.3} (last)")
+            };
+            format!(
+                "each mini-batch computes {what}; statistics of normalisation are those of such \
+                 networks unless --recalibrate renews them, and the finished network has its \
+                 functions scaled by {factor}"
+            )
+        })
     }
 
     /// What mini-batch number `iteration` computes; depends on nothing but its arguments.
@@ -199,7 +264,12 @@ impl Restriction {
                     })
             }
             Self::EffectiveRange { from, to } => {
-                let (low, high) = sizes(from, to, blocks);
+                let functions: Vec<usize> = intact
+                    .steps()
+                    .iter()
+                    .map(|step| step.branches.len())
+                    .collect();
+                let (low, high) = sizes(from, to, &functions);
                 let count = generator.random_range(low..=high);
                 only(&mut generator, count, BranchState::Off)
             }
@@ -246,9 +316,16 @@ fn left_out(backward_only: bool) -> BranchState {
 }
 
 /// Smallest and largest number of blocks for path lengths that centre between `from` and `to`.
-fn sizes(from: usize, to: usize, blocks: usize) -> (usize, usize) {
-    let low = from.saturating_mul(2).min(blocks);
-    (low, to.saturating_mul(2).min(blocks).max(low))
+fn sizes(from: usize, to: usize, functions: &[usize]) -> (usize, usize) {
+    let blocks = functions.len();
+    let low = scaled(from, functions).min(blocks);
+    (low, scaled(to, functions).min(blocks).max(low))
+}
+
+/// Blocks of which half, or the share k / (k + 1) for k functions a block, are `length`.
+fn scaled(length: usize, functions: &[usize]) -> usize {
+    let (all, blocks) = (functions.iter().sum::<usize>().max(1), functions.len());
+    length.saturating_mul(all + blocks).div_ceil(all)
 }
 
 #[cfg(test)]
@@ -321,6 +398,37 @@ mod tests {
                 .unwrap();
             assert_eq!(draw.plan.functions_on().iter().sum::<usize>(), 5);
         }
+    }
+
+    #[test]
+    fn lengths_become_numbers_of_blocks() {
+        // Half of the blocks of one function are on a path, 4/5 of those of four.
+        assert_eq!(sizes(5, 17, &[1; 54]), (10, 34));
+        assert_eq!(sizes(4, 8, &[4; 14]), (5, 10));
+        assert_eq!(sizes(5, 40, &[1; 54]), (10, 54));
+        let range = Restriction::EffectiveRange { from: 5, to: 17 };
+        assert_eq!(range.survival(&[1; 54]), [22.0 / 54.0; 54]);
+        for iteration in 0..50 {
+            let range = Restriction::EffectiveRange { from: 2, to: 4 };
+            let draw = range.draw(&intact(), 1, iteration, 1, Device::Cpu).unwrap();
+            // Blocks of two functions: 2/3 of m blocks are on a path.
+            let on = 18 - draw.plan.deleted_blocks().count();
+            assert!((3..=6).contains(&on), "{on}");
+        }
+    }
+
+    #[test]
+    fn statements_tell_statistics_and_factor() {
+        let paths = Restriction::EffectivePaths {
+            blocks: 23,
+            backward_only: false,
+        };
+        let text = paths.statement(&[1; 54]).unwrap();
+        assert!(
+            text.contains("23 random blocks of 54") && text.contains("0.426"),
+            "{text}"
+        );
+        assert_eq!(Restriction::None.statement(&[1; 54]), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::average::Average;
-use super::{Optimizer, TrainingError, TrainingOptions};
+use super::{Optimizer, Precision, TrainingError, TrainingOptions};
 use crate::data::{Dataset, Normalization, augmented_batch};
 use crate::network::{Mode, Pass, Plan, TrainableNetwork, channels_last};
 
@@ -237,6 +237,7 @@ impl Trainer {
             augmentation,
             seed,
             label_smoothing,
+            precision,
             ..
         } = self.options;
         let images = augmented_batch(
@@ -251,6 +252,10 @@ impl Trainer {
         let size = [indices.len(), shape.channels, shape.height, shape.width].map(|n| n as i64);
         let images = Tensor::f_from_slice(&images)?.f_view(size)?;
         let batch = channels_last(&images.f_to_device(self.device)?)?;
+        let batch = match precision {
+            Precision::Float32 => batch,
+            Precision::Bf16 => batch.f_to_kind(Kind::BFloat16)?,
+        };
         let labels: Vec<i64> = indices
             .iter()
             .map(|&index| i64::from(data.labels()[index]))

@@ -10,7 +10,7 @@ use tch::Tensor;
 use super::grade::{Grading, length};
 use super::gradient::{Loss, norms, ordinary};
 use super::recursion::{GradedStack, Recursion};
-use super::{energy, sampled};
+use super::{energy, not_finite, sampled};
 use crate::experiment::batches::{Batches, MicroBatch, lock};
 use crate::experiment::{ExperimentError, Journal};
 use crate::network::{FrozenNetwork, Linearization, Plan};
@@ -65,6 +65,17 @@ struct Found {
     graded: Vec<f64>,
 }
 
+impl Found {
+    fn is_finite(&self) -> bool {
+        let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+        self.gradient.is_finite()
+            && finite(&self.coherent)
+            && finite(&self.sampled)
+            && finite(&self.graded)
+            && self.energy.iter().all(|draw| finite(draw))
+    }
+}
+
 /// Examples that one thread works on at once. Fixed, so that the number of threads changes no
 /// result; small, since their stacks are large.
 const MICRO_BATCH: usize = 8;
@@ -100,7 +111,9 @@ impl SpectrumOptions {
         }
         for batch in 0..self.batches.max(1) {
             let key = format!("mini-batch {batch}");
-            if journal.get(&key).is_none() {
+            let shard = journal.header().shard;
+            let mine = shard.is_none_or(|shard| shard.takes(batch));
+            if mine && journal.get(&key).is_none() {
                 let chosen: Vec<usize> = (batch * examples..(batch + 1) * examples).collect();
                 let data = batches.data.select(&chosen)?;
                 let batches = Batches {
@@ -432,7 +445,15 @@ impl Shared<'_> {
                 }
                 *lock(self.grades) = stack.grades;
             }
-            self.check(&linearization, &start, &found)?;
+            if !found.iter().all(Found::is_finite) {
+                return Err(not_finite::locate(
+                    network,
+                    self.plan,
+                    &images,
+                    &linearization,
+                    &start,
+                )?);
+            }
             Ok(found)
         })
     }
@@ -465,54 +486,6 @@ impl Shared<'_> {
         }
         let nothing = || ExperimentError::Analysis("no path at all".into());
         Ok((found, sum.ok_or_else(nothing)?))
-    }
-
-    /// Names the block where a gradient stops being finite.
-    fn check(
-        &self,
-        linearization: &Linearization,
-        start: &Tensor,
-        found: &[Found],
-    ) -> Result<(), ExperimentError> {
-        let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
-        let sound = found.iter().all(|example| {
-            example.gradient.is_finite()
-                && finite(&example.coherent)
-                && finite(&example.sampled)
-                && example.energy.iter().all(|draw| finite(draw))
-        });
-        if sound {
-            return Ok(());
-        }
-        let mut stack = start.shallow_clone();
-        let last = linearization.blocks().len();
-        for (position, (step, block)) in linearization.blocks().iter().enumerate().rev() {
-            if !norms(&stack)?.iter().all(|norm| norm.is_finite()) {
-                return Err(ExperimentError::NotFinite {
-                    block: (position + 1).min(last - 1),
-                });
-            }
-            let rows = block.through_post(crate::network::duplicate(&stack)?)?;
-            let mut sum = block.through_skip(&rows)?;
-            for function in 0..block.functions() {
-                if let Some(moved) = block.through_branch(function, &rows)? {
-                    sum = Some(match sum {
-                        Some(sum) => sum.f_add(&moved)?,
-                        None => moved,
-                    });
-                }
-            }
-            stack = match sum {
-                Some(sum) => block.through_pre(sum)?,
-                None => stack,
-            };
-            if !norms(&stack)?.iter().all(|norm| norm.is_finite()) {
-                return Err(ExperimentError::NotFinite {
-                    block: step.block.position(),
-                });
-            }
-        }
-        Err(ExperimentError::NotFinite { block: 0 })
     }
 }
 

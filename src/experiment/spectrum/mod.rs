@@ -9,6 +9,7 @@ mod energy;
 mod grade;
 mod gradient;
 mod measure;
+mod not_finite;
 mod recursion;
 mod sampled;
 

@@ -1,5 +1,7 @@
 //! One cotangent for each grade of paths, carried back through the blocks.
 
+use std::collections::HashMap;
+
 use tch::Tensor;
 
 use super::grade::{Grade, Grading, after_block, length, longer};
@@ -73,23 +75,19 @@ impl Recursion<'_> {
         components.dedup();
         let before = stack.grades;
         let after = after_block(&before, block.has_skip(), &components, self.longest);
-        let place = |grade: &Grade| after.iter().position(|other| other == grade);
+        let places: HashMap<&Grade, usize> = after.iter().zip(0..).collect();
         let growing = before
             .iter()
             .take_while(|grade| length(grade) < self.longest)
             .count();
-        let mut out: Option<Tensor> = None;
-        let total = after.len() as i64 * self.examples;
+        let mut out = PartialSums::new(after.len(), self.examples);
         for part in self.parts(&stack.rows, before.len()) {
             let rows = self.rows(&stack.rows, part.clone())?;
             let rows = block.through_post(rows)?;
             if let Some(kept) = block.through_skip(&rows)? {
-                let target = target(&mut out, &kept, total)?;
-                for (offset, grade) in before[part.clone()].iter().enumerate() {
-                    if let Some(to) = place(grade) {
-                        self.add(target, to, &kept, offset, 1)?;
-                    }
-                }
+                let grades = before.iter().take(part.end).skip(part.start);
+                let to: Vec<_> = grades.map(|grade| places.get(grade).copied()).collect();
+                out.add(&kept, &to)?;
             }
             let grows = part.end.min(growing).saturating_sub(part.start);
             if grows == 0 {
@@ -105,16 +103,14 @@ impl Recursion<'_> {
                     None => moved,
                 };
                 let component = self.grading.component(position, function);
-                let target = target(&mut out, &moved, total)?;
-                let growing = before[part.start..part.start + grows].iter();
-                for (offset, grade) in growing.enumerate() {
-                    if let Some(to) = place(&longer(grade, component)) {
-                        self.add(target, to, &moved, offset, 1)?;
-                    }
-                }
+                let grades = before.iter().skip(part.start).take(grows);
+                let to: Vec<_> = grades
+                    .map(|grade| places.get(&longer(grade, component)).copied())
+                    .collect();
+                out.add(&moved, &to)?;
             }
         }
-        let out = match out {
+        let out = match out.finish()? {
             Some(out) => out,
             // Nothing flows: neither skip nor function.
             None => stack.rows.f_zeros_like()?,
@@ -149,36 +145,103 @@ impl Recursion<'_> {
         let start = grades.start as i64 * self.examples;
         Ok(rows.f_narrow(0, start, grades.len() as i64 * self.examples)?)
     }
+}
 
-    /// Adds `count` grades of `source`, from `offset` on, to `target`, from `to` on.
-    fn add(
-        &self,
-        target: &Tensor,
-        to: usize,
-        source: &Tensor,
-        offset: usize,
-        count: usize,
-    ) -> Result<(), NetworkError> {
-        let source = self.rows(source, offset..offset + count)?;
-        let _ = self.rows(target, to..to + count)?.f_add_(&source)?;
+/// The stack after a block while its terms come in.
+///
+/// Where nothing has come yet a term is copied instead of added to zeros, and neighbouring grades
+/// that move together are one operation: the memory traffic of the sums is what the recursion
+/// costs beside its convolutions.
+struct PartialSums {
+    rows: Option<Tensor>,
+    /// Whether each grade has a term already.
+    begun: Vec<bool>,
+    examples: i64,
+}
+
+impl PartialSums {
+    fn new(grades: usize, examples: i64) -> Self {
+        Self {
+            rows: None,
+            begun: vec![false; grades],
+            examples,
+        }
+    }
+
+    /// Adds the grades of `terms`, one after another, each to the grade that `to` gives for it.
+    fn add(&mut self, terms: &Tensor, to: &[Option<usize>]) -> Result<(), NetworkError> {
+        let rows = match &self.rows {
+            Some(rows) => rows.shallow_clone(),
+            None => {
+                let rows = empty_rows(terms, self.begun.len() as i64 * self.examples)?;
+                self.rows = Some(rows.shallow_clone());
+                rows
+            }
+        };
+        let mut first = 0;
+        while let Some(&place) = to.get(first) {
+            let Some(place) = place else {
+                first += 1;
+                continue;
+            };
+            let begun = self.begun.get(place).copied().unwrap_or(false);
+            let together = (first..to.len())
+                .zip(place..)
+                .take_while(|&(from, place)| {
+                    to.get(from) == Some(&Some(place)) && self.begun.get(place) == Some(&begun)
+                })
+                .count()
+                .max(1);
+            let span = |start: usize| {
+                (
+                    start as i64 * self.examples,
+                    together as i64 * self.examples,
+                )
+            };
+            let (start, length) = span(first);
+            let terms = terms.f_narrow(0, start, length)?;
+            let (start, length) = span(place);
+            let mut sums = rows.f_narrow(0, start, length)?;
+            if begun {
+                let _ = sums.f_add_(&terms)?;
+            } else {
+                sums.f_copy_(&terms)?;
+            }
+            for begun in self.begun.iter_mut().skip(place).take(together) {
+                *begun = true;
+            }
+            first += together;
+        }
         Ok(())
+    }
+
+    /// The sums; none where no term came at all.
+    fn finish(self) -> Result<Option<Tensor>, NetworkError> {
+        let Some(rows) = self.rows else {
+            return Ok(None);
+        };
+        for (place, _) in self.begun.iter().enumerate().filter(|(_, begun)| !**begun) {
+            let _ = rows
+                .f_narrow(0, place as i64 * self.examples, self.examples)?
+                .f_zero_()?;
+        }
+        Ok(Some(rows))
     }
 }
 
-/// The stack after a block, made when the first rows for it come.
-fn target<'a>(
-    out: &'a mut Option<Tensor>,
-    like: &Tensor,
-    rows: i64,
-) -> Result<&'a Tensor, NetworkError> {
-    if out.is_none() {
-        let mut size = like.size();
-        if let Some(first) = size.first_mut() {
-            *first = rows;
+/// Rows like those of `like`, with the channels innermost, for values to come.
+fn empty_rows(like: &Tensor, rows: i64) -> Result<Tensor, NetworkError> {
+    let options = (like.kind(), like.device());
+    Ok(match like.size().as_slice() {
+        &[_, channels, height, width] => like
+            .f_new_empty([rows, height, width, channels], options)?
+            .f_permute([0, 3, 1, 2])?,
+        size => {
+            let mut size = size.to_vec();
+            if let Some(first) = size.first_mut() {
+                *first = rows;
+            }
+            like.f_new_empty(size, options)?
         }
-        let zeros = like.f_new_zeros(size, (like.kind(), like.device()))?;
-        *out = Some(crate::network::channels_last(&zeros)?);
-    }
-    out.as_ref()
-        .ok_or_else(|| NetworkError::Torch("a stack was lost".into()))
+    })
 }

@@ -291,7 +291,7 @@ pub(super) fn ensembles(found: &[&Ensemble]) -> Option<Table> {
             of(members / found.size.max(1)),
             of(found.vote_errors),
             of(found.mean_errors),
-            figures(found.error_correlation),
+            found.error_correlation.map_or_else(nothing, figures),
             share(found.disagreement),
         ]
     });

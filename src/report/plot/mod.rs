@@ -3,9 +3,12 @@
 mod commutators;
 mod decay;
 mod deletions;
+#[cfg(test)]
+mod golden_tests;
 mod lesion_bars;
 mod multiplicity;
 mod order;
+mod removal;
 mod scaling;
 mod spectrum;
 mod synergy;
@@ -17,17 +20,24 @@ pub use decay::decay;
 pub(crate) use decay::shape as decay_shape;
 pub use deletions::deletions;
 pub use lesion_bars::lesion_bars;
-pub use multiplicity::{LengthLaws, multiplicity};
+pub use multiplicity::multiplicity;
 pub use order::order;
+pub use removal::removal;
 pub use scaling::scaling;
 pub use spectrum::spectrum;
 pub use synergy::synergy;
 pub use threshold::threshold;
 pub use training::training;
 
-use super::gradient::summarize;
+use pathscope_analysis::record::FamilyMember;
+use pathscope_analysis::{BootstrapOptions, PathCounts};
+
+use super::family::{FamilyError, Quantity, RangeMember, Size, growth, thresholds};
+use super::gradient::{Measure, summarize};
 use super::journal::Journal;
 use super::picture::Picture;
+use super::source::Source;
+use super::training_log::TrainingLog;
 
 /// Share of the gradient that effective ranges hold unless told otherwise.
 pub const SHARE: f64 = 0.95;
@@ -44,6 +54,7 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
         lesion_bars(header, &outcomes),
         deletions(header, &outcomes),
         synergy(header, &outcomes),
+        removal(header, &journal.removals()),
         order(header, &outcomes),
         commutators(header, &journal.commutators()),
         gradient.map(|summary| spectrum(header, summary)),
@@ -53,3 +64,47 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
     .flatten()
     .collect()
 }
+
+/// Every picture that files of any kind allow: those of each results file, and those of all
+/// trainings, of all counts of paths and of a whole family together.
+///
+/// # Errors
+/// Networks of a family from which nothing can be compared.
+pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, FamilyError> {
+    let mut found = Vec::new();
+    let mut logs: Vec<TrainingLog> = Vec::new();
+    let mut counts: Vec<PathCounts> = Vec::new();
+    let mut members: Vec<FamilyMember> = Vec::new();
+    let mut spectra = Vec::new();
+    for source in sources {
+        match source {
+            Source::Results(journal) => {
+                found.extend(pictures(journal, share));
+                let member = Measure::ALL
+                    .into_iter()
+                    .find_map(|measure| RangeMember::new(journal, measure, share).ok());
+                spectra.extend(member);
+            }
+            Source::Training(log) => logs.push(log.clone()),
+            Source::PathCounts(file) => counts.extend_from_slice(&file.networks),
+            Source::Family(networks) => members.extend_from_slice(networks),
+        }
+    }
+    found.extend(training(&logs));
+    found.extend(multiplicity(&counts));
+    for size in [Size::Blocks, Size::Functions] {
+        for quantity in [Quantity::Width, Quantity::Centre, Quantity::Rho] {
+            // Families of one size, or with too few networks, have no such picture.
+            let grown = growth(&spectra, quantity, size).ok();
+            found.extend(grown.and_then(|growth| scaling(&spectra, &growth)));
+        }
+    }
+    if !members.is_empty() {
+        let crossings = thresholds(&members, EQUAL_PARAMETERS, &BootstrapOptions::default())?;
+        found.extend(crossings.iter().map(threshold));
+    }
+    Ok(found)
+}
+
+/// How far the parameters of networks that are compared as equals may differ.
+pub const EQUAL_PARAMETERS: f64 = 0.05;

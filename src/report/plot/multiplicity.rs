@@ -1,72 +1,55 @@
+use pathscope_analysis::{LengthRange, PathCounts, ShareByLength};
+
 use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
 use crate::report::quantity::percent;
 use crate::report::theme::Colour;
 
-/// The laws of length of one network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LengthLaws {
-    /// What it is called.
-    pub name: String,
-    /// Share of all paths at each length.
-    pub paths: Vec<f64>,
-    /// Share of all configurations with each number of functions.
-    pub configurations: Vec<f64>,
-}
+/// Shares below this part of the greatest one are not to be seen.
+const VISIBLE: f64 = 1e-4;
 
 /// How many paths have each length, and how many configurations each number of functions; with
 /// the range of lengths asked about. None without networks.
 #[must_use]
-pub fn multiplicity(networks: &[LengthLaws], range: Option<(usize, usize)>) -> Option<Picture> {
-    let named: Vec<&str> = networks.iter().map(|laws| laws.name.as_str()).collect();
-    networks.first()?;
+pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
+    let named: Vec<&str> = networks.iter().map(|counts| counts.name.as_str()).collect();
+    let between = networks.first()?.between.as_ref();
     let mut series = Vec::new();
-    for (index, laws) in networks.iter().enumerate() {
-        let points = |shares: &[f64], what: &str| {
-            let visible = shares.iter().enumerate().map(|(length, share)| Point {
-                hover: format!("{}: {} of {what} at {length}", laws.name, percent(*share)),
-                ..Point::at(length as f64, 100.0 * share)
-            });
-            visible.collect::<Vec<_>>()
-        };
+    for (index, counts) in networks.iter().enumerate() {
         let colour = Colour::of_series(index);
-        let marker = if laws.paths.len() <= 80 {
+        let paths = points(&counts.name, "paths", &counts.modules.law);
+        let marker = if paths.len() <= 80 {
             Marker::of_series(index)
         } else {
             Marker::None
         };
+        let both = points(&counts.name, "configurations", &counts.configuration_law);
+        // With one function per block the two laws are the same line.
+        let same = counts.functions.iter().all(|&functions| functions <= 1);
+        let what = if same {
+            "paths and configurations"
+        } else {
+            "paths"
+        };
         series.push(Series {
             marker,
-            ..Series::line(
-                format!("{}: paths", laws.name),
-                colour,
-                points(&laws.paths, "paths"),
-            )
+            ..Series::line(format!("{}: {what}", counts.name), colour, paths)
         });
-        // With one function per block the two laws are the same line.
-        if laws.configurations != laws.paths {
+        if !same {
+            let label = format!("{}: configurations", counts.name);
             series.push(Series {
                 dash: Dash::Dashed,
-                ..Series::line(
-                    format!("{}: configurations", laws.name),
-                    colour,
-                    points(&laws.configurations, "configurations"),
-                )
+                ..Series::line(label, colour, both)
             });
         }
     }
     Some(Picture {
         kind: "multiplicity",
         title: format!("Laws of path length: {}", named.join(", ")),
-        description: format!(
-            "Share of all paths by their length in modules, and of all configurations by their \
-             number of functions, for {}. The lengths of paths follow the binomial law with \
-             p = k / (k + 1) where all blocks have k functions, those of configurations the one \
-             with p = 1/2 over all functions.",
-            named.join(", "),
-        ),
+        description: description(networks),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "length: residual functions on the path, or in the configuration".into(),
+                label: "length in modules: residual functions on the path, or in the configuration"
+                    .into(),
                 whole: true,
                 ..Axis::default()
             },
@@ -75,16 +58,56 @@ pub fn multiplicity(networks: &[LengthLaws], range: Option<(usize, usize)>) -> O
                 include: vec![0.0],
                 ..Axis::default()
             },
-            stretches: range
-                .map(|(first, last)| Stretch {
-                    first: first as f64 - 0.5,
-                    last: last as f64 + 0.5,
-                    label: format!("{first} to {last} modules"),
-                })
+            stretches: between
+                .map(|between| stretch(between.range))
                 .into_iter()
                 .collect(),
             levels: Vec::new(),
             series,
         }),
     })
+}
+
+fn points(name: &str, what: &str, law: &ShareByLength) -> Vec<Point> {
+    let greatest = law.shares.iter().copied().fold(0.0, f64::max);
+    let visible = law.shares.iter().enumerate();
+    visible
+        .filter(|(_, share)| **share >= VISIBLE * greatest)
+        .map(|(length, share)| Point {
+            hover: format!("{name}: {} of {what} at {length}", percent(*share)),
+            ..Point::at(length as f64, 100.0 * share)
+        })
+        .collect()
+}
+
+fn stretch(LengthRange { first, last }: LengthRange) -> Stretch {
+    Stretch {
+        first: first as f64 - 0.5,
+        last: last as f64 + 0.5,
+        label: format!("{first} to {last} modules"),
+    }
+}
+
+fn description(networks: &[PathCounts]) -> String {
+    let mut text = "Share of all paths by their length in modules, and of all configurations by \
+                    their number of functions. The lengths of paths follow the binomial law with \
+                    p = k / (k + 1) where all blocks have k functions, the numbers of functions \
+                    of configurations the one with p = 1/2."
+        .to_owned();
+    for counts in networks {
+        let law = &counts.modules.law;
+        text += &format!(
+            " {}: 10^{:.1} paths of {:.1} modules on average, 95 % of them of {} to {}.",
+            counts.name, counts.log10_paths, law.mean, law.shortest_95.first, law.shortest_95.last
+        );
+        if let Some(between) = &counts.between {
+            text += &format!(
+                " {} of them have {} to {}.",
+                percent(between.share),
+                between.range.first,
+                between.range.last
+            );
+        }
+    }
+    text
 }

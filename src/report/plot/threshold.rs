@@ -36,7 +36,7 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
         }
     };
     let k = found.k;
-    let crossing = words(found);
+    let crossing = found.answer();
     let result = &found.threshold;
     let stretch = match (result.crossing, found.depths.first(), found.depths.last()) {
         (Crossing::At { depth }, Some(&first), Some(&last)) => Some(Stretch {
@@ -87,42 +87,5 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
                 ),
             ],
         }),
-    }
-}
-
-/// What was found, in a sentence.
-#[must_use]
-pub(crate) fn words(found: &WidthAgainstDepth) -> String {
-    let result = &found.threshold;
-    let (first, last) = (found.depths.first(), found.depths.last());
-    let within = match (first, last) {
-        (Some(first), Some(last)) => format!("{first} to {last} layers"),
-        _ => "no layers".into(),
-    };
-    let ends = |end: Option<f64>, open: &str| {
-        end.map_or_else(|| open.to_owned(), |depth| significant(depth, 3))
-    };
-    match result.crossing {
-        Crossing::At { depth } => format!(
-            "From n0 = {} layers on, {} functions per block beat more blocks; 95 % interval {} to \
-             {} ({} of the resamples cross within {within}).",
-            significant(depth, 3),
-            found.k,
-            ends(result.lower, "below the range measured"),
-            ends(result.upper, "above the range measured"),
-            percent(result.share_crossing),
-        ),
-        Crossing::DeeperToTheEnd => format!(
-            "No crossing in the range measured, {within}: at its end, more blocks are as good as \
-             {} functions per block or better ({} of the resamples cross).",
-            found.k,
-            percent(result.share_crossing),
-        ),
-        _ => format!(
-            "No crossing in the range measured, {within}: {} functions per block are better from \
-             the start ({} of the resamples cross).",
-            found.k,
-            percent(result.share_crossing),
-        ),
     }
 }

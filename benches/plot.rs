@@ -1,0 +1,59 @@
+//! What drawing a chart of 10,000 points costs, as SVG and as PNG: `cargo bench --bench plot`.
+
+#![allow(clippy::print_stdout)]
+
+use std::error::Error;
+use std::time::Instant;
+
+use pathscope::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
+use pathscope::report::{Colour, Theme, png};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let points = (0..10_000).map(|index| {
+        let x = f64::from(index) / 10_000.0;
+        Point {
+            interval: Some((x.sin() - 0.1, x.sin() + 0.1)),
+            hover: format!("value {index}"),
+            ..Point::at(
+                x,
+                x.sin() + 0.05 * f64::from(index * 7_919 % 101 - 50) / 50.0,
+            )
+        }
+    });
+    let series = Series {
+        shape: Shape::Points,
+        marker: Marker::Disc,
+        ..Series::line("10,000 points", Colour::Blue, points.collect())
+    };
+    let axis = |label: &str| Axis {
+        label: label.into(),
+        ..Axis::default()
+    };
+    let picture = Picture {
+        kind: "bench",
+        title: "10,000 points".into(),
+        description: "A cloud of points about a sine.".into(),
+        content: Content::Chart(Chart {
+            x: axis("x"),
+            y: axis("sine of x"),
+            series: vec![series],
+            ..Chart::default()
+        }),
+    };
+    let mut best = [f64::INFINITY; 2];
+    let mut bytes = 0;
+    for _ in 0..5 {
+        let begin = Instant::now();
+        let svg = picture.svg(Theme::Light)?;
+        best[0] = best[0].min(begin.elapsed().as_secs_f64());
+        bytes = svg.len();
+        let begin = Instant::now();
+        png(&svg)?;
+        best[1] = best[1].min(begin.elapsed().as_secs_f64());
+    }
+    println!(
+        "10,000 points, best of 5: SVG {:.3} s ({bytes} bytes), PNG {:.3} s more",
+        best[0], best[1]
+    );
+    Ok(())
+}

@@ -1,0 +1,167 @@
+"""Training throughput: pathscope against plain PyTorch, and restricted against full training.
+
+    pip install torch==2.11.0 numpy
+    python benches/training.py CIFAR10_BINARY_FOLDER [--network preresnet-20|multi-resnet|restricted]
+
+The PyTorch side is what one would write by hand: eager, NCHW, batches of 128, random flips and
+shifts, SGD with Nesterov momentum. Both sides train the same network on as many images with the
+same number of threads, in turn, and report images per second of the training loop alone. With
+`--network restricted`, pathscope trains preresnet-110 on all 54 blocks and on 23 of them, in turn.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+
+import numpy
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Function(nn.Module):
+    """BN-ReLU-conv twice; the first BN-ReLU is the block's where it opens a stage."""
+
+    def __init__(self, inputs, outputs, stride, opens):
+        super().__init__()
+        self.bn1 = None if opens else nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+
+    def forward(self, x):
+        if self.bn1 is not None:
+            x = functional.relu(self.bn1(x))
+        return self.conv2(functional.relu(self.bn2(self.conv1(x))))
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride, opens, k):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(inputs) if opens else None
+        functions = [Function(inputs, outputs, stride, opens) for _ in range(k)]
+        self.functions = nn.ModuleList(functions)
+        self.stride, self.missing = stride, outputs - inputs
+
+    def forward(self, x):
+        if self.bn is not None:
+            x = functional.relu(self.bn(x))
+        skip = x
+        if self.stride != 1:
+            skip = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.missing))
+        for function in self.functions:
+            skip = skip + function(x)
+        return skip
+
+
+def network(depth, k):
+    layers, inputs = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)], 16
+    blocks = (depth - 2) // 2
+    for stage, outputs in enumerate((16, 32, 64)):
+        for position in range((blocks + 2 - stage) // 3):
+            stride = 2 if stage > 0 and position == 0 else 1
+            layers.append(Block(inputs, outputs, stride, position == 0, k))
+            inputs = outputs
+    layers += [nn.BatchNorm2d(64), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(64, 10))
+
+
+def images(folder, count):
+    rows = numpy.fromfile(f"{folder}/data_batch_1.bin", dtype=numpy.uint8).reshape(-1, 3073)
+    rows = rows[:count]
+    pixels = torch.from_numpy(rows[:, 1:].reshape(-1, 3, 32, 32).copy())
+    return pixels, torch.from_numpy(rows[:, 0].astype(numpy.int64))
+
+
+def augmented(pixels):
+    mean = torch.tensor([125.3, 123.0, 113.9])[None, :, None, None]
+    deviation = torch.tensor([63.0, 62.1, 66.7])[None, :, None, None]
+    batch = (pixels.float() - mean) / deviation
+    padded = functional.pad(batch, (4, 4, 4, 4))
+    changed = torch.empty_like(batch)
+    for index in range(len(batch)):
+        down, right = torch.randint(0, 9, (2,)).tolist()
+        image = padded[index, :, down : down + 32, right : right + 32]
+        changed[index] = image.flip(2) if torch.rand(()) < 0.5 else image
+    return changed
+
+
+def pytorch(depth, k, pixels, labels, batch, device):
+    """Images per second of one epoch in plain PyTorch."""
+    model = network(depth, k).to(device)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4
+    )
+    order = torch.randperm(len(labels))
+    start = time.perf_counter()
+    for first in range(0, len(labels), batch):
+        chosen = order[first : first + batch]
+        inputs, targets = augmented(pixels[chosen]).to(device), labels[chosen].to(device)
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+    return len(labels) / (time.perf_counter() - start)
+
+
+def pathscope(options, recipe, changes):
+    """Images per second of one epoch in pathscope, as its log states them."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [options.pathscope, "-q", "train", "--recipe", recipe, "--data", options.data]
+        command += ["--limit", str(options.images), "--epochs", "1", "-o", f"{folder}/run"]
+        command += ["--threads", str(options.threads), "--device", options.device, *changes]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with open(f"{folder}/run/log.jsonl") as lines:
+            records = [json.loads(line) for line in lines]
+    rates = [record["images_per_second"] for record in records if record["record"] == "epoch"]
+    return rates[0]
+
+
+NETWORKS = {
+    "preresnet-20": ("preresnet20-cifar10", 20, 1),
+    "multi-resnet": ("multi-resnet20x4-cifar10", 20, 4),
+    "multi-resnet-30x4": ("multi-resnet30x4-cifar10", 30, 4),
+    "preresnet-110": ("preresnet110-cifar10", 110, 1),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--network", choices=[*NETWORKS, "restricted"], default="preresnet-20")
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--pathscope", default="target/release/pathscope")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    batch = ["--batch", str(options.batch)]
+    ratios = []
+    for run in range(options.runs):
+        if options.network == "restricted":
+            names = "all 54 blocks", "23 of 54"
+            recipe = "preresnet110-cifar10"
+            slow = pathscope(options, recipe, batch)
+            fast = pathscope(options, recipe, [*batch, "--effective-paths", "23"])
+        else:
+            names = "PyTorch", "pathscope"
+            recipe, depth, k = NETWORKS[options.network]
+            pixels, labels = images(options.data, options.images)
+            slow = pytorch(depth, k, pixels, labels, options.batch, options.device)
+            fast = pathscope(options, recipe, batch)
+        ratios.append(fast / slow)
+        print(
+            f"run {run}: {names[0]} {slow:.0f} images/s, {names[1]} {fast:.0f} images/s, "
+            f"ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
+    print(f"median ratio {statistics.median(ratios):.2f} on {options.device}")
+
+
+main()

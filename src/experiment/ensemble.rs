@@ -1,0 +1,177 @@
+//! Sub-networks as an ensemble: do they err like independent networks?
+
+use pathscope_analysis::record::{Ensemble, Record, WrongExamples};
+use pathscope_analysis::{Seed, disagreement, error_correlation, majority_vote};
+use tch::{Kind, Tensor};
+
+use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions};
+
+impl Laboratory<'_> {
+    /// Draws `members` sub-networks, each without `deleted` random blocks, and records what the
+    /// first 2, 4, 8, ... and all of them are as an ensemble.
+    ///
+    /// # Errors
+    /// More blocks than can be removed, fewer than two members, or
+    /// [`ExperimentError::Stopped`].
+    pub fn ensemble(
+        &self,
+        deleted: usize,
+        members: usize,
+        seed: Seed,
+        journal: &mut Journal,
+    ) -> Result<(), ExperimentError> {
+        self.check_removable(deleted)?;
+        if members < 2 {
+            return Err(ExperimentError::Impossible {
+                what: "an ensemble needs at least 2 members".into(),
+            });
+        }
+        let mut sizes: Vec<usize> = (1..)
+            .map(|power| 1 << power)
+            .take_while(|&size| size < members)
+            .collect();
+        sizes.push(members);
+        let key = |size: usize| format!("ensemble of {size}, {deleted} deleted");
+        sizes.retain(|&size| journal.get(&key(size)).is_none());
+        if sizes.is_empty() {
+            return Ok(());
+        }
+        let plan = |member: usize| {
+            let mut random = seed.stream(&format!("ensemble, {deleted} deleted"), member as u64);
+            self.random_set(deleted, &mut random, LesionOptions::default())
+                .plan
+        };
+        let plans: Vec<_> = (0..members).map(plan).collect();
+        let logits = self.sweep(self.frozen(), self.data()).logits(&plans)?;
+        let what = match deleted {
+            1 => "1 random block deleted".to_owned(),
+            _ => format!("{deleted} random blocks deleted"),
+        };
+        for size in sizes {
+            let members: Vec<&Tensor> = logits.iter().take(size).collect();
+            let record = ensemble(key(size), what.clone(), &members, self.data().labels())?;
+            journal.append(Record::Ensemble(record))?;
+        }
+        Ok(())
+    }
+
+    /// Records what this network is as an ensemble with each of `others`, which were trained on
+    /// their own, and with all of them. Every laboratory has the same examples.
+    ///
+    /// # Errors
+    /// As [`Laboratory::ensemble`].
+    pub fn independent(
+        &self,
+        others: &[(String, Laboratory<'_>)],
+        journal: &mut Journal,
+    ) -> Result<(), ExperimentError> {
+        // Members by number: 0 is this network.
+        let mut groups: Vec<(Vec<usize>, String)> = others
+            .iter()
+            .enumerate()
+            .map(|(other, (title, _))| {
+                (vec![0, other + 1], format!("the whole network and {title}"))
+            })
+            .collect();
+        if others.len() > 1 {
+            let what = format!("the whole network and {} others", others.len());
+            groups.push(((0..=others.len()).collect(), what));
+        }
+        let key = |number: usize, what: &str| format!("independent {number}: {what}");
+        let known =
+            |(number, (_, what)): (usize, &(_, String))| journal.get(&key(number, what)).is_some();
+        if groups.iter().enumerate().all(known) {
+            return Ok(());
+        }
+        let whole = |laboratory: &Laboratory<'_>| -> Result<Tensor, ExperimentError> {
+            let sweep = laboratory.sweep(laboratory.frozen(), laboratory.data());
+            Ok(sweep.logits(&[laboratory.intact()])?.swap_remove(0))
+        };
+        let mut logits = vec![whole(self)?];
+        for (_, other) in others {
+            logits.push(whole(other)?);
+        }
+        for (number, (members, what)) in groups.into_iter().enumerate() {
+            let key = key(number, &what);
+            if journal.get(&key).is_none() {
+                let members: Vec<&Tensor> = members.iter().map(|&m| &logits[m]).collect();
+                let record = ensemble(key, what, &members, self.data().labels())?;
+                journal.append(Record::Ensemble(record))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `count` random sets of up to `most` blocks, each size equally likely, to see whether
+    /// effects add up.
+    ///
+    /// # Errors
+    /// More blocks than can be removed.
+    pub fn subsets(
+        &self,
+        count: u64,
+        most: usize,
+        seed: Seed,
+    ) -> Result<Vec<Cell>, ExperimentError> {
+        use rand::RngExt;
+        self.check_removable(most)?;
+        let subset = |draw: u64| {
+            let mut random = seed.stream("subset for additivity", draw);
+            let size = random.random_range(0..=most);
+            let mut cell = self.random_set(size, &mut random, LesionOptions::default());
+            cell.key = format!("subset {draw}");
+            cell.draw = Some(draw);
+            cell
+        };
+        Ok((0..count).map(subset).collect())
+    }
+}
+
+fn ensemble(
+    key: String,
+    what: String,
+    members: &[&Tensor],
+    labels: &[u16],
+) -> Result<Ensemble, ExperimentError> {
+    let predictions = members
+        .iter()
+        .map(|logits| classes(logits))
+        .collect::<Result<Vec<_>, _>>()?;
+    let is_wrong = |found: &[u16]| -> Vec<bool> {
+        found
+            .iter()
+            .zip(labels)
+            .map(|(found, right)| found != right)
+            .collect()
+    };
+    let count = |wrong: &[bool]| wrong.iter().filter(|&&wrong| wrong).count();
+    let wrong: Vec<Vec<bool>> = predictions.iter().map(|found| is_wrong(found)).collect();
+    let vote = is_wrong(&majority_vote(&predictions));
+    let mean = is_wrong(&classes(&Tensor::f_stack(members, 0)?.f_mean_dim(
+        [0].as_slice(),
+        false,
+        Kind::Double,
+    )?)?);
+    Ok(Ensemble {
+        key,
+        members: what,
+        size: members.len(),
+        examples: labels.len(),
+        member_errors: wrong.iter().map(|wrong| count(wrong)).collect(),
+        vote_errors: count(&vote),
+        mean_errors: count(&mean),
+        vote_wrong: WrongExamples::new(&vote),
+        mean_wrong: WrongExamples::new(&mean),
+        error_correlation: error_correlation(&wrong),
+        disagreement: disagreement(&predictions).unwrap_or(0.0),
+    })
+}
+
+/// The class of the largest logit of every example.
+fn classes(logits: &Tensor) -> Result<Vec<u16>, ExperimentError> {
+    let classes = Vec::<i64>::try_from(&logits.f_argmax(1, false)?)?;
+    Ok(classes
+        .into_iter()
+        .map(|class| u16::try_from(class).unwrap_or(u16::MAX))
+        .collect())
+}

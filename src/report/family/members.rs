@@ -1,0 +1,207 @@
+//! The members of a family, from files of several kinds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use pathscope_analysis::record::FamilyMember;
+use serde::Deserialize;
+
+use super::FamilyError;
+use crate::report::journal::{Journal, JournalError};
+use crate::report::lesions::intact;
+
+/// The networks of a family that a file tells of: CSV or JSON Lines of [`FamilyMember`]s, the log of
+/// a training that came to its end, or the results of an experiment with the intact network.
+///
+/// # Errors
+/// An unreadable file, or a line that is no network.
+pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
+    let text = fs::read_to_string(path).map_err(|source| JournalError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let wrong = |line: usize, problem: String| FamilyError::NotAMember {
+        path: path.to_owned(),
+        line,
+        problem,
+    };
+    let Some((first, start)) = lines.next() else {
+        return Err(wrong(1, "the file is empty".into()));
+    };
+    if start.starts_with('{') {
+        if let Ok(log) = serde_json::from_str::<TrainingHeader>(start) {
+            let end = lines.last().map(|(_, line)| line).unwrap_or_default();
+            let ended = serde_json::from_str::<TrainingEnd>(end);
+            let test = ended.ok().and_then(|end| end.test);
+            let test = test.ok_or_else(|| FamilyError::Unfinished {
+                path: path.to_owned(),
+            })?;
+            return Ok(vec![log.member(test)]);
+        }
+        if start.contains("\"type\"") {
+            return member_of(&Journal::read(path)?).map(|member| vec![member]);
+        }
+        return std::iter::once((first, start))
+            .chain(lines)
+            .map(|(line, text)| {
+                serde_json::from_str(text).map_err(|error| wrong(line, error.to_string()))
+            })
+            .collect();
+    }
+    let names: Vec<&str> = start.split(',').map(str::trim).collect();
+    lines
+        .map(|(line, text)| {
+            let cells: BTreeMap<&str, &str> = names
+                .iter()
+                .copied()
+                .zip(text.split(',').map(str::trim))
+                .collect();
+            let number = |name: &str| -> Result<u64, FamilyError> {
+                match cells.get(name) {
+                    Some(cell) => cell
+                        .parse()
+                        .map_err(|_| wrong(line, format!("{name} `{cell}` is no whole number"))),
+                    None if name == "seed" => Ok(0),
+                    None => Err(wrong(line, format!("there is no {name}"))),
+                }
+            };
+            Ok(FamilyMember {
+                depth: number("depth")? as usize,
+                k: number("k")? as usize,
+                parameters: number("parameters")?,
+                errors: number("errors")? as usize,
+                examples: number("examples")? as usize,
+                seed: number("seed")?,
+            })
+        })
+        .collect()
+}
+
+/// The first line of a training's log, as far as families need it.
+#[derive(Deserialize)]
+struct TrainingHeader {
+    recipe: TrainedRecipe,
+    seed: u64,
+    parameters: u64,
+}
+
+#[derive(Deserialize)]
+struct TrainedRecipe {
+    architecture: TrainedArchitecture,
+}
+
+#[derive(Deserialize)]
+struct TrainedArchitecture {
+    depth: usize,
+    k: usize,
+}
+
+/// The last line of a training's log.
+#[derive(Deserialize)]
+struct TrainingEnd {
+    test: Option<TestErrors>,
+}
+
+/// Errors of a trained network on held-out examples.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct TestErrors {
+    errors: usize,
+    examples: usize,
+}
+
+impl TrainingHeader {
+    fn member(&self, test: TestErrors) -> FamilyMember {
+        FamilyMember {
+            depth: self.recipe.architecture.depth,
+            k: self.recipe.architecture.k,
+            parameters: self.parameters,
+            errors: test.errors,
+            examples: test.examples,
+            seed: self.seed,
+        }
+    }
+}
+
+/// The network that the training stated in a model's card made, with this many parameters; none
+/// where the card states no recipe or no test.
+#[must_use]
+pub fn trained_member(training: &serde_json::Value, parameters: u64) -> Option<FamilyMember> {
+    let recipe = training.get("recipe")?;
+    let header = TrainingHeader {
+        seed: recipe.get("training")?.get("seed")?.as_u64()?,
+        recipe: TrainedRecipe::deserialize(recipe).ok()?,
+        parameters,
+    };
+    let end = TrainingEnd::deserialize(training.get("results")?).ok()?;
+    Some(header.member(end.test?))
+}
+
+fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
+    let blocks = &journal.header.model.blocks;
+    let path = || journal.path.clone();
+    let k = blocks.first().map_or(0, |block| block.functions);
+    if blocks.iter().any(|block| block.functions != k) {
+        return Err(FamilyError::Unequal { path: path() });
+    }
+    let outcomes = journal.outcomes();
+    let intact = intact(&outcomes).ok_or_else(|| FamilyError::NoIntact { path: path() })?;
+    Ok(FamilyMember {
+        // The stem's convolution and the classifier count too: 9 basic blocks are 20 layers.
+        depth: blocks.iter().map(|block| block.layers).sum::<usize>() + 2,
+        k,
+        parameters: journal.header.model.parameters,
+        errors: intact.errors,
+        examples: intact.examples,
+        seed: journal.header.seed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+    use std::io::Write;
+
+    #[test]
+    fn a_wrong_cell_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "depth,k,parameters,errors,examples\n8,1,9,x,10").unwrap();
+        let problem = read_members(file.path()).unwrap_err().to_string();
+        assert!(problem.contains("line 2: errors `x`"), "{problem}");
+    }
+
+    #[test]
+    fn a_log_of_a_training_is_a_member_once_it_has_ended() {
+        let header = r#"{"record":"header","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"parameters":77}"#;
+        let epoch = r#"{"record":"epoch","epoch":0,"errors":5,"examples":10}"#;
+        let end = r#"{"record":"result","test":{"errors":4,"examples":20,"loss":0.5},"seconds":1}"#;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{header}\n{epoch}").unwrap();
+        assert!(matches!(
+            read_members(file.path()),
+            Err(FamilyError::Unfinished { .. })
+        ));
+        writeln!(file, "{end}").unwrap();
+        let member = &read_members(file.path()).unwrap()[0];
+        assert_eq!((member.depth, member.k, member.seed), (14, 2, 3));
+        assert_eq!((member.errors, member.examples), (4, 20));
+        let card = serde_json::json!({
+            "recipe": {"architecture": {"depth": 14, "k": 2}, "training": {"seed": 3}},
+            "results": {"test": {"errors": 4, "examples": 20, "loss": 0.5}},
+        });
+        assert_eq!(trained_member(&card, 77).as_ref(), Some(member));
+    }
+
+    #[test]
+    fn results_of_an_experiment_are_a_member() {
+        let journal = example::lesions();
+        let member = member_of(&journal).unwrap();
+        assert_eq!((member.depth, member.k), (20, 1));
+    }
+}

@@ -1,0 +1,74 @@
+//! Families of networks: how the effective range grows, and where width begins to beat depth.
+
+mod members;
+mod ranges;
+mod threshold;
+
+use std::path::PathBuf;
+
+use pathscope_analysis::DepthThresholdError;
+use thiserror::Error;
+
+use super::journal::JournalError;
+
+pub use members::{read_members, trained_member};
+pub use ranges::{Growth, Quantity, RangeMember, Size, groups, growth};
+pub use threshold::{Covers, WidthAgainstDepth, thresholds};
+
+/// Why a family has no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FamilyError {
+    /// A file that cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Results without the measure asked for.
+    #[error("{}: no spectrum with the measure `{measure}`; measure it with `pathscope gradient-spectrum --measure {measure}`", path.display())]
+    NoSpectrum {
+        /// The file.
+        path: PathBuf,
+        /// The measure.
+        measure: &'static str,
+    },
+    /// A network whose blocks have different numbers of functions.
+    #[error("{}: its blocks have different numbers of functions, so it has no k; leave it out", path.display())]
+    Unequal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line that is no network of a family.
+    #[error("{}, line {line}: {problem}; give depth, k, parameters, errors, examples and seed as CSV with these names or as JSON Lines", path.display())]
+    NotAMember {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Results of an experiment without the intact network.
+    #[error("{}: the intact network was not measured; give results with it", path.display())]
+    NoIntact {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log of a training that has not come to its end.
+    #[error("{}: the log has no test of the finished network; let the training end, on data with a test split", path.display())]
+    Unfinished {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No pairs of designs to compare.
+    #[error("depth threshold: for k = {k}, {pairs} depth(s) of k = 1 have a network of equal parameters (within {} %); train at least two such pairs", 100.0 * tolerance)]
+    NoPairs {
+        /// Functions per block of the wider family.
+        k: usize,
+        /// Pairs found.
+        pairs: usize,
+        /// What counts as equal, relative.
+        tolerance: f64,
+    },
+    /// The crossing cannot be found.
+    #[error(transparent)]
+    Threshold(#[from] DepthThresholdError),
+}

@@ -1,0 +1,158 @@
+//! `pathscope plot`, from the command line.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
+use predicates::prelude::*;
+
+fn plot(words: &str, folder: &Path) -> Command {
+    let mut command = cargo_bin_cmd!("pathscope");
+    command
+        .current_dir(folder)
+        .arg("plot")
+        .args(words.split_whitespace());
+    command
+}
+
+fn results(name: &str) -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = project.join("notebooks-rs/results").join(name);
+    file.display().to_string()
+}
+
+fn svg_files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".svg"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn real_results_give_every_picture_that_they_allow() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["lesion.jsonl", "reorder.jsonl", "spectrum.jsonl"]
+        .map(results)
+        .join(" ");
+    plot(&files, folder.path())
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("lesion.svg: "));
+    let expected = [
+        "decay.svg",
+        "deletions.svg",
+        "lesion.svg",
+        "order.svg",
+        "spectrum.svg",
+        "synergy.svg",
+    ];
+    assert_eq!(svg_files(folder.path()), expected);
+    for name in expected {
+        let svg = fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(
+            svg.contains("role=\"img\"") && svg.contains("<desc"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_same_file_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let draw = |output: &str| {
+        let words = format!(
+            "{} --kind lesion --theme dark -o {output}",
+            results("lesion.jsonl")
+        );
+        plot(&words, folder.path()).assert().success();
+        fs::read(folder.path().join(output)).unwrap()
+    };
+    let first = draw("first.svg");
+    assert_eq!(first, draw("second.svg"));
+    assert!(String::from_utf8(first).unwrap().contains("#16181C"));
+}
+
+#[test]
+fn training_logs_share_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    for run in ["full", "restricted"] {
+        let place = folder.path().join(run);
+        fs::create_dir(&place).unwrap();
+        let lines = (0..3).map(|epoch| {
+            let errors = 50 - 10 * epoch;
+            format!(
+                r#"{{"record":"epoch","epoch":{epoch},"loss":1.0,"errors":{errors},"examples":100,"learning_rate":0.1,"validation":{{"errors":4,"examples":10,"loss":1.0}},"seconds":1.0,"images_per_second":9.0}}"#
+            )
+        });
+        let text: Vec<String> = std::iter::once(r#"{"record":"header"}"#.to_owned())
+            .chain(lines)
+            .collect();
+        fs::write(place.join("log.jsonl"), text.join("\n")).unwrap();
+    }
+    plot(
+        "full/log.jsonl restricted/log.jsonl -o t.svg",
+        folder.path(),
+    )
+    .assert()
+    .success();
+    let svg = fs::read_to_string(folder.path().join("t.svg")).unwrap();
+    assert!(svg.contains("restricted: held-out examples"));
+}
+
+#[test]
+fn counts_of_paths_and_families_are_drawn_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let counts = cargo_bin_cmd!("pathscope")
+        .args(["multiplicity", "--compare", "110x1,30x4", "--json"])
+        .output()
+        .unwrap();
+    fs::write(folder.path().join("counts.json"), counts.stdout).unwrap();
+    let mut table = String::from("depth,k,parameters,errors,examples,seed\n");
+    for (depth, k, parameters, errors) in [
+        (24, 1, 290_000, 77),
+        (68, 1, 1_000_000, 63),
+        (8, 4, 290_000, 93),
+        (20, 4, 1_010_000, 60),
+    ] {
+        for seed in 0..2 {
+            table += &format!("{depth},{k},{parameters},{},1000,{seed}\n", errors + seed);
+        }
+    }
+    fs::write(folder.path().join("family.csv"), table).unwrap();
+    plot("counts.json family.csv", folder.path())
+        .assert()
+        .success();
+    assert_eq!(
+        svg_files(folder.path()),
+        ["multiplicity.svg", "threshold.svg"]
+    );
+}
+
+#[test]
+fn bad_input_says_what_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("words.txt"), "nothing\n").unwrap();
+    for (words, told) in [
+        (String::new(), "FILES"),
+        ("no-such.jsonl".into(), "no-such.jsonl"),
+        ("words.txt".into(), "no header"),
+        (
+            format!("{} --kind spectrum", results("lesion.jsonl")),
+            "lesion",
+        ),
+        (
+            format!("{} -o picture.gif", results("lesion.jsonl")),
+            ".svg or .png",
+        ),
+        (format!("{} --share 2", results("lesion.jsonl")), "--share"),
+    ] {
+        plot(&words, folder.path())
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains(told));
+    }
+}

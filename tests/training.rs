@@ -1,0 +1,573 @@
+//! Training end to end: it learns, continues to the last bit, keeps its books and stops in time.
+#![allow(clippy::print_stderr)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pathscope::data::{
+    self, Augmentation, Dataset, ImageShape, Normalization, ReadRequest, Split, normalized_batch,
+    write_idx_gz,
+};
+use pathscope::format;
+use pathscope::network::{Family, Plan, TrainableNetwork, Unit, channels_last};
+use pathscope::training::{
+    Optimizer, OptimizerOptions, Precision, RecipeArchitecture, Restriction, RunRecord, Schedule,
+    SurvivalMode, Trainer, TrainingOptions, View, evaluate, read_log,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Kind, Tensor};
+
+fn architecture(depth: usize, k: usize, width: i64) -> RecipeArchitecture {
+    RecipeArchitecture {
+        family: Family::Preresnet,
+        unit: Unit::Basic,
+        depth,
+        k,
+        width: Some(width),
+        widening: 1,
+        stages: None,
+        shortcut: None,
+    }
+}
+
+fn options(epochs: usize, restriction: Restriction) -> TrainingOptions {
+    TrainingOptions {
+        epochs,
+        batch: 32,
+        learning_rate: 0.1,
+        seed: 1,
+        label_smoothing: 0.0,
+        average: None,
+        precision: Precision::Float32,
+        schedule: Schedule::OneCycle { peak: 0.2 },
+        optimizer: OptimizerOptions {
+            weight_decay: 0.0,
+            ..OptimizerOptions::default()
+        },
+        augmentation: Augmentation::NONE,
+        restriction,
+    }
+}
+
+/// Trains on 512 images of CIFAR-10 until each of them is told right.
+fn overfits(architecture: &RecipeArchitecture, epochs: usize, restriction: Restriction) {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/cifar10/cifar-10-batches-bin");
+    if !folder.exists() {
+        eprintln!("skipped: {} is not here", folder.display());
+        return;
+    }
+    let request = ReadRequest {
+        limit: Some(512),
+        ..ReadRequest::new(Split::Train)
+    };
+    let data = data::open(&folder, &request).unwrap();
+    let normalization = Normalization::preset("cifar10").unwrap();
+    let specification = architecture.build(3, 10).unwrap().build().unwrap();
+    let network = TrainableNetwork::initialized(&specification, 1).unwrap();
+    let options = options(epochs, restriction);
+    let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
+    while !trainer.is_finished() {
+        trainer.train_epoch(&data, |_| ()).unwrap();
+    }
+    let finished = trainer.finished_network().unwrap();
+    if restriction != Restriction::None {
+        let batches = (0..data.len()).step_by(64).map(|start| {
+            let pixels = normalized_batch(&data, start..start + 64, &normalization)?;
+            let batch = Tensor::from_slice(&pixels).view([64, 3, 32, 32]);
+            Ok(channels_last(&batch)?)
+        });
+        let plan = Plan::intact(finished.structure());
+        Trainer::recalibrate(&finished, &plan, batches).unwrap();
+    }
+    let evaluation = evaluate(&finished, &data, &normalization, View::Whole).unwrap();
+    assert_eq!((evaluation.errors, evaluation.examples), (0, 512));
+}
+
+#[test]
+fn a_preresnet_overfits() {
+    overfits(&architecture(8, 1, 16), 30, Restriction::None);
+}
+
+#[test]
+fn a_multi_resnet_overfits() {
+    overfits(&architecture(8, 4, 8), 30, Restriction::None);
+}
+
+/// Leaving out paths works against learning by heart, so only a few are left out.
+#[test]
+fn a_path_restricted_network_overfits() {
+    let restriction = Restriction::EffectiveFunctions {
+        functions: 11,
+        backward_only: false,
+    };
+    overfits(&architecture(8, 4, 8), 40, restriction);
+}
+
+/// Made-up grey images whose class shows in their brightness.
+fn made_up(examples: usize, split: &str) -> Dataset {
+    let mut generator = ChaCha8Rng::seed_from_u64(examples as u64);
+    let labels: Vec<u16> = (0..examples).map(|example| (example % 4) as u16).collect();
+    let pixels = labels
+        .iter()
+        .flat_map(|&label| std::iter::repeat_n(label, 28 * 28))
+        .map(|label| (40 * label) as u8 + generator.random_range(0..40u8))
+        .collect();
+    let shape = ImageShape {
+        channels: 1,
+        height: 28,
+        width: 28,
+    };
+    Dataset::new(shape, pixels, labels, 4, split).unwrap()
+}
+
+/// A folder of IDX files with 160 training and 40 test images.
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, examples) in [("train", 160), ("t10k", 40)] {
+        let made = folder.path().join(name);
+        write_idx_gz(&made_up(examples, name), &made).unwrap();
+        for file in fs::read_dir(&made).unwrap() {
+            let file = file.unwrap();
+            let old = file.file_name().into_string().unwrap();
+            let kind = if old.contains("images") {
+                "images-idx3"
+            } else {
+                "labels-idx1"
+            };
+            let new = folder.path().join(format!("{name}-{kind}-ubyte.gz"));
+            fs::rename(file.path(), new).unwrap();
+        }
+        fs::remove_dir(made).unwrap();
+    }
+    folder
+}
+
+fn pathscope(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("pathscope"));
+    command.args(arguments);
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    pathscope(arguments).output().unwrap()
+}
+
+/// A training of a few seconds with everything that a checkpoint has to keep.
+fn training<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec!["train", "--recipe", "preresnet20-fashion", "--data", data];
+    arguments.extend(["-o", run, "--depth", "8", "--width", "4", "--batch", "8"]);
+    arguments.extend([
+        "--epochs",
+        "8",
+        "--effective-paths",
+        "2",
+        "--average",
+        "0.9",
+    ]);
+    arguments.extend(["--threads", "1", "--checkpoint-batches", "1", "--clip", "2"]);
+    arguments
+}
+
+fn tensors(folder: &Path) -> Vec<(String, Vec<f32>)> {
+    let state = format::open(&folder.join("model.safetensors")).unwrap();
+    let values = |tensor: &Tensor| {
+        let flat = tensor.to_kind(Kind::Float).contiguous().view([-1]);
+        Vec::<f32>::try_from(flat).unwrap()
+    };
+    let mut tensors: Vec<(String, Vec<f32>)> = state
+        .tensors()
+        .iter()
+        .map(|(name, tensor)| (name.clone(), values(tensor)))
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
+/// The log without its times.
+fn epochs(folder: &Path) -> Vec<(usize, u64, usize)> {
+    let records = read_log(&folder.join("log.jsonl")).unwrap();
+    assert!(matches!(records.first(), Some(RunRecord::Header(_))));
+    let epoch = |record| match record {
+        RunRecord::Epoch(record) => {
+            let summary = record.summary;
+            Some((summary.epoch, summary.loss.to_bits(), summary.errors))
+        }
+        _ => None,
+    };
+    records.into_iter().filter_map(epoch).collect()
+}
+
+#[test]
+fn killed_at_ten_random_moments_it_gives_the_same_weights() {
+    let data = place();
+    let data = data.path().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { folder.path().join(name) };
+    let (whole, broken) = (at("whole"), at("broken"));
+    let start = Instant::now();
+    let uninterrupted = output(&training(data, whole.to_str().unwrap()));
+    let length = start.elapsed();
+    assert!(uninterrupted.status.success(), "{uninterrupted:?}");
+
+    let broken_name = broken.to_str().unwrap();
+    let mut generator = ChaCha8Rng::seed_from_u64(7);
+    let mut kills = 0;
+    let mut finished = false;
+    while kills < 10 && !finished {
+        let arguments = if broken.join("checkpoint.safetensors").exists() {
+            vec![
+                "train",
+                "--resume",
+                "-o",
+                broken_name,
+                "--threads",
+                "1",
+                "--checkpoint-batches",
+                "1",
+            ]
+        } else {
+            let _ = fs::remove_dir_all(&broken);
+            training(data, broken_name)
+        };
+        let mut child = pathscope(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let share: f64 = generator.random_range(0.02..0.2);
+        let until = Instant::now() + length.mul_f64(share).max(Duration::from_millis(30));
+        while Instant::now() < until && child.try_wait().unwrap().is_none() {
+            sleep(Duration::from_millis(2));
+        }
+        finished = child.try_wait().unwrap().is_some();
+        if !finished {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    if !finished {
+        let arguments = ["train", "--resume", "-o", broken_name, "--threads", "1"];
+        let last = output(&arguments);
+        assert!(last.status.success(), "{last:?}");
+    }
+    assert!(kills >= 5, "the training ended after {kills} kills");
+    assert_eq!(epochs(&whole), epochs(&broken));
+    assert_eq!(tensors(&whole), tensors(&broken));
+}
+
+#[test]
+fn a_run_keeps_its_books() {
+    let data = place();
+    let data = data.path().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut arguments = training(data, run.to_str().unwrap());
+    arguments.extend(["--validation", "40", "--recalibrate", "2"]);
+    let output = self::output(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("2 random blocks of 3") && said.contains("0.667"),
+        "{said}"
+    );
+
+    let records = read_log(&run.join("log.jsonl")).unwrap();
+    assert_eq!(records.len(), 10);
+    let (Some(RunRecord::Header(header)), Some(RunRecord::Result(result))) =
+        (records.first(), records.last())
+    else {
+        panic!("{records:?}");
+    };
+    assert_eq!((header.examples, header.threads), (120, 1));
+    assert_eq!(result.test.unwrap().examples, 40);
+    assert!(result.test.unwrap().percent() < 50.0, "{result:?}");
+    assert!(result.best_test.is_some());
+
+    let events: Vec<PathBuf> = fs::read_dir(&run)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("tfevents"))
+        .collect();
+    let [file] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    let records = event_records(&fs::read(file).unwrap());
+    assert_eq!(records.len(), 1 + 8);
+    let tags = [
+        "loss/train",
+        "error_percent/train",
+        "learning_rate",
+        "loss/validation",
+    ];
+    for tag in tags {
+        let has = |record: &&Vec<u8>| record.windows(tag.len()).any(|part| part == tag.as_bytes());
+        assert_eq!(records.iter().filter(has).count(), 8, "{tag}");
+    }
+
+    // The same folder is not written over.
+    let again = self::output(&arguments);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"));
+}
+
+/// The data of every record of a TFRecord file.
+fn event_records(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+        records.push(rest[12..12 + length].to_vec());
+        rest = &rest[12 + length + 4..];
+    }
+    records
+}
+
+#[test]
+fn divergence_ends_the_run_and_keeps_the_last_good_checkpoint() {
+    let data = place();
+    let data = data.path().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut arguments = vec!["train", "--recipe", "preresnet20-fashion", "--data", data];
+    arguments.extend(["-o", run.to_str().unwrap(), "--depth", "8", "--width", "4"]);
+    arguments.extend([
+        "--learning-rate",
+        "1e30",
+        "--checkpoint-batches",
+        "1",
+        "--batch",
+        "8",
+    ]);
+    let output = output(&arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("diverged") && said.contains("checkpoint"),
+        "{said}"
+    );
+    let state = format::open(&run.join("checkpoint.safetensors")).unwrap();
+    for (name, tensor) in state.tensors() {
+        let finite = tensor.isfinite().all().int64_value(&[]);
+        assert!(name.starts_with("momentum") || finite == 1, "{name}");
+    }
+    assert!(!run.join("model.safetensors").exists());
+}
+
+#[test]
+fn a_long_gradient_is_shortened_to_the_norm_allowed() {
+    let specification = architecture(8, 1, 4).build(1, 4).unwrap().build().unwrap();
+    let moved = |clip: Option<f64>| {
+        let network = TrainableNetwork::initialized(&specification, 1).unwrap();
+        let options = OptimizerOptions {
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            clip,
+        };
+        let mut optimizer = Optimizer::new(&network, options);
+        let trained: Vec<Tensor> = network
+            .named_parameters()
+            .into_iter()
+            .filter(|(_, role, _)| role.is_trained())
+            .map(|(_, _, tensor)| tensor)
+            .collect();
+        let before: Vec<Tensor> = trained
+            .iter()
+            .map(|tensor| tensor.detach().copy())
+            .collect();
+        let loss = trained
+            .iter()
+            .map(|tensor| (tensor * 3.0).sum(Kind::Float))
+            .reduce(|sum, term| sum + term)
+            .unwrap();
+        optimizer.step(&loss, 1.0).unwrap();
+        let squares = trained
+            .iter()
+            .zip(&before)
+            .map(|(now, before)| (now.detach() - before).norm().double_value(&[]).powi(2));
+        squares.sum::<f64>().sqrt()
+    };
+    let whole = 3.0 * (specification.parameter_count() as f64).sqrt();
+    assert!((moved(None) - whole).abs() < 1e-3 * whole);
+    assert!((moved(Some(0.5)) - 0.5).abs() < 1e-3);
+    assert!((moved(Some(1e6)) - whole).abs() < 1e-3 * whole);
+}
+
+#[test]
+fn every_restriction_takes_a_step_in_both_precisions() {
+    let data = made_up(64, "made up");
+    let normalization = Normalization::preset("none").unwrap();
+    let specification = architecture(14, 2, 4).build(1, 4).unwrap().build().unwrap();
+    let restrictions = [
+        Restriction::None,
+        Restriction::EffectivePaths {
+            blocks: 3,
+            backward_only: true,
+        },
+        Restriction::EffectiveFunctions {
+            functions: 5,
+            backward_only: false,
+        },
+        Restriction::EffectiveRange { from: 1, to: 3 },
+        Restriction::StochasticDepth {
+            last: 0.5,
+            mode: SurvivalMode::Batch,
+        },
+        Restriction::StochasticDepth {
+            last: 0.5,
+            mode: SurvivalMode::Example,
+        },
+    ];
+    for restriction in restrictions {
+        let first = |precision| {
+            let network = TrainableNetwork::initialized(&specification, 3).unwrap();
+            let options = TrainingOptions {
+                precision,
+                ..options(1, restriction)
+            };
+            let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
+            let first = trainer.step(&data).unwrap().loss;
+            let second = trainer.step(&data).unwrap().loss;
+            assert!(second.is_finite(), "{restriction:?}");
+            first
+        };
+        let (full, short) = (first(Precision::Float32), first(Precision::Bf16));
+        assert!(
+            (full - short).abs() < 0.05 * full,
+            "{restriction:?}: {full} {short}"
+        );
+        assert!(full != short, "{restriction:?}: bfloat16 was not used");
+    }
+}
+
+#[test]
+fn a_range_of_lengths_is_read_from_a_measured_spectrum() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("spectrum.jsonl");
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
+    let model = format!("{assets}/preresnet20.safetensors");
+    let mut arguments = vec!["gradient-spectrum", &model, "--measure", "coherent"];
+    let name = journal.to_str().unwrap();
+    arguments.extend([
+        "--batches",
+        "1",
+        "--examples",
+        "2",
+        "--json",
+        name,
+        "--threads",
+        "1",
+    ]);
+    let measured = output(&arguments);
+    assert!(measured.status.success(), "{measured:?}");
+    let data = place();
+    let run = folder.path().join("run");
+    let mut arguments = vec!["train", "--recipe", "preresnet20-fashion", "--width", "4"];
+    arguments.extend([
+        "--data",
+        data.path().to_str().unwrap(),
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+    ]);
+    arguments.extend(["-o", run.to_str().unwrap(), "--effective-range"]);
+    let from_file: Vec<&str> = arguments.iter().copied().chain([name]).collect();
+    let trained = output(&from_file);
+    assert!(trained.status.success(), "{trained:?}");
+    let records = read_log(&run.join("log.jsonl")).unwrap();
+    let Some(RunRecord::Header(header)) = records.first() else {
+        panic!("{records:?}");
+    };
+    let Restriction::EffectiveRange { from, to } = header.recipe.training.restriction else {
+        panic!("{header:?}");
+    };
+    assert!(from <= to && to <= 9, "{from}:{to}");
+    let nothing: Vec<&str> = arguments.iter().copied().chain(["five:many"]).collect();
+    let refused = output(&nothing);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("5:17"));
+}
+
+#[test]
+fn a_dry_run_tells_what_a_training_takes() {
+    let output = output(&[
+        "train",
+        "--recipe",
+        "preresnet20-cifar10",
+        "--dry-run",
+        "--width",
+        "4",
+        "--threads",
+        "1",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "layer3.2",
+        "multiply-adds",
+        "MB",
+        "images/s",
+        "an epoch of 50000",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+}
+
+#[test]
+fn evaluations_and_tables_summarise_runs() {
+    let data = place();
+    let data = data.path().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let runs: Vec<String> = ["1", "2", "3"]
+        .iter()
+        .map(|seed| {
+            let run = folder.path().join(seed).to_str().unwrap().to_owned();
+            let mut arguments = training(data, &run);
+            arguments.extend(["--seed", seed]);
+            assert!(output(&arguments).status.success());
+            run
+        })
+        .collect();
+    let models: Vec<String> = runs
+        .iter()
+        .map(|run| format!("{run}/model.safetensors"))
+        .collect();
+    let mut arguments = vec!["eval", "--threads", "1", "--data", data];
+    arguments.extend(models.iter().map(String::as_str));
+    let evaluated = output(&arguments);
+    let said = String::from_utf8(evaluated.stdout).unwrap();
+    assert_eq!(said.lines().count(), 4, "{said}");
+    assert!(
+        said.contains("of 40") && said.contains("3 models") && said.contains("+-"),
+        "{said}"
+    );
+    arguments.extend(["--ten-crop", "--json"]);
+    let crops = output(&arguments);
+    let json: serde_json::Value = serde_json::from_slice(&crops.stdout).unwrap();
+    assert_eq!(json["models"][2]["examples"], 40);
+    assert_eq!(json["models"][2]["ten_crop"], true);
+    assert_eq!(json["summary_percent"]["runs"], 3);
+
+    let mut arguments = vec!["table", "--markdown"];
+    arguments.extend(runs.iter().map(String::as_str));
+    let table = output(&arguments);
+    let said = String::from_utf8(table.stdout).unwrap();
+    let row = said
+        .lines()
+        .find(|line| line.contains("preresnet-8"))
+        .unwrap();
+    assert!(
+        row.contains("8 x 160") && row.contains("| 3 ") && row.contains("+-"),
+        "{said}"
+    );
+    arguments.extend(["--margin", "5"]);
+    let one_design = output(&arguments);
+    assert_eq!(one_design.status.code(), Some(2), "{one_design:?}");
+}
