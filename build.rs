@@ -5,6 +5,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Minor versions of Python 3 for which PyTorch 2.11 exists.
+const PYTHON: std::ops::RangeInclusive<u32> = 10..=14;
+
 fn main() {
     for name in [
         "LIBTORCH",
@@ -22,6 +25,12 @@ fn main() {
         return;
     };
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", folder.display());
+    // Installed as a Python package, the program stands in `bin` beside the `torch` package.
+    for minor in PYTHON {
+        println!(
+            "cargo::rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/python3.{minor}/site-packages/torch/lib"
+        );
+    }
     if folder.join("libtorch_cuda.so").exists() {
         // CUDA registers itself by being loaded, but the linker drops a library whose symbols
         // nobody names.

@@ -92,7 +92,7 @@ fn remote(base: &str, name: &str, content: &[u8]) -> RemoteFile {
 
 fn noise(bytes: usize) -> Vec<u8> {
     (0..bytes)
-        .map(|i| (i * 2_654_435_761 >> 11) as u8)
+        .map(|i| ((i * 2_654_435_761) >> 11) as u8)
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! What every command says of itself: an example that runs.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::Path;
 
 use assert_cmd::cargo::cargo_bin_cmd;

@@ -52,7 +52,7 @@ fn network(architecture: &Architecture) -> TrainableNetwork {
 
 fn data(examples: usize) -> Dataset {
     let pixels = (0..examples * SIDE * SIDE)
-        .map(|i| (i * 2_654_435_761 >> 7) as u8)
+        .map(|i| ((i * 2_654_435_761) >> 7) as u8)
         .collect();
     let labels = (0..examples).map(|example| (example % 3) as u16).collect();
     let shape = ImageShape {

@@ -75,7 +75,7 @@ mod tests {
             flags([0, 0, 0, 1, 0, 0]),
         ];
         let third = 1.0 / 3.0;
-        let wanted = (third - 2.0 * 0.447_213_595_499_957_94) / 3.0;
+        let wanted = (third - 2.0 * 0.447_213_595_499_957_9) / 3.0;
         assert!((error_correlation(&members).unwrap() - wanted).abs() < 1e-12);
         let never = [flags([0; 6]), flags([1, 0, 0, 0, 0, 0])];
         assert_eq!(error_correlation(&never), None);

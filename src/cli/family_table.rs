@@ -59,18 +59,18 @@ pub(super) fn growth(growth: &Growth, terminal: &Terminal) -> Result<(), Problem
     let mut text = format!("{} against {letter}:", growth.quantity.definition());
     for (fixed, law) in &growth.laws {
         text += &format!(
-            "\n  {fixed_letter} = {fixed}: {letter}^{} (95 % interval {}), R^2 {}; exponent 1: p = {}",
-            significant(law.exponent, 3),
-            interval(law.exponent_interval),
-            significant(law.r_squared, 3),
+            "\n  {fixed_letter} = {fixed}: {letter}^{:.2} (95 % interval {}), R^2 {:.3}; exponent 1: p = {}",
+            law.exponent,
+            exponents(law.exponent_interval),
+            law.r_squared,
             significant(law.proportional_p_value, 2),
         );
     }
     if let Some(common) = &growth.common {
         text += &format!(
-            "\n  one exponent for all: {letter}^{} (95 % interval {}); exponent 1: p = {}",
-            significant(common.exponent, 3),
-            interval(common.exponent_interval),
+            "\n  one exponent for all: {letter}^{:.2} (95 % interval {}); exponent 1: p = {}",
+            common.exponent,
+            exponents(common.exponent_interval),
             significant(common.proportional_p_value, 2),
         );
         if let Some(p) = common.equal_exponents_p_value {
@@ -173,6 +173,11 @@ fn interval(interval: Interval) -> String {
         significant(interval.lower, 3),
         significant(interval.upper, 3)
     )
+}
+
+/// An exponent of 0 is as good as any, so decimals are fixed.
+fn exponents(interval: Interval) -> String {
+    format!("{:.2} to {:.2}", interval.lower, interval.upper)
 }
 
 fn whole(interval: Interval) -> String {

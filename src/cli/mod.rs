@@ -3,6 +3,7 @@
 mod answer_file;
 mod arguments;
 mod completions;
+mod convert;
 mod data_get;
 mod diff;
 mod draw_table;
@@ -59,6 +60,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Convert(convert::Arguments),
     Completions(completions::Arguments),
     Data(data_get::Arguments),
     Diff(diff::Arguments),
@@ -94,6 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Convert(arguments) => convert::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments, &terminal),
         Command::Data(arguments) => data_get::run(&arguments, &terminal),
         Command::Diff(arguments) => diff::run(&arguments, &terminal),

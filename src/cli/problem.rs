@@ -44,7 +44,9 @@ impl Problem {
 impl From<FormatError> for Problem {
     fn from(error: FormatError) -> Self {
         match error {
-            FormatError::Write { .. } => Self::Failed(error.to_string()),
+            FormatError::Write { .. } | FormatError::NotTheSame { .. } => {
+                Self::Failed(error.to_string())
+            }
             _ => Self::BadInput(error.to_string()),
         }
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         ..BootstrapOptions::default()
     };
     family_table::members(&members, terminal)?;
-    let found = thresholds(&members, arguments.tolerance, &options)?;
+    let found = each_k(&members, arguments.tolerance, &options, terminal)?;
     for found in &found {
         family_table::threshold(found, &members, terminal)?;
     }
@@ -88,6 +89,37 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         }
     }
     Ok(())
+}
+
+/// The answer for every k that allows one; says why of the others.
+fn each_k(
+    members: &[FamilyMember],
+    tolerance: f64,
+    options: &BootstrapOptions,
+    terminal: &Terminal,
+) -> Result<Vec<WidthAgainstDepth>, Problem> {
+    let wider: BTreeSet<usize> = members.iter().map(|member| member.k).collect();
+    let mut found = Vec::new();
+    let mut refusal = None;
+    for &k in wider.iter().filter(|&&k| k > 1) {
+        let pair: Vec<FamilyMember> = members
+            .iter()
+            .filter(|member| member.k == 1 || member.k == k)
+            .cloned()
+            .collect();
+        match thresholds(&pair, tolerance, options) {
+            Ok(answers) => found.extend(answers),
+            Err(error) => {
+                terminal.remark(&error.to_string());
+                refusal = Some(error);
+            }
+        }
+    }
+    match (found.is_empty(), refusal) {
+        (false, _) => Ok(found),
+        (true, Some(error)) => Err(error.into()),
+        (true, None) => Ok(thresholds(members, tolerance, options)?),
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<FamilyMember>, Problem> {

@@ -32,28 +32,15 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> {
-    let damaged = |fault: ZipError| FormatError::Archive {
-        file: file.to_owned(),
-        fault: fault.to_string(),
-    };
-    // The archive starts where the file does. Searching for its start, the default, finds
-    // the archives that PyTorch stores inside archives instead.
-    let whole = Config {
-        archive_offset: ArchiveOffset::Known(0),
-    };
-    let archive = ZipArchive::with_config(whole, Cursor::new(bytes)).map_err(damaged)?;
-    let names: Vec<&str> = archive
-        .file_names_raw()
-        .filter_map(|name| std::str::from_utf8(name).ok())
-        .collect();
+    let archive = archive(file, bytes)?;
+    let names = names(&archive);
+    if graph(&names).is_some() {
+        return Err(FormatError::ExportedProgram {
+            file: file.to_owned(),
+        });
+    }
     let folder = folder(file, &names)?.to_owned();
-    let mut entries = Entries {
-        bytes,
-        archive,
-        folder,
-        checked: HashSet::new(),
-        mismatched: Vec::new(),
-    };
+    let mut entries = Entries::new(bytes, archive, folder);
     if entries
         .plain("byteorder")
         .is_ok_and(|order| order.trim_ascii() == b"big")
@@ -83,16 +70,50 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
     Ok(held)
 }
 
+/// The entries of an archive of `torch.export.save`; `None` where the file is none.
+pub(super) fn exported<'a>(
+    file: &Path,
+    bytes: &'a [u8],
+) -> Result<Option<Entries<'a>>, FormatError> {
+    if !is_zip(bytes) {
+        return Ok(None);
+    }
+    let archive = archive(file, bytes)?;
+    let folder = graph(&names(&archive)).map(str::to_owned);
+    Ok(folder.map(|folder| Entries::new(bytes, archive, folder)))
+}
+
+/// Where an exported graph stands below an archive's folder.
+pub(super) const GRAPH: &str = "models/model.json";
+
+/// The folder of an archive that holds an exported graph.
+fn graph<'n>(names: &[&'n str]) -> Option<&'n str> {
+    names.iter().find_map(|name| name.strip_suffix(GRAPH))
+}
+
+fn archive<'a>(file: &Path, bytes: &'a [u8]) -> Result<ZipArchive<Cursor<&'a [u8]>>, FormatError> {
+    // The archive starts where the file does. Searching for its start, the default, finds
+    // the archives that PyTorch stores inside archives instead.
+    let whole = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    ZipArchive::with_config(whole, Cursor::new(bytes)).map_err(|fault: ZipError| {
+        FormatError::Archive {
+            file: file.to_owned(),
+            fault: fault.to_string(),
+        }
+    })
+}
+
+fn names<'n>(archive: &'n ZipArchive<Cursor<&[u8]>>) -> Vec<&'n str> {
+    archive
+        .file_names_raw()
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .collect()
+}
+
 /// The folder of the archive that holds everything else, with its slash.
 fn folder<'n>(file: &Path, names: &[&'n str]) -> Result<&'n str, FormatError> {
-    let exported = |name: &&str| {
-        name.ends_with("models/model.json") || *name == "serialized_exported_program.json"
-    };
-    if names.iter().any(exported) {
-        return Err(FormatError::ExportedProgram {
-            file: file.to_owned(),
-        });
-    }
     let mut folders = names
         .iter()
         .filter_map(|name| name.strip_suffix("data.pkl"));
@@ -110,20 +131,11 @@ fn folder<'n>(file: &Path, names: &[&'n str]) -> Result<&'n str, FormatError> {
             appearance,
         });
     };
-    let program = |name: &&str| {
-        name.strip_prefix(folder)
-            .is_some_and(|inside| inside == "constants.pkl" || inside.starts_with("code/"))
-    };
-    if names.iter().any(program) {
-        return Err(FormatError::TorchScript {
-            file: file.to_owned(),
-        });
-    }
     Ok(folder)
 }
 
 /// The entries of an archive, where they lie in the file.
-struct Entries<'a> {
+pub(super) struct Entries<'a> {
     bytes: &'a [u8],
     archive: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
@@ -132,8 +144,24 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    fn new(bytes: &'a [u8], archive: ZipArchive<Cursor<&'a [u8]>>, folder: String) -> Self {
+        Self {
+            bytes,
+            archive,
+            folder,
+            checked: HashSet::new(),
+            mismatched: Vec::new(),
+        }
+    }
+
+    /// Whether there is such an entry.
+    pub(super) fn contains(&self, inside: &str) -> bool {
+        let name = format!("{}{inside}", self.folder);
+        self.archive.index_for_name(&name).is_some()
+    }
+
     /// The bytes of an entry that is stored as it is.
-    fn plain(&mut self, inside: &str) -> Result<&'a [u8], EntryError> {
+    pub(super) fn plain(&mut self, inside: &str) -> Result<&'a [u8], EntryError> {
         let missing = || EntryError::StorageMissing {
             key: shorten(inside),
         };

@@ -44,7 +44,7 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
     file: &Path,
     tree: &Tree<'a>,
     root: Node,
-    pool: StoragePool<'a, S>,
+    pool: StoragePool<S>,
 ) -> Result<(StateDict, S), FormatError> {
     let mut collector = Collector {
         file,
@@ -75,7 +75,7 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
 struct Collector<'t, 'a, S> {
     file: &'t Path,
     tree: &'t Tree<'a>,
-    pool: StoragePool<'a, S>,
+    pool: StoragePool<S>,
     tensors: Vec<(String, Tensor)>,
     /// Where a name stands in `tensors`: Python keeps the last value of a repeated key.
     places: HashMap<String, usize>,
@@ -90,8 +90,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     fn run(&mut self, root: Node) -> Result<(), FormatError> {
         let mut here = root;
         for _ in 0..MAX_WRAPPINGS {
-            if is_module(self.tree, here) {
-                return self.read_module(here);
+            if let Some(layout) = Layout::of(self.tree, here) {
+                return self.read_module(here, layout);
             }
             let Some(key) = self.wrapper(here) else { break };
             let Some(inside) = self.tree.entry(here, key) else {
@@ -176,8 +176,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
         Ok(())
     }
 
-    /// `torch.save(module)`: walks `_modules`, `_parameters` and `_buffers`.
-    fn read_module(&mut self, root: Node) -> Result<(), FormatError> {
+    /// `torch.save(module)` or TorchScript: walks the modules inside each other.
+    fn read_module(&mut self, root: Node, layout: Layout) -> Result<(), FormatError> {
         let tree = self.tree;
         let class = match tree
             .object(root)
@@ -186,7 +186,10 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
             Some((module, name)) => format!("{}.{}", shorten(module), shorten(name)),
             None => "module".to_owned(),
         };
-        self.notes.push(LoadNote::ModuleRead { class });
+        self.notes.push(match layout {
+            Layout::Module => LoadNote::ModuleRead { class },
+            Layout::Script => LoadNote::ScriptRead { class },
+        });
         let mut open = vec![(String::new(), 0, root)];
         let mut visits = 0;
         while let Some((prefix, depth, module)) = open.pop() {
@@ -197,7 +200,7 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
             if depth > MAX_MODULE_DEPTH {
                 return Err(self.too_many("levels of modules", MAX_MODULE_DEPTH));
             }
-            for kind in ["_parameters", "_buffers"] {
+            for &kind in layout.tensors() {
                 let part = module_part(tree, module, kind);
                 visits += part.len();
                 for &(key, value) in part {
@@ -207,8 +210,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
                 }
             }
             // Reversed, as the last one pushed is visited first.
-            for &(key, child) in module_part(tree, module, "_modules").iter().rev() {
-                if let (Some(name), true) = (tree.text(key), is_module(tree, child)) {
+            for &(key, child) in module_part(tree, module, layout.modules()).iter().rev() {
+                if let (Some(name), true) = (tree.text(key), layout.describes(tree, child)) {
                     let prefix = self
                         .bounded(&format!("{prefix}{}.", self.bounded(name)?))?
                         .to_owned();
@@ -316,6 +319,53 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     }
 }
 
+/// How a pickled module keeps its tensors and the modules inside it.
+#[derive(Clone, Copy, PartialEq)]
+enum Layout {
+    /// In the dictionaries of a `torch.nn.Module`.
+    Module,
+    /// As attributes of its own: TorchScript.
+    Script,
+}
+
+impl Layout {
+    fn of(tree: &Tree<'_>, node: Node) -> Option<Self> {
+        [Self::Module, Self::Script]
+            .into_iter()
+            .find(|layout| layout.describes(tree, node))
+    }
+
+    fn describes(self, tree: &Tree<'_>, node: Node) -> bool {
+        let is_script = || {
+            let class = tree
+                .object(node)
+                .and_then(|object| tree.global(object.class));
+            class.is_some_and(|(module, _)| module.starts_with("__torch__"))
+                && module_state(tree, node).is_some()
+        };
+        match self {
+            Self::Module => is_module(tree, node),
+            Self::Script => is_script(),
+        }
+    }
+
+    /// The parts of a module's state in which tensors stand; "" is the whole state.
+    fn tensors(self) -> &'static [&'static str] {
+        match self {
+            Self::Module => &["_parameters", "_buffers"],
+            Self::Script => &[""],
+        }
+    }
+
+    /// The part of a module's state in which modules stand.
+    fn modules(self) -> &'static str {
+        match self {
+            Self::Module => "_modules",
+            Self::Script => "",
+        }
+    }
+}
+
 /// An object whose state has the dictionaries of a `torch.nn.Module`.
 fn is_module(tree: &Tree<'_>, node: Node) -> bool {
     module_state(tree, node).is_some_and(|state| {
@@ -335,6 +385,10 @@ fn module_state(tree: &Tree<'_>, node: Node) -> Option<Node> {
 }
 
 fn module_part<'t>(tree: &'t Tree<'_>, module: Node, part: &str) -> &'t [(Node, Node)] {
-    let part = module_state(tree, module).and_then(|state| tree.entry(state, part));
+    let state = module_state(tree, module);
+    let part = match part {
+        "" => state,
+        part => state.and_then(|state| tree.entry(state, part)),
+    };
     part.and_then(|part| tree.entries(part)).unwrap_or_default()
 }

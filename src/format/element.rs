@@ -36,6 +36,23 @@ impl Element {
         NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
     }
 
+    /// By the number that torch.export gives to a type.
+    pub(super) fn from_export(number: i64) -> Option<Self> {
+        Some(match number {
+            1 => Self::U8,
+            2 => Self::I8,
+            3 => Self::I16,
+            4 => Self::I32,
+            5 => Self::I64,
+            6 => Self::F16,
+            7 => Self::F32,
+            8 => Self::F64,
+            12 => Self::Bool,
+            13 => Self::BF16,
+            _ => return None,
+        })
+    }
+
     pub(super) fn from_dtype(name: &str) -> Option<Self> {
         NAMES.iter().find(|row| row.2 == name).map(|row| row.0)
     }

@@ -64,25 +64,67 @@ pub enum FormatError {
         /// What it looks like.
         appearance: String,
     },
-    /// A TorchScript archive.
+    /// A TorchScript archive of an unknown architecture.
     #[error(
-        "{} is a TorchScript archive, which holds a program; save its weights in Python with \
-         `torch.save(torch.jit.load(FILE).state_dict(), \"weights.pt\")` and open these",
+        "{} is a TorchScript archive whose architecture is not recognised from its tensors; export \
+         the model's graph in Python with `torch.export.save(torch.export.export(MODEL.eval(), \
+         (EXAMPLE_INPUT,)), \"model.pt2\")` and open that",
         file.display()
     )]
     TorchScript {
         /// The file.
         file: PathBuf,
     },
-    /// An archive of `torch.export.save`.
+    /// An archive of `torch.export.save`, where tensors alone were asked for.
     #[error(
-        "{} is an archive of torch.export, which holds a graph; save its weights in Python with \
-         `torch.save(torch.export.load(FILE).state_dict, \"weights.pt\")` and open these",
+        "{} is an archive of torch.export, which holds a graph, not a dictionary of tensors; read \
+         it as a model",
         file.display()
     )]
     ExportedProgram {
         /// The file.
         file: PathBuf,
+    },
+    /// A graph that is damaged, or none that has residual blocks.
+    #[error("{} holds a graph that cannot be used: {what}", file.display())]
+    Graph {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// A graph with operations that are not known.
+    #[error(
+        "{} uses operations that are not supported: {operations}; rewrite the model without them, \
+         or ask for them to be added",
+        file.display()
+    )]
+    UnsupportedOperations {
+        /// The file.
+        file: PathBuf,
+        /// Their names.
+        operations: String,
+    },
+    /// A file name that says no format.
+    #[error(
+        "the name {} does not say how to write the model: end it in .safetensors (pathscope's own \
+         format), .pt or .pth (PyTorch)",
+        file.display()
+    )]
+    UnknownTarget {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A written model that computes something else.
+    #[error(
+        "{} would not be the same model: its outputs differ by {difference:.1e} of the largest one",
+        file.display()
+    )]
+    NotTheSame {
+        /// The file.
+        file: PathBuf,
+        /// Largest difference over largest output.
+        difference: f64,
     },
     /// Numbers in the other byte order.
     #[error(

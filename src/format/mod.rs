@@ -6,8 +6,10 @@
 
 mod archive;
 mod checkpoint;
+mod convert;
 mod element;
 mod error;
+mod exported;
 mod legacy;
 mod model;
 mod note;
@@ -27,6 +29,8 @@ use std::{fs::File, io, path::Path};
 
 use memmap2::Mmap;
 
+pub use self::convert::{Conversion, convert};
+use self::exported::Exported;
 pub use self::model::{
     Model, ModelCard, load_model, parameter_hash, save_model, save_proven_model, state_of,
 };
@@ -56,10 +60,7 @@ pub use self::{
 /// # Ok::<(), pathscope::format::FormatError>(())
 /// ```
 pub fn open(file: &Path) -> Result<StateDict, FormatError> {
-    let bytes = map(file).map_err(|fault| FormatError::Read {
-        file: file.to_owned(),
-        fault,
-    })?;
+    let bytes = contents(file)?;
     let bytes = bytes.as_deref().unwrap_or_default();
     if safetensors::is_safetensors(bytes) {
         safetensors::read(file, bytes)
@@ -74,6 +75,23 @@ pub fn open(file: &Path) -> Result<StateDict, FormatError> {
             appearance,
         })
     }
+}
+
+/// The network in an archive of `torch.export.save`; `None` where the file is none.
+fn open_exported(file: &Path) -> Result<Option<Exported>, FormatError> {
+    let bytes = contents(file)?;
+    let bytes = bytes.as_deref().unwrap_or_default();
+    match archive::exported(file, bytes)? {
+        Some(entries) => exported::read(file, archive::GRAPH, entries, bytes.len()).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn contents(file: &Path) -> Result<Option<Mmap>, FormatError> {
+    map(file).map_err(|fault| FormatError::Read {
+        file: file.to_owned(),
+        fault,
+    })
 }
 
 /// `None` for an empty file, which cannot be mapped.

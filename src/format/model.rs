@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
+use super::exported::Exported;
 use super::recognize::{Recognition, recognize};
 use super::save::beside;
-use super::{FloatStorage, FormatError, LoadNote, StateDict, open, save_safetensors};
+use super::{
+    FloatStorage, FormatError, LoadNote, StateDict, open, open_exported, save_safetensors,
+};
 use crate::data::Normalization;
 use crate::network::{FeatureShape, NetworkError, Specification, TrainableNetwork};
 
@@ -59,6 +62,9 @@ const CARD: &str = "pathscope";
 /// # Errors
 /// A file that cannot be read or recognised, or whose tensors do not fit its architecture.
 pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<Model, FormatError> {
+    if let Some(exported) = open_exported(file)? {
+        return load_exported(file, exported, normalization);
+    }
     let mut state = open(file)?;
     let mut notes: Vec<String> = state.notes().iter().map(LoadNote::to_string).collect();
     let (mut card, network) = match state.metadata().get(CARD) {
@@ -72,7 +78,17 @@ pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<M
             (card, network)
         }
         None => {
-            let Recognition { card, remarks } = recognize(file, &state)?;
+            let script = state
+                .notes()
+                .iter()
+                .any(|note| matches!(note, LoadNote::ScriptRead { .. }));
+            let Recognition { card, remarks } =
+                recognize(file, &state).map_err(|error| match error {
+                    FormatError::UnknownArchitecture { file, .. } if script => {
+                        FormatError::TorchScript { file }
+                    }
+                    error => error,
+                })?;
             notes.extend(remarks);
             let network = fill(file, &card.specification, &mut state)?;
             (card, network)
@@ -92,15 +108,72 @@ pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<M
             first_few(&surplus)
         ));
     }
-    let hash = file_hash(file).map_err(|fault| FormatError::Read {
-        file: file.to_owned(),
-        fault,
-    })?;
+    let hash = hash_of(file)?;
     Ok(Model {
         card,
         network,
         hash,
         notes,
+    })
+}
+
+/// A model from an exported program.
+fn load_exported(
+    file: &Path,
+    exported: Exported,
+    normalization: Option<Normalization>,
+) -> Result<Model, FormatError> {
+    let Exported {
+        specification,
+        tensors,
+        input,
+        title,
+    } = exported;
+    let network = TrainableNetwork::load(&specification, |name| {
+        tensors.get(name).map(Tensor::shallow_clone)
+    })
+    .map_err(|fault| FormatError::Network {
+        file: file.to_owned(),
+        fault,
+    })?;
+    let input = FeatureShape::of(&input);
+    let mut notes = vec![format!(
+        "{title}: {} residual blocks found in the exported graph",
+        specification.blocks.len()
+    )];
+    let assumed = match (normalization, input.channels) {
+        (Some(normalization), _) => normalization,
+        (None, channels) => {
+            let name = if channels == 3 { "imagenet" } else { "half" };
+            notes.push(format!(
+                "the file states no normalisation; assuming `{name}` (choose with --normalize)"
+            ));
+            Normalization::preset(name).map_err(|_| FormatError::Graph {
+                file: file.to_owned(),
+                what: "no normalisation is known for its input".into(),
+            })?
+        }
+    };
+    Ok(Model {
+        card: ModelCard {
+            title: format!("{title}, exported"),
+            specification,
+            input,
+            normalization: assumed,
+            class_names: Vec::new(),
+            evaluation: None,
+            training: None,
+        },
+        network,
+        hash: hash_of(file)?,
+        notes,
+    })
+}
+
+fn hash_of(file: &Path) -> Result<String, FormatError> {
+    file_hash(file).map_err(|fault| FormatError::Read {
+        file: file.to_owned(),
+        fault,
     })
 }
 

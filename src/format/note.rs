@@ -28,6 +28,11 @@ pub enum LoadNote {
         /// Its class.
         class: String,
     },
+    /// A TorchScript module: its tensors were collected, its program was not run.
+    ScriptRead {
+        /// Its class.
+        class: String,
+    },
     /// An entry that is no tensor was left out.
     NotATensor {
         /// Its name.
@@ -64,6 +69,12 @@ impl fmt::Display for LoadNote {
                 write!(
                     f,
                     "tensors of a pickled `{class}` collected; its code was not run"
+                )
+            }
+            Self::ScriptRead { class } => {
+                write!(
+                    f,
+                    "tensors of the TorchScript module `{class}` collected; its program was not run"
                 )
             }
             Self::NotATensor { name, what } => write!(f, "`{name}` left out: {what}"),

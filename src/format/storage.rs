@@ -14,14 +14,14 @@ pub(super) trait StorageSource<'a> {
 
 /// The storages of one file, each turned into memory of its own at most once,
 /// so that tensors that share a storage in the file share it here too.
-pub(super) struct StoragePool<'a, S> {
+pub(super) struct StoragePool<S> {
     source: S,
-    loaded: HashMap<(&'a str, Element), Tensor>,
+    loaded: HashMap<(String, Element), Tensor>,
     /// Bytes that may still be allocated.
     allowance: usize,
 }
 
-impl<'a, S: StorageSource<'a>> StoragePool<'a, S> {
+impl<'a, S: StorageSource<'a>> StoragePool<S> {
     /// `file_length` in bytes. A file may name the same bytes again and again:
     /// twice its own length is what all storages together may take.
     pub(super) fn new(source: S, file_length: usize) -> Self {
@@ -35,11 +35,12 @@ impl<'a, S: StorageSource<'a>> StoragePool<'a, S> {
     /// The storage `key` as a tensor `[numel]`; `numel` is what the pickle claims.
     pub(super) fn load(
         &mut self,
-        key: &'a str,
+        key: &str,
         element: Element,
         numel: usize,
     ) -> Result<&Tensor, EntryError> {
-        if !self.loaded.contains_key(&(key, element)) {
+        let place = (key.to_owned(), element);
+        if !self.loaded.contains_key(&place) {
             let bytes = self.source.bytes(key)?;
             let held = bytes.len();
             let claimed = numel.checked_mul(element.bytes());
@@ -56,13 +57,18 @@ impl<'a, S: StorageSource<'a>> StoragePool<'a, S> {
                 }
             })?;
             let tensor = flat_tensor(bytes, element)?;
-            self.loaded.insert((key, element), tensor);
+            self.loaded.insert(place.clone(), tensor);
         }
         self.loaded
-            .get(&(key, element))
+            .get(&place)
             .ok_or_else(|| EntryError::StorageMissing {
                 key: key.to_owned(),
             })
+    }
+
+    /// How many `element`s the storage `key` holds.
+    pub(super) fn numel(&mut self, key: &str, element: Element) -> Result<usize, EntryError> {
+        Ok(self.source.bytes(key)?.len() / element.bytes())
     }
 
     pub(super) fn into_source(self) -> S {

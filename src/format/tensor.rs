@@ -123,7 +123,7 @@ const MAX_WRAPPERS: usize = 8;
 pub(super) fn rebuild<'a, S: StorageSource<'a>>(
     tree: &Tree<'a>,
     node: Node,
-    pool: &mut StoragePool<'a, S>,
+    pool: &mut StoragePool<S>,
 ) -> Result<Tensor, EntryError> {
     let malformed = |what| EntryError::Malformed { what };
     let object = tree.object(node).ok_or(malformed("a tensor"))?;
@@ -169,7 +169,7 @@ fn strided<'a, S: StorageSource<'a>>(
     tree: &Tree<'a>,
     arguments: &[Node],
     untyped_as: Option<Element>,
-    pool: &mut StoragePool<'a, S>,
+    pool: &mut StoragePool<S>,
 ) -> Result<Tensor, EntryError> {
     let &[storage, offset, size, strides, ..] = arguments else {
         return Err(EntryError::Malformed {
@@ -212,6 +212,28 @@ fn strided<'a, S: StorageSource<'a>>(
     }
     let flat = pool.load(reference.key, element, numel)?;
     Ok(flat.f_as_strided(&size, &strides, offset)?)
+}
+
+/// The tensor of `element`s that looks into the storage `key`, which is as long as it needs.
+pub(super) fn view<'a, S: StorageSource<'a>>(
+    pool: &mut StoragePool<S>,
+    key: &str,
+    element: Element,
+    size: &[i64],
+    strides: &[i64],
+    offset: i64,
+) -> Result<Tensor, EntryError> {
+    let held = pool.numel(key, element)?;
+    if !fits(size, strides, offset, held) {
+        return Err(EntryError::OutOfStorage {
+            size: size.to_vec(),
+            strides: strides.to_vec(),
+            offset,
+            held,
+        });
+    }
+    let flat = pool.load(key, element, held)?;
+    Ok(flat.f_as_strided(size, strides, offset)?)
 }
 
 /// Whether every number lies in a storage of `held` numbers. A tensor that repeats

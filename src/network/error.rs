@@ -95,6 +95,16 @@ pub enum NetworkError {
     Torch(String),
 }
 
+impl NetworkError {
+    /// The same, with the place in an exported graph where it happened.
+    pub(super) fn within(self, scope: &str) -> Self {
+        match self {
+            Self::Torch(message) => Self::Torch(format!("{message} (in `{scope}`)")),
+            other => other,
+        }
+    }
+}
+
 impl From<tch::TchError> for NetworkError {
     fn from(error: tch::TchError) -> Self {
         // libtorch appends a C++ backtrace; its first line is the message.

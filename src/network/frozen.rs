@@ -205,7 +205,7 @@ fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, Netwo
             .parameters()
             .iter()
             // Folding in float64 keeps the folded network within rounding of the other.
-            .map(|tensor| tensor.f_to_kind(Kind::Double))
+            .map(|tensor| in_kind(tensor, Kind::Double))
             .collect::<Result<Vec<_>, _>>()?;
         match (&layer.layer().operation, parameters.as_slice()) {
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
@@ -270,6 +270,12 @@ fn without_folding(
             weight: weight.shallow_clone(),
             bias,
         },
+        (Operation::Fragment(fragment), Some(weight)) if fragment.is_linear() => {
+            FrozenLayer::Linear {
+                weight: weight.shallow_clone(),
+                bias,
+            }
+        }
         (operation, _) => FrozenLayer::Plain {
             operation: operation.clone(),
             parameters: parameters.iter().map(Tensor::shallow_clone).collect(),
@@ -277,10 +283,19 @@ fn without_folding(
     })
 }
 
+/// `tensor` in `kind`; masks and numbers of positions as they are.
+fn in_kind(tensor: &Tensor, kind: Kind) -> Result<Tensor, tch::TchError> {
+    if tensor.is_floating_point() {
+        tensor.f_to_kind(kind)
+    } else {
+        Ok(tensor.shallow_clone())
+    }
+}
+
 /// Brings the folded parameters into `kind` and channels-last order.
 fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
     let settle = |tensor: Tensor| -> Result<Tensor, NetworkError> {
-        Ok(channels_last(&tensor.f_to_kind(kind)?)?.f_detach()?)
+        Ok(channels_last(&in_kind(&tensor, kind)?)?.f_detach()?)
     };
     Ok(match layer {
         FrozenLayer::Convolution {

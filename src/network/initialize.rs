@@ -1,6 +1,6 @@
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal, Uniform};
+use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
 use tch::{Kind, Tensor};
 
 use super::{NetworkError, Parameter, Role};
@@ -32,6 +32,14 @@ pub(super) fn initialize(
             let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
             Tensor::f_from_slice(&values)?.f_view(shape)?
         }
+        (Role::Constant, _) => {
+            return Err(NetworkError::Architecture {
+                reason: format!(
+                    "`{}` is a constant of an exported graph, for which no random value can stand",
+                    parameter.name
+                ),
+            });
+        }
         (Role::Scale | Role::RunningVariance, _) => constant(1.0)?,
         (Role::Bias | Role::Shift | Role::RunningMean, _) => constant(0.0)?,
     })
@@ -40,6 +48,37 @@ pub(super) fn initialize(
 /// The generator of a network's first values.
 pub(super) fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// A random batch `[examples, ...]` of inputs of shape `each`: normal numbers, or whole numbers
+/// below `vocabulary` where the input is a list of tokens.
+///
+/// # Errors
+/// Where libtorch cannot hold the tensor.
+pub fn random_batch(
+    each: &[i64],
+    vocabulary: Option<i64>,
+    examples: i64,
+    seed: u64,
+) -> Result<Tensor, NetworkError> {
+    let mut shape = vec![examples];
+    shape.extend(each);
+    let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+    let mut generator = generator(seed);
+    Ok(match vocabulary {
+        Some(size) => {
+            let values: Vec<i64> = (0..count)
+                .map(|_| generator.random_range(0..size.max(1)))
+                .collect();
+            Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?
+        }
+        None => {
+            let values: Vec<f32> = (0..count)
+                .map(|_| StandardNormal.sample(&mut generator))
+                .collect();
+            Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?
+        }
+    })
 }
 
 fn empty(parameter: &Parameter) -> NetworkError {

@@ -54,6 +54,8 @@ enum Derivative {
         input: Tensor,
         output: Tensor,
     },
+    /// Numbers of tokens came in, which have no neighbourhood to differentiate in.
+    Tokens,
 }
 
 impl Derivative {
@@ -167,6 +169,13 @@ impl Derivative {
                 full
             }
             Self::Linear { weight } => stack.f_matmul(weight)?,
+            Self::Tokens => {
+                return Err(NetworkError::Architecture {
+                    reason: "no gradient reaches the tokens themselves; ask for it at the \
+                             stem's output"
+                        .into(),
+                });
+            }
             Self::Recorded { input, output } => {
                 let examples = output.size().first().copied().unwrap_or(1).max(1);
                 let mut pulled = Vec::new();
@@ -258,6 +267,9 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
 
 /// Output of `layer` at `x`, with the operations between them recorded.
 fn recorded(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), NetworkError> {
+    if !x.is_floating_point() {
+        return Ok((layer.forward(x, Mode::Evaluation)?, Derivative::Tokens));
+    }
     tch::with_grad(|| {
         let input = x.f_detach()?.f_set_requires_grad(true)?;
         let output = layer.forward(&input, Mode::Evaluation)?;

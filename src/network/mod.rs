@@ -14,6 +14,7 @@
 mod architecture;
 mod cost;
 mod error;
+mod fragment;
 mod frozen;
 mod index;
 mod initialize;
@@ -29,8 +30,10 @@ mod trainable;
 pub use architecture::{Architecture, Family, Shortcut, Stem, Unit};
 pub use cost::Cost;
 pub use error::NetworkError;
+pub use fragment::{Fragment, Length, Node, Primitive, Value};
 pub use frozen::{FrozenLayer, FrozenNetwork, Geometry, channels_last, duplicate};
 pub use index::{BlockIndex, FunctionIndex};
+pub use initialize::random_batch;
 pub use linearization::{Linearization, LinearizedBlock, cross_entropy_cotangent};
 pub use operation::{Layer, Operation, Parameter, Role};
 pub use plan::{BranchState, Plan, Step, Substitution};

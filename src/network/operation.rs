@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureShape, NetworkError};
+use super::{FeatureShape, Fragment, NetworkError};
 
 /// A primitive operation, as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +93,8 @@ pub enum Operation {
         #[serde(default = "yes")]
         bias: bool,
     },
+    /// A piece of a graph, for what no operation above describes.
+    Fragment(Box<Fragment>),
 }
 
 fn one() -> i64 {
@@ -119,7 +121,8 @@ pub struct Layer {
 }
 
 /// What a tensor of a layer is for; decides its first value and whether training moves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Kernel of a convolution or matrix of a linear layer.
     Weight,
@@ -133,18 +136,23 @@ pub enum Role {
     RunningMean,
     /// Running variance of a normalisation: a statistic, not trained.
     RunningVariance,
+    /// A tensor that is neither trained nor measured: a mask, or numbers of positions.
+    Constant,
 }
 
 impl Role {
     /// Whether gradient descent moves the tensor.
     #[must_use]
     pub fn is_trained(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVariance)
+        !matches!(
+            self,
+            Self::RunningMean | Self::RunningVariance | Self::Constant
+        )
     }
 }
 
 /// A tensor that a layer needs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its full name in a checkpoint.
     pub name: String,
@@ -209,6 +217,7 @@ impl Layer {
                 }
                 parameters
             }
+            Operation::Fragment(ref fragment) => fragment.parameters.clone(),
             _ => Vec::new(),
         }
     }
@@ -302,6 +311,14 @@ impl Layer {
                 height: (input.height + stride - 1) / stride,
                 width: (input.width + stride - 1) / stride,
             }),
+            Operation::Fragment(ref fragment) => {
+                let expected = FeatureShape::of(&fragment.input);
+                if input == expected {
+                    Ok(FeatureShape::of(&fragment.output))
+                } else {
+                    Err(refuse(format!("it was exported for {expected}")))
+                }
+            }
             Operation::Linear {
                 inputs, outputs, ..
             } => {
@@ -327,6 +344,7 @@ impl Layer {
                 ..
             } => output.elements() * inputs / groups.max(1) * kernel * kernel,
             Operation::Linear { inputs, .. } => output.elements() * inputs,
+            Operation::Fragment(ref fragment) => fragment.multiply_adds,
             _ => 0,
         }
     }

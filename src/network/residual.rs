@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -318,10 +320,15 @@ impl<L: Forward> Branch<L> {
 }
 
 impl Specification {
-    /// The tensors that the network needs, in the order of its layers.
+    /// The tensors that the network needs, in the order of its layers; those that several layers
+    /// share once.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
-        self.layers().flat_map(Layer::parameters).collect()
+        let mut seen = HashSet::new();
+        self.layers()
+            .flat_map(Layer::parameters)
+            .filter(|parameter| seen.insert(parameter.name.clone()))
+            .collect()
     }
 
     /// Number of trained values.
@@ -351,8 +358,37 @@ impl Specification {
     pub fn classes(&self) -> Option<usize> {
         match self.head.last()?.operation {
             super::Operation::Linear { outputs, .. } => usize::try_from(outputs).ok(),
+            super::Operation::Fragment(ref fragment) => {
+                usize::try_from(*fragment.output.last()?).ok()
+            }
             _ => None,
         }
+    }
+
+    /// How many different tokens the network knows; `None` where its input is no list of tokens.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<i64> {
+        match &self.stem.first()?.operation {
+            super::Operation::Fragment(fragment) => fragment.vocabulary(),
+            _ => None,
+        }
+    }
+
+    /// A random batch of inputs: images of shape `input`, or what an exported graph takes.
+    ///
+    /// # Errors
+    /// Where libtorch cannot hold it.
+    pub fn random_batch(
+        &self,
+        input: FeatureShape,
+        examples: i64,
+        seed: u64,
+    ) -> Result<Tensor, NetworkError> {
+        let each = match self.stem.first().map(|layer| &layer.operation) {
+            Some(super::Operation::Fragment(fragment)) => fragment.input.clone(),
+            _ => vec![input.channels, input.height, input.width],
+        };
+        super::random_batch(&each, self.vocabulary(), examples, seed)
     }
 
     /// Channels of the images that the stem takes.
@@ -373,12 +409,16 @@ impl Block<Layer> {
         count(self.layers())
     }
 
-    /// Convolutions in the longest branch: a module's length in layers.
+    /// Convolutions in the longest branch, and matrices in exported ones: a module's length in
+    /// layers.
     #[must_use]
     pub fn convolutions(&self) -> usize {
-        let is_convolution =
-            |layer: &&Layer| matches!(layer.operation, super::Operation::Convolution { .. });
-        let length = |branch: &Branch<Layer>| branch.layers.iter().filter(is_convolution).count();
+        let counted = |layer: &Layer| match &layer.operation {
+            super::Operation::Convolution { .. } => 1,
+            super::Operation::Fragment(fragment) => fragment.counted(),
+            _ => 0,
+        };
+        let length = |branch: &Branch<Layer>| branch.layers.iter().map(counted).sum();
         self.branches.iter().map(length).max().unwrap_or(0)
     }
 
@@ -414,9 +454,10 @@ impl Block<Layer> {
 }
 
 pub(super) fn count<'a>(layers: impl Iterator<Item = &'a Layer>) -> i64 {
+    let mut seen = HashSet::new();
     layers
         .flat_map(Layer::parameters)
-        .filter(|parameter| parameter.role.is_trained())
+        .filter(|parameter| parameter.role.is_trained() && seen.insert(parameter.name.clone()))
         .map(|parameter| parameter.shape.iter().product::<i64>())
         .sum()
 }

@@ -14,6 +14,19 @@ pub struct FeatureShape {
 }
 
 impl FeatureShape {
+    /// The shape of features with `lengths` along their axes: `[C]`, `[T, D]` (tokens and
+    /// features, as height and width of one channel are not) and `[C, H, W]` fill the three from
+    /// the front, further axes count as width.
+    #[must_use]
+    pub fn of(lengths: &[i64]) -> Self {
+        let length = |axis: usize| lengths.get(axis).copied().unwrap_or(1);
+        Self {
+            channels: length(0),
+            height: length(1),
+            width: lengths.iter().skip(2).product(),
+        }
+    }
+
     /// Number of values in one example.
     #[must_use]
     pub fn elements(self) -> i64 {

@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use tch::{Device, Kind, Tensor};
 
 use super::initialize::{generator, initialize};
@@ -114,6 +116,7 @@ pub(super) fn plain(
     x: &Tensor,
 ) -> Result<Tensor, NetworkError> {
     Ok(match *operation {
+        Operation::Fragment(ref fragment) => fragment.forward(parameters, x)?,
         Operation::GroupNorm {
             groups, epsilon, ..
         } => x.f_group_norm(
@@ -194,8 +197,13 @@ impl TrainableNetwork {
                     found: tensor.size(),
                 });
             }
+            // Numbers of positions and masks stay what they are.
+            let tensor = match tensor.is_floating_point() {
+                true => tensor.f_to_kind(Kind::Float)?,
+                false => tensor,
+            };
             // A copy: what was loaded may be shared or mapped from a file.
-            super::duplicate(&tensor.f_to_kind(Kind::Float)?)
+            super::duplicate(&tensor)
         })
     }
 
@@ -203,15 +211,21 @@ impl TrainableNetwork {
         specification: &Specification,
         mut value: impl FnMut(&super::Parameter) -> Result<Tensor, NetworkError>,
     ) -> Result<Self, NetworkError> {
+        // What several layers share is one tensor.
+        let mut made: HashMap<String, Tensor> = HashMap::new();
         let structure = specification.try_map(|layers| {
             layers
                 .iter()
                 .map(|layer| {
                     let mut parameters = Vec::new();
                     for parameter in layer.parameters() {
-                        let tensor = value(&parameter)?;
-                        let tensor = super::channels_last(&tensor)?;
-                        parameters.push(tensor.f_set_requires_grad(parameter.role.is_trained())?);
+                        let tensor = match made.get(&parameter.name) {
+                            Some(shared) => shared.shallow_clone(),
+                            None => super::channels_last(&value(&parameter)?)?
+                                .f_set_requires_grad(parameter.role.is_trained())?,
+                        };
+                        made.insert(parameter.name, tensor.shallow_clone());
+                        parameters.push(tensor);
                     }
                     Ok::<_, NetworkError>(TrainableLayer {
                         layer: layer.clone(),
@@ -238,9 +252,11 @@ impl TrainableNetwork {
         &self.structure
     }
 
-    /// Every tensor under its name in a checkpoint, with what it is for.
+    /// Every tensor under its name in a checkpoint, with what it is for; those that several layers
+    /// share once.
     #[must_use]
     pub fn named_parameters(&self) -> Vec<(String, Role, Tensor)> {
+        let mut seen = HashSet::new();
         self.structure
             .layers()
             .flat_map(|layer| {
@@ -253,6 +269,7 @@ impl TrainableNetwork {
                         (parameter.name, parameter.role, tensor.shallow_clone())
                     })
             })
+            .filter(|(name, _, _)| seen.insert(name.clone()))
             .collect()
     }
 

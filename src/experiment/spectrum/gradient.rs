@@ -41,7 +41,15 @@ impl Loss {
         Ok(match self {
             Self::CrossEntropy => {
                 let weight: Option<Tensor> = None;
-                logits.f_cross_entropy_loss(labels, weight, tch::Reduction::Sum, -100, 0.0)?
+                // A token task has a row of logits for each position.
+                let classes = logits.size().last().copied().unwrap_or(0);
+                logits.f_reshape([-1, classes])?.f_cross_entropy_loss(
+                    &labels.f_reshape(-1)?,
+                    weight,
+                    tch::Reduction::Sum,
+                    -100,
+                    0.0,
+                )?
             }
             Self::LargestLogit => logits.f_max_dim(1, false)?.0.f_sum(Kind::Float)?,
             Self::Logit(class) => logits.f_select(1, class as i64)?.f_sum(logits.kind())?,

@@ -74,6 +74,10 @@ impl Names {
         let normalized = tensors.outputs("layer2.0.bn1.weight")?;
         let weight = tensors.shape("layer2.0.conv1.weight")?;
         let before = weight.first() != Some(&normalized) && weight.get(1) == Some(&normalized);
+        // A wide residual network: its last normalisation has the name of a stem's.
+        if before && tensors.has("bn1.weight") {
+            return None;
+        }
         let last = ["bn", "bn_final"]
             .into_iter()
             .find(|name| tensors.has(&format!("{name}.weight")));
