@@ -1,4 +1,5 @@
 //! The report command, and what a browser makes of its page.
+#![allow(clippy::print_stderr)]
 
 mod common;
 

@@ -131,7 +131,7 @@ pub(super) fn compare(
         .filter(|(x, y)| x.0 == y.0)
         .map(|((source, x, _), (_, y, _))| {
             let fitted = |values: &Values, paths: &[f64]| ln_rho(*source, values, paths);
-            let tested = pairs(*source).and_then(|(x, y)| {
+            let tested = pairs(*source).map(|(x, y)| {
                 let (x, y) = (relative(x), relative(y));
                 let change =
                     |x: &Values, y: &Values| Some((fitted(x, &paths_a)?, fitted(y, &paths_b)?));
@@ -142,7 +142,7 @@ pub(super) fn compare(
                         exchange_test(&x, &y, &|x, y| change(x, y).map(|(a, b)| (b - a).abs()))
                     })
                     .flatten();
-                Some((interval, test))
+                (interval, test)
             });
             let (interval, p_value) = tested.unzip();
             DecayDifference {
