@@ -314,3 +314,11 @@ fn bytes(text: &str) -> Result<u64, String> {
         .filter(|&bytes| bytes > 0)
         .ok_or_else(|| "out of range".to_owned())
 }
+
+/// A share strictly between 0 and 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|&share: &f64| share > 0.0 && share < 1.0)
+        .ok_or_else(|| "give a share between 0 and 1, such as 0.95".to_owned())
+}

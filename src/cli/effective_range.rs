@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use pathscope_analysis::record::SCHEMA_VERSION;
 use serde::Serialize;
 
-use super::gradient_spectrum::share;
+use super::arguments::share;
 use super::terminal::Terminal;
 use super::{Problem, answer_file, family_table, picture_file};
 use crate::report::family::{Growth, Quantity, RangeMember, Size, growth};

@@ -6,7 +6,7 @@ use pathscope_analysis::record::{Record, Spectrum};
 use serde_json::json;
 use tch::Kind;
 
-use super::arguments::{ComputeArguments, DataArguments, JournalArguments};
+use super::arguments::{self, ComputeArguments, DataArguments, JournalArguments};
 use super::shape_arguments::ShapeArguments;
 use super::terminal::Terminal;
 use super::{Problem, interrupt, picture_file, spectrum_table};
@@ -92,7 +92,7 @@ struct Measurement {
     #[arg(long, requires = "json")]
     sample_paths: bool,
     /// Share of the gradient that the effective range holds.
-    #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = arguments::share)]
     share: f64,
     /// Compute in 64 bits.
     #[arg(long)]
@@ -287,20 +287,7 @@ fn measure(
             "--logit {class}: the model tells {classes} classes apart, which count from 0"
         )));
     }
-    let described = json!({
-        "coherent": options.coherent,
-        "draws": options.draws,
-        "samples": options.samples,
-        "record_paths": options.record_paths,
-        "loss": format!("{:?}", options.loss),
-        "at": format!("{:?}", options.place),
-        "longest": options.longest,
-        "grading": options.grading.as_ref().map(|grading| format!("{grading:?}")),
-        "batches": options.batches,
-        "examples": options.examples,
-        "bits": if float64 { 64 } else { 32 },
-        "normalization": normalization,
-    });
+    let described = describe(&options, float64, normalization);
     let title = &model.card.title;
     let header = laboratory.header("gradient-spectrum", title, &model.hash, seed, described);
     let mut journal = arguments.journal.open(header, terminal)?;
@@ -315,6 +302,28 @@ fn measure(
         Problem::Failed("the gradient is zero on every path: there is nothing to summarise".into())
     })?;
     Ok((journal, summary))
+}
+
+/// What the results depend on, for the header of their journal.
+pub(super) fn describe(
+    options: &SpectrumOptions,
+    float64: bool,
+    normalization: &Normalization,
+) -> serde_json::Value {
+    json!({
+        "coherent": options.coherent,
+        "draws": options.draws,
+        "samples": options.samples,
+        "record_paths": options.record_paths,
+        "loss": format!("{:?}", options.loss),
+        "at": format!("{:?}", options.place),
+        "longest": options.longest,
+        "grading": options.grading.as_ref().map(|grading| format!("{grading:?}")),
+        "batches": options.batches,
+        "examples": options.examples,
+        "bits": if float64 { 64 } else { 32 },
+        "normalization": normalization,
+    })
 }
 
 fn spectra(journal: &Journal) -> Vec<&Spectrum> {
@@ -335,14 +344,6 @@ fn logit(text: &str) -> Result<Loss, String> {
             .map(Loss::Logit)
             .map_err(|_| "give the number of a class, or max".to_owned()),
     }
-}
-
-/// A share of the gradient, strictly between 0 and 1.
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|&share: &f64| share > 0.0 && share < 1.0)
-        .ok_or_else(|| "give a share between 0 and 1, such as 0.95".to_owned())
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
@@ -5,6 +7,7 @@ use serde_json::json;
 use super::Problem;
 use super::arguments::ModelArguments;
 use super::terminal::Terminal;
+use crate::format::Model;
 use crate::network::{BlockShape, Plan, Specification};
 
 /// Shows the blocks, shapes, branches and parameters of a model, and what was recognised.
@@ -26,34 +29,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     let plan = Plan::intact(specification);
     let multiply_adds = specification.cost(&plan, model.card.input)?.multiply_adds;
     if arguments.json {
-        let blocks: Vec<_> = specification
-            .blocks
-            .iter()
-            .zip(&shapes)
-            .enumerate()
-            .map(|(index, (block, shape))| {
-                json!({
-                    "block": index,
-                    "name": block.name,
-                    "input": shape.input.to_string(),
-                    "output": shape.output.to_string(),
-                    "functions": block.branches.len(),
-                    "parameters": block.parameter_count(),
-                    "changes_shape": !shape.is_preserving(),
-                })
-            })
-            .collect();
-        let whole = json!({
-            "model": arguments.model.model.display().to_string(),
-            "title": model.card.title,
-            "model_hash": model.hash,
-            "input": model.card.input.to_string(),
-            "normalization": model.card.normalization,
-            "parameters": specification.parameter_count(),
-            "multiply_adds": multiply_adds,
-            "notes": model.notes,
-            "blocks": blocks,
-        });
+        let whole = describe(&model, &arguments.model.model)?;
         return terminal.result(&format!("{whole:#}"));
     }
     let table = blocks(specification, &shapes);
@@ -99,4 +75,43 @@ pub(super) fn blocks(specification: &Specification, shapes: &[BlockShape]) -> Ta
         ]);
     }
     table
+}
+
+/// The model at `file` as one JSON object.
+///
+/// # Errors
+/// A model whose layers do not fit together.
+pub(super) fn describe(model: &Model, file: &Path) -> Result<serde_json::Value, Problem> {
+    let specification = &model.card.specification;
+    let shapes = specification.shapes(model.card.input)?;
+    let plan = Plan::intact(specification);
+    let multiply_adds = specification.cost(&plan, model.card.input)?.multiply_adds;
+    let blocks: Vec<_> = specification
+        .blocks
+        .iter()
+        .zip(&shapes)
+        .enumerate()
+        .map(|(index, (block, shape))| {
+            json!({
+                "block": index,
+                "name": block.name,
+                "input": shape.input.to_string(),
+                "output": shape.output.to_string(),
+                "functions": block.branches.len(),
+                "parameters": block.parameter_count(),
+                "changes_shape": !shape.is_preserving(),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "model": file.display().to_string(),
+        "title": model.card.title,
+        "model_hash": model.hash,
+        "input": model.card.input.to_string(),
+        "normalization": model.card.normalization,
+        "parameters": specification.parameter_count(),
+        "multiply_adds": multiply_adds,
+        "notes": model.notes,
+        "blocks": blocks,
+    }))
 }

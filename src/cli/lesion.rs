@@ -10,7 +10,7 @@ use super::arguments::{ComputeArguments, DataArguments, JournalArguments, ModelA
 use super::selector::Selection;
 use super::terminal::Terminal;
 use super::{Problem, interrupt, outcome_table, picture_file, smaller_network};
-use crate::data::Dataset;
+use crate::data::{Dataset, Normalization};
 use crate::experiment::{Cell, Journal, Laboratory, LesionOptions};
 use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
 use crate::report::plot::{deletions, lesion_bars, removal, synergy};
@@ -196,13 +196,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     if arguments.export.is_some() {
         smaller_network::check(&cells, arguments.question.greedy, options)?;
     }
-    let mut described = json!({
-        "kind": options.kind,
-        "batch_norm": options.batch_norm,
-        "random_weights": options.random_weights,
-        "calibration": calibration.content_hash(),
-        "normalization": normalization,
-    });
+    let mut described = describe(options, calibration, normalization);
     if let (Some(width), Some(described)) = (arguments.stop_at, described.as_object_mut()) {
         described.insert("stop_at".into(), json!(width));
     }
@@ -289,6 +283,21 @@ fn width(text: &str) -> Result<f64, String> {
         Ok(width) if width > 0.0 && width <= 200.0 => Ok(width),
         _ => Err("give a number of percentage points, such as 4".into()),
     }
+}
+
+/// What the results of lesions depend on, for the header of their journal.
+pub(super) fn describe(
+    options: LesionOptions,
+    calibration: &Dataset,
+    normalization: &Normalization,
+) -> serde_json::Value {
+    json!({
+        "kind": options.kind,
+        "batch_norm": options.batch_norm,
+        "random_weights": options.random_weights,
+        "calibration": calibration.content_hash(),
+        "normalization": normalization,
+    })
 }
 
 fn cells(

@@ -5,6 +5,7 @@ mod arguments;
 mod completions;
 mod convert;
 mod data_get;
+mod diff;
 mod draw_table;
 mod dry_run;
 mod effective_range;
@@ -25,11 +26,13 @@ mod plot;
 mod problem;
 mod recipe_arguments;
 mod reorder;
+mod report;
 mod schema;
 mod selector;
 mod shape_arguments;
 mod smaller_network;
 mod spectrum_table;
+mod study;
 mod table;
 mod terminal;
 mod threshold;
@@ -59,21 +62,24 @@ pub struct Cli {
 enum Command {
     Convert(convert::Arguments),
     Completions(completions::Arguments),
+    Data(data_get::Arguments),
+    Diff(diff::Arguments),
+    EffectiveRange(effective_range::Arguments),
+    Ensemble(Box<ensemble::Arguments>),
+    Eval(eval::Arguments),
     GradientSpectrum(Box<gradient_spectrum::Arguments>),
     Inspect(inspect::Arguments),
     Lesion(Box<lesion::Arguments>),
     Man(man::Arguments),
+    Merge(merge::Arguments),
     Multiplicity(multiplicity::Arguments),
     Plot(plot::Arguments),
-    Schema(schema::Arguments),
-    Ensemble(Box<ensemble::Arguments>),
-    Merge(merge::Arguments),
     Reorder(Box<reorder::Arguments>),
-    EffectiveRange(effective_range::Arguments),
-    Threshold(threshold::Arguments),
-    Data(data_get::Arguments),
-    Eval(eval::Arguments),
+    Report(report::Arguments),
+    Schema(schema::Arguments),
+    Study(Box<study::Arguments>),
     Table(table::Arguments),
+    Threshold(threshold::Arguments),
     Train(Box<train::Arguments>),
 }
 
@@ -92,21 +98,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = interrupt::watch().and_then(|()| match cli.command {
         Command::Convert(arguments) => convert::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments, &terminal),
+        Command::Data(arguments) => data_get::run(&arguments, &terminal),
+        Command::Diff(arguments) => diff::run(&arguments, &terminal),
+        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
+        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::GradientSpectrum(arguments) => gradient_spectrum::run(&arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(&arguments, &terminal),
         Command::Lesion(arguments) => lesion::run(&arguments, &terminal),
         Command::Man(arguments) => man::run(&arguments, &terminal),
+        Command::Merge(arguments) => merge::run(&arguments, &terminal),
         Command::Multiplicity(arguments) => multiplicity::run(&arguments, &terminal),
         Command::Plot(arguments) => plot::run(&arguments, &terminal),
-        Command::Schema(arguments) => schema::run(&arguments, &terminal),
-        Command::Ensemble(arguments) => ensemble::run(&arguments, &terminal),
-        Command::Merge(arguments) => merge::run(&arguments, &terminal),
         Command::Reorder(arguments) => reorder::run(&arguments, &terminal),
-        Command::EffectiveRange(arguments) => effective_range::run(&arguments, &terminal),
-        Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
-        Command::Data(arguments) => data_get::run(&arguments, &terminal),
-        Command::Eval(arguments) => eval::run(&arguments, &terminal),
+        Command::Report(arguments) => report::run(&arguments, &terminal),
+        Command::Schema(arguments) => schema::run(&arguments, &terminal),
+        Command::Study(arguments) => study::run(&arguments, &terminal),
         Command::Table(arguments) => table::run(&arguments, &terminal),
+        Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
     match outcome {

@@ -14,6 +14,7 @@ mod outcomes;
 mod reorder;
 mod sequential;
 mod spectrum;
+mod study;
 mod sweep;
 mod tree;
 
@@ -25,4 +26,5 @@ pub use lesion::LesionOptions;
 pub use outcomes::Outcomes;
 pub use sequential::paired_sequence;
 pub use spectrum::{Grading, Loss, Place, SpectrumOptions};
+pub use study::{Allotment, PILOT_EXAMPLES, Pilot, Scope};
 pub use sweep::Sweep;

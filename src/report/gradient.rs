@@ -43,7 +43,7 @@ impl Measure {
         }
     }
 
-    fn of(self, spectrum: &Spectrum) -> Option<&PerLength> {
+    pub(super) fn of(self, spectrum: &Spectrum) -> Option<&PerLength> {
         match self {
             Self::Coherent => spectrum.coherent.as_ref(),
             Self::Energy => spectrum.energy.as_ref(),
@@ -282,29 +282,20 @@ fn decay(
     ln_paths: &[f64],
     share: f64,
 ) -> (Vec<(usize, f64)>, Fall) {
-    let find = |wanted| measures.iter().find(|found| found.measure == wanted);
-    let (source, norms): (_, Vec<f64>) = if let Some(sampled) = find(Measure::Sampled) {
-        (Measure::Sampled, sampled.recorded.clone())
-    } else if let Some(energy) = find(Measure::Energy) {
-        let roots = energy.recorded.iter().zip(ln_paths);
-        let norms = roots.map(|(energy, paths)| (0.5 * (energy.max(0.0).ln() - paths)).exp());
-        (Measure::Energy, norms.collect())
-    } else {
+    let is_measured = |wanted: &Measure| measures.iter().any(|found| found.measure == *wanted);
+    let tells_of_paths = [Measure::Sampled, Measure::Energy];
+    let Some(source) = tells_of_paths.into_iter().find(is_measured) else {
         return (Vec::new(), None);
     };
-    // Norms too small for a float have no logarithm.
-    let usable: Vec<(usize, f64)> = norms
-        .into_iter()
-        .enumerate()
-        .filter(|&(_, norm)| norm.is_finite() && norm > 0.0)
+    let means: Vec<(f64, &[f64])> = spectra
+        .iter()
+        .filter_map(|spectrum| {
+            let values = source.of(spectrum)?;
+            Some((spectrum.examples as f64, values.mean.as_slice()))
+        })
         .collect();
-    let (lengths, norms): (Vec<usize>, Vec<f64>) = usable.iter().copied().unzip();
-    let errors = (source == Measure::Sampled)
-        .then(|| standard_errors(spectra, &lengths))
-        .flatten();
-    let fit = fit_decay(&lengths, &norms, errors.as_deref(), Level::P95)
-        .or_else(|_| fit_decay(&lengths, &norms, None, Level::P95));
-    let Ok(decay) = fit else {
+    let (usable, fit) = fall(source, &means, ln_paths);
+    let Some(decay) = fit else {
         return (usable, None);
     };
     let blocks = &header.model.blocks;
@@ -316,20 +307,58 @@ fn decay(
     (usable, Some((source, decay, predicted)))
 }
 
+/// Lengths with the mean norm of one path, and the fit of their fall, from what `source` recorded:
+/// for each mini-batch its weight and its means by length.
+pub(super) fn fall(
+    source: Measure,
+    means: &[(f64, &[f64])],
+    ln_paths: &[f64],
+) -> (Vec<(usize, f64)>, Option<Decay>) {
+    let weights: f64 = means.iter().map(|(weight, _)| weight).sum();
+    let lengths = means
+        .iter()
+        .map(|(_, means)| means.len())
+        .min()
+        .unwrap_or(0);
+    let norms = ln_paths
+        .iter()
+        .take(lengths)
+        .enumerate()
+        .map(|(length, paths)| {
+            let sum: f64 = means
+                .iter()
+                .filter_map(|(weight, means)| Some(weight * means.get(length)?))
+                .sum();
+            let recorded = sum / weights;
+            match source {
+                Measure::Energy => (0.5 * (recorded.max(0.0).ln() - paths)).exp(),
+                Measure::Coherent | Measure::Sampled => recorded,
+            }
+        });
+    // Norms too small for a float have no logarithm.
+    let usable: Vec<(usize, f64)> = norms
+        .enumerate()
+        .filter(|&(_, norm)| norm.is_finite() && norm > 0.0)
+        .collect();
+    let (lengths, norms): (Vec<usize>, Vec<f64>) = usable.iter().copied().unzip();
+    let errors = (source == Measure::Sampled)
+        .then(|| standard_errors(means, &lengths))
+        .flatten();
+    let fit = fit_decay(&lengths, &norms, errors.as_deref(), Level::P95)
+        .or_else(|_| fit_decay(&lengths, &norms, None, Level::P95));
+    (usable, fit.ok())
+}
+
 /// Standard errors of the mean sampled norm over mini-batches, for the lengths given; none where
 /// they are not all known.
-fn standard_errors(spectra: &[&Spectrum], lengths: &[usize]) -> Option<Vec<f64>> {
-    let sampled: Vec<&PerLength> = spectra
-        .iter()
-        .filter_map(|spectrum| spectrum.sampled.as_ref())
-        .collect();
-    let batches = sampled.len() as f64;
+fn standard_errors(means: &[(f64, &[f64])], lengths: &[usize]) -> Option<Vec<f64>> {
+    let batches = means.len() as f64;
     lengths
         .iter()
         .map(|&length| {
-            let values: Vec<f64> = sampled
+            let values: Vec<f64> = means
                 .iter()
-                .filter_map(|values| values.mean.get(length).copied())
+                .filter_map(|(_, means)| means.get(length).copied())
                 .collect();
             let mean = values.iter().sum::<f64>() / batches;
             let scatter: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
@@ -340,7 +369,7 @@ fn standard_errors(spectra: &[&Spectrum], lengths: &[usize]) -> Option<Vec<f64>>
 }
 
 /// Natural logarithm of a decimal number of any size; none for what is no such number.
-fn ln_decimal(digits: &str) -> Option<f64> {
+pub(super) fn ln_decimal(digits: &str) -> Option<f64> {
     let all_digits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     let leading = digits.get(..digits.len().min(17))?;
     let rest = digits.len() - leading.len();

@@ -110,7 +110,8 @@ pub struct SingleLesion<'a> {
 pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLesion<'a>>)> {
     let intact = intact(outcomes);
     let mut methods: Vec<(String, Vec<SingleLesion<'a>>)> = Vec::new();
-    for &outcome in outcomes {
+    // A random set may hold one block only; it is no question about that block.
+    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         let Some((lesion, target)) = lesion(outcome).and_then(|l| Some((l, Target::of(l)?))) else {
             continue;
         };
@@ -149,6 +150,33 @@ pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLe
     methods
 }
 
+/// Random draws of several blocks or functions put out of action, by method in the order of the
+/// file and then by their number.
+pub(super) fn random_lesions<'a>(
+    outcomes: &[&'a Outcome],
+) -> Vec<(String, BTreeMap<usize, Vec<&'a Outcome>>)> {
+    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
+    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
+        let Some(lesion) = lesion(outcome) else {
+            continue;
+        };
+        let size = lesion.blocks.len() + lesion.functions.len();
+        if size == 0 {
+            continue;
+        }
+        let name = method(lesion);
+        let index = methods.iter().position(|(known, _)| *known == name);
+        let index = index.unwrap_or_else(|| {
+            methods.push((name, BTreeMap::new()));
+            methods.len() - 1
+        });
+        if let Some((_, sizes)) = methods.get_mut(index) {
+            sizes.entry(size).or_default().push(outcome);
+        }
+    }
+    methods
+}
+
 /// Pairs of blocks deleted together, with their synergy in nats: how much more loss the pair
 /// costs than its blocks do one by one,
 /// `loss(pair) - loss(first) - loss(second) + loss(intact)`.
@@ -158,7 +186,7 @@ pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
         return Vec::new();
     };
     let mut singles: BTreeMap<(String, usize), f64> = BTreeMap::new();
-    for outcome in outcomes {
+    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         if let Some(lesion) = lesion(outcome)
             && let Some(Target::Block(block)) = Target::of(lesion)
         {
@@ -166,7 +194,8 @@ pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
         }
     }
     let mut found = Vec::new();
-    for outcome in outcomes {
+    // Pairs among random sets are a sample of the matrix, not the matrix.
+    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
         let Some(lesion) = lesion(outcome).filter(|lesion| lesion.functions.is_empty()) else {
             continue;
         };

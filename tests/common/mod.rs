@@ -39,6 +39,30 @@ pub fn refuse(arguments: &[&str]) -> String {
     complaint.concat()
 }
 
+/// Deletes every block of a model on a few shipped examples, measures a few gradients, and leaves
+/// both files of results in `folder`.
+pub fn measure(model: &str, folder: &Path) {
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let data = asset("fashion-mnist-2000");
+    let (lesions, spectrum) = (file("lesion.jsonl"), file("spectrum.jsonl"));
+    let of = |command, more: &[&str], results: &str| {
+        let common = ["-q", command, model, "--data", &data, "--json", results];
+        succeed(folder, &[common.as_slice(), more].concat());
+    };
+    of("lesion", &["--each", "--limit", "60"], &lesions);
+    let few = [
+        "--batches",
+        "3",
+        "--examples",
+        "4",
+        "--draws",
+        "2",
+        "--samples",
+        "4",
+    ];
+    of("gradient-spectrum", &few, &spectrum);
+}
+
 /// The small trained network that is shipped: pre-activation, 9 blocks, Fashion-MNIST.
 pub fn shipped_model() -> String {
     asset("preresnet20.safetensors")

@@ -1,36 +1,16 @@
-use std::collections::BTreeMap;
-
-use pathscope_analysis::record::{Header, Lesion, Outcome};
+use pathscope_analysis::record::{Header, Outcome};
 
 use crate::report::draws::mean_error;
-use crate::report::lesions::{hover, intact, lesion, method};
+use crate::report::lesions::{hover, intact, lesion, random_lesions};
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate};
 use crate::report::theme::Colour;
-
-fn size(lesion: &Lesion) -> usize {
-    lesion.blocks.len() + lesion.functions.len()
-}
 
 /// Error against the number of blocks or functions put out of action at once: each draw, and the
 /// mean with its interval over draws. None without random draws.
 #[must_use]
 pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
-    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
-    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
-        let Some(lesion) = lesion(outcome).filter(|lesion| size(lesion) > 0) else {
-            continue;
-        };
-        let name = method(lesion);
-        let index = methods.iter().position(|(known, _)| *known == name);
-        let index = index.unwrap_or_else(|| {
-            methods.push((name, BTreeMap::new()));
-            methods.len() - 1
-        });
-        if let Some((_, sizes)) = methods.get_mut(index) {
-            sizes.entry(size(lesion)).or_default().push(outcome);
-        }
-    }
+    let methods = random_lesions(outcomes);
     if methods.is_empty() {
         return None;
     }

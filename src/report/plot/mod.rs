@@ -17,6 +17,7 @@ mod training;
 
 pub use commutators::commutators;
 pub use decay::decay;
+pub(crate) use decay::shape as decay_shape;
 pub use deletions::deletions;
 pub use lesion_bars::lesion_bars;
 pub use multiplicity::multiplicity;

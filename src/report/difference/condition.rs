@@ -1,0 +1,195 @@
+//! Conditions such as `effective_range.shift > 2`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Why a condition has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// Text that is no condition.
+    #[error(
+        "`{text}` is no condition; give NAME COMPARISON NUMBER with <, <=, >, >=, == or !=, such as \
+         'effective_range.shift > 2'"
+    )]
+    NotACondition {
+        /// The text.
+        text: String,
+    },
+    /// A name that the comparison does not have.
+    #[error("`{name}` is not among what was compared; these are: {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+    Equal,
+    Different,
+}
+
+/// The longer signs first: `<=` begins with `<`.
+const RELATIONS: [(&str, Relation); 6] = [
+    ("<=", Relation::AtMost),
+    (">=", Relation::AtLeast),
+    ("==", Relation::Equal),
+    ("!=", Relation::Different),
+    ("<", Relation::Less),
+    (">", Relation::Greater),
+];
+
+/// A named quantity compared with a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    name: String,
+    relation: Relation,
+    number: f64,
+}
+
+impl FromStr for Condition {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        let refused = || ConditionError::NotACondition {
+            text: text.to_owned(),
+        };
+        let at = text.find(['<', '>', '=', '!']).ok_or_else(refused)?;
+        let (name, rest) = text.split_at_checked(at).ok_or_else(refused)?;
+        let (relation, number) = RELATIONS
+            .iter()
+            .find_map(|(sign, relation)| Some((*relation, rest.strip_prefix(sign)?)))
+            .ok_or_else(refused)?;
+        let name = name.trim();
+        let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "._".contains(letter);
+        let number: f64 = number.trim().parse().map_err(|_| refused())?;
+        if name.is_empty() || !name.chars().all(of_a_name) || !number.is_finite() {
+            return Err(refused());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            relation,
+            number,
+        })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut relations = RELATIONS.iter();
+        let sign = relations.find(|(_, relation)| *relation == self.relation);
+        let sign = sign.map_or("", |(sign, _)| sign);
+        write!(formatter, "{} {sign} {}", self.name, self.number)
+    }
+}
+
+impl Condition {
+    /// The value that is compared, and whether the condition is met.
+    ///
+    /// # Errors
+    /// A name that is not among `quantities`.
+    pub fn check(&self, quantities: &BTreeMap<String, f64>) -> Result<(f64, bool), ConditionError> {
+        let Some(&value) = quantities.get(&self.name) else {
+            return Err(ConditionError::Unknown {
+                name: self.name.clone(),
+                known: listed(quantities),
+            });
+        };
+        let met = match self.relation {
+            Relation::Less => value < self.number,
+            Relation::AtMost => value <= self.number,
+            Relation::Greater => value > self.number,
+            Relation::AtLeast => value >= self.number,
+            Relation::Equal => value == self.number,
+            Relation::Different => value != self.number,
+        };
+        Ok((value, met))
+    }
+}
+
+/// The names, those of single blocks as one.
+fn listed(quantities: &BTreeMap<String, f64>) -> String {
+    let single = |name: &&str| name.starts_with("block.");
+    let names = || quantities.keys().map(String::as_str);
+    let mut listed: Vec<&str> = names().filter(|name| !single(name)).collect();
+    let mut blocks = names().filter(single);
+    let example = blocks
+        .next()
+        .map(|name| format!("{name} and so on for each block"));
+    listed.extend(example.as_deref());
+    listed.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, value: f64) -> bool {
+        let quantities = BTreeMap::from([("rho.change".to_owned(), value)]);
+        let condition: Condition = text.parse().unwrap();
+        condition.check(&quantities).unwrap().1
+    }
+
+    #[test]
+    fn every_comparison() {
+        for (sign, less, equal, greater) in [
+            ("<", true, false, false),
+            ("<=", true, true, false),
+            (">", false, false, true),
+            (">=", false, true, true),
+            ("==", false, true, false),
+            ("!=", true, false, true),
+        ] {
+            let text = format!("rho.change {sign} -0.5");
+            assert_eq!(check(&text, -1.0), less, "{text}");
+            assert_eq!(check(&text, -0.5), equal, "{text}");
+            assert_eq!(check(&text, 2.0), greater, "{text}");
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+        }
+        assert!(check("rho.change>1e-3", 0.01));
+        assert!(!check("rho.change > 0", f64::NAN));
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for text in [
+            "",
+            "rho",
+            "> 2",
+            "rho >",
+            "rho = 2",
+            "rho > two",
+            "rho > 2 > 1",
+            "rho => 2",
+            "a b > 1",
+            "rho > NaN",
+            "rho ~ 1",
+            "rho > inf",
+            "rho ! 2",
+        ] {
+            let refused = ConditionError::NotACondition { text: text.into() };
+            assert_eq!(text.parse::<Condition>(), Err(refused));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let names = ["rho.p", "block.0.change", "block.0.p", "error.p"];
+        let quantities = names.map(|name| (name.to_owned(), 1.0)).into();
+        let condition: Condition = "rho.q > 1".parse().unwrap();
+        let fault = condition.check(&quantities).unwrap_err().to_string();
+        let expected = "`rho.q` is not among what was compared; these are: error.p, rho.p, \
+                        block.0.change and so on for each block";
+        assert_eq!(fault, expected);
+    }
+}

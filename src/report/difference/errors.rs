@@ -1,0 +1,175 @@
+use pathscope_analysis::record::Outcome;
+use pathscope_analysis::{BootstrapMethod, BootstrapOptions, Interval, McNemar, paired_bootstrap};
+use serde::Serialize;
+
+use crate::report::findings::difference;
+use crate::report::lesions::{intact as intact_of, single_lesions};
+use crate::report::run::Run;
+
+/// Wrong examples of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Errors {
+    /// Wrong ones.
+    pub errors: usize,
+    /// All.
+    pub examples: usize,
+}
+
+impl Errors {
+    fn of(outcome: &Outcome) -> Self {
+        let (errors, examples) = (outcome.errors, outcome.examples);
+        Self { errors, examples }
+    }
+
+    /// In percent.
+    fn percent(self) -> f64 {
+        100.0 * self.errors as f64 / self.examples.max(1) as f64
+    }
+}
+
+/// The errors of two intact networks.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorDifference {
+    /// Of the first network.
+    pub first: Errors,
+    /// Of the second.
+    pub second: Errors,
+    /// Difference of the error rates in percentage points.
+    pub change: f64,
+    /// Its paired 95 % bootstrap interval over examples.
+    pub interval: Option<Interval>,
+    /// McNemar's exact test, before any correction.
+    pub mcnemar: Option<McNemar>,
+    /// Its p-value after Holm's correction.
+    pub p_value: Option<f64>,
+}
+
+/// One block or function put out of action in two networks.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockDifference {
+    /// The block, such as `17`, or function, such as `17.2`.
+    pub target: String,
+    /// Errors of the first network without it.
+    pub first: Errors,
+    /// Errors of the second network without it.
+    pub second: Errors,
+    /// What its loss costs the first network, in percentage points of error.
+    pub first_effect: f64,
+    /// What its loss costs the second.
+    pub second_effect: f64,
+    /// How much more it costs the second.
+    pub effect_change: f64,
+    /// The paired 95 % bootstrap interval of that over examples.
+    pub interval: Option<Interval>,
+    /// McNemar's exact test between the two networks without it, before any correction.
+    pub mcnemar: Option<McNemar>,
+    /// Its p-value after Holm's correction.
+    pub p_value: Option<f64>,
+}
+
+/// What a run says of errors: on which examples, and the outcomes there. Results on other examples
+/// than those of the first intact network are left out.
+fn outcomes(run: &Run) -> (Option<&str>, Vec<&Outcome>) {
+    let mut journals = run.journals.iter();
+    let first = journals.find(|journal| intact_of(&journal.outcomes()).is_some());
+    let data = first.map(|journal| journal.header.data.hash.as_str());
+    let same = run
+        .journals
+        .iter()
+        .filter(|journal| Some(journal.header.data.hash.as_str()) == data);
+    (data, same.flat_map(|journal| journal.outcomes()).collect())
+}
+
+pub(super) fn intact(
+    first: &Run,
+    second: &Run,
+    notes: &mut Vec<String>,
+) -> Option<ErrorDifference> {
+    let ((data, first), (other, second)) = (outcomes(first), outcomes(second));
+    let (first, second) = (intact_of(&first)?, intact_of(&second)?);
+    if data != other {
+        notes.push(
+            "the errors were measured on different examples, so they are not paired: their \
+             differences have no interval and no test"
+                .to_owned(),
+        );
+    }
+    let mcnemar = (data == other)
+        .then(|| second.against(first).ok())
+        .flatten();
+    let (one, other) = (Errors::of(first), Errors::of(second));
+    Some(ErrorDifference {
+        first: one,
+        second: other,
+        change: other.percent() - one.percent(),
+        interval: mcnemar
+            .as_ref()
+            .and_then(|_| difference(first, second))
+            .map(|(_, interval)| interval),
+        p_value: mcnemar.as_ref().map(|test| test.p_value),
+        mcnemar,
+    })
+}
+
+pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
+    let ((data, first), (other_data, second)) = (outcomes(first), outcomes(second));
+    let (Some(intact_a), Some(intact_b)) = (intact_of(&first), intact_of(&second)) else {
+        return Vec::new();
+    };
+    let (in_first, in_second) = (single_lesions(&first), single_lesions(&second));
+    let methods = in_first.iter().filter_map(|(method, lesions)| {
+        let (_, others) = in_second.iter().find(|(other, _)| other == method)?;
+        Some((method, lesions, others))
+    });
+    // Deletion where both have it, and else what they have in common.
+    let chosen = methods.min_by_key(|(method, _, _)| *method != "deleted");
+    let Some((_, lesions, others)) = chosen else {
+        return Vec::new();
+    };
+    let mut found: Vec<BlockDifference> = Vec::new();
+    for lesion in lesions {
+        let Some(other) = others.iter().find(|other| other.target == lesion.target) else {
+            continue;
+        };
+        let (a, b) = (lesion.outcome, other.outcome);
+        let mcnemar = (data == other_data).then(|| b.against(a).ok()).flatten();
+        let effect = |without: &Outcome, intact: &Outcome| {
+            Errors::of(without).percent() - Errors::of(intact).percent()
+        };
+        let (first_effect, second_effect) = (effect(a, intact_a), effect(b, intact_b));
+        found.push(BlockDifference {
+            target: lesion.target.name(),
+            first: Errors::of(a),
+            second: Errors::of(b),
+            first_effect,
+            second_effect,
+            effect_change: second_effect - first_effect,
+            interval: mcnemar
+                .as_ref()
+                .and_then(|_| change_interval([intact_a, a], [intact_b, b])),
+            p_value: mcnemar.as_ref().map(|test| test.p_value),
+            mcnemar,
+        });
+    }
+    found
+}
+
+/// Paired bootstrap over examples of how much more a lesion costs the second network, in
+/// percentage points. Each pair is (intact, without).
+fn change_interval(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Interval> {
+    let effects = |[intact, without]: [&Outcome; 2]| -> Vec<f64> {
+        let intact = intact.wrong.to_vec(intact.examples);
+        let without = without.wrong.to_vec(without.examples);
+        let effect = |(intact, without): (bool, bool)| {
+            100.0 * (f64::from(u8::from(without)) - f64::from(u8::from(intact)))
+        };
+        intact.into_iter().zip(without).map(effect).collect()
+    };
+    let options = BootstrapOptions {
+        replicates: 2_000,
+        method: BootstrapMethod::Percentile,
+        ..BootstrapOptions::default()
+    };
+    let found = paired_bootstrap(&effects(first), &effects(second), &options).ok()?;
+    Some(found.interval)
+}

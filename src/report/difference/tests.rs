@@ -1,0 +1,109 @@
+use super::*;
+use crate::report::example;
+use pathscope_analysis::record::{Record, WrongExamples};
+
+fn run(journals: Vec<Journal>) -> Run {
+    Run {
+        journals,
+        ..Run::default()
+    }
+}
+
+fn whole() -> Run {
+    run(vec![example::lesions(), example::spectrum()])
+}
+
+/// The run of another network: its examples `extra` are wrong too whatever is done to it, and
+/// its path lengths are moved by `moved`.
+fn other(extra: usize, moved: usize) -> Run {
+    let mut run = whole();
+    for journal in &mut run.journals {
+        journal.header.model.hash = "ef".repeat(32);
+        for record in &mut journal.records {
+            match record {
+                Record::Outcome(outcome) => {
+                    let mut wrong = outcome.wrong.to_vec(outcome.examples);
+                    wrong.iter_mut().take(extra).for_each(|wrong| *wrong = true);
+                    outcome.errors = wrong.iter().filter(|&&wrong| wrong).count();
+                    outcome.wrong = WrongExamples::new(&wrong);
+                }
+                Record::Spectrum(spectrum) => {
+                    let coherent = spectrum.coherent.as_mut().unwrap();
+                    coherent.mean.rotate_right(moved);
+                    coherent
+                        .by_example
+                        .iter_mut()
+                        .for_each(|row| row.rotate_right(moved));
+                }
+                _ => {}
+            }
+        }
+    }
+    run
+}
+
+#[test]
+fn a_run_does_not_differ_from_itself() {
+    let same = Difference::new(&whole(), &whole(), 0.95).unwrap();
+    assert_eq!(same.notes, Vec::<String>::new());
+    for (name, value) in same.quantities() {
+        if name.ends_with(".p") || name.ends_with(".ratio") {
+            assert_eq!(value, 1.0, "{name}");
+        } else {
+            assert_eq!(value, 0.0, "{name}");
+        }
+    }
+    assert_eq!(same.blocks.len(), 9);
+    assert_eq!(same.effective_ranges.len(), 3);
+}
+
+#[test]
+fn what_was_changed_is_found() {
+    let found = Difference::new(&whole(), &other(40, 2), 0.95).unwrap();
+    let error = found.error.as_ref().unwrap();
+    assert!(error.change > 5.0 && error.interval.unwrap().contains(error.change));
+    assert!(error.p_value.unwrap() < 0.001);
+    let raw = error.mcnemar.as_ref().unwrap().p_value;
+    assert!(error.p_value.unwrap() > raw, "corrected for 14 tests");
+    let coherent = &found.effective_ranges[0];
+    assert_eq!(
+        (coherent.shift, coherent.first_change, coherent.last_change),
+        (2, 2, 2)
+    );
+    // 32 examples, 2,000 exchanges, 14 tests: no smaller p-value is possible.
+    assert!(coherent.p_value.unwrap() < 0.01, "{:?}", coherent.p_value);
+    assert!(coherent.first_interval.unwrap().contains(2.0));
+    assert_eq!(found.effective_ranges[1].shift, 0);
+    assert_eq!(found.effective_ranges[1].p_value, Some(1.0));
+    assert_eq!(found.quantities()["effective_range.shift"], 2.0);
+    assert_eq!(found.quantities()["effective_range.energy.shift"], 0.0);
+}
+
+#[test]
+fn other_examples_are_not_paired() {
+    let mut second = other(40, 0);
+    for journal in &mut second.journals {
+        journal.header.data.hash = "01".repeat(32);
+    }
+    let found = Difference::new(&whole(), &second, 0.95).unwrap();
+    assert_eq!(found.notes.len(), 2, "{:?}", found.notes);
+    assert_eq!(found.error.as_ref().unwrap().p_value, None);
+    assert!(found.blocks.iter().all(|block| block.interval.is_none()));
+    assert!(!found.quantities().contains_key("error.p"));
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let mut two = whole();
+    two.journals[1].header.model.hash = "another".into();
+    let fault = Difference::new(&whole(), &two, 0.95).unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .contains("the second run holds results of 2 networks"),
+        "{fault}"
+    );
+    let (lesions, gradient) = (example::lesions(), example::spectrum());
+    let fault = Difference::new(&run(vec![lesions]), &run(vec![gradient]), 0.95).unwrap_err();
+    assert!(matches!(fault, DifferenceError::NothingInCommon), "{fault}");
+}

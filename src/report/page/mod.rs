@@ -1,0 +1,172 @@
+//! One self-contained page about a run: questions, answers, pictures, tables, and how to repeat it.
+
+mod files;
+mod network;
+mod section;
+mod table;
+mod tables;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::journal::Journal;
+use super::picture::Picture;
+use super::plot;
+use super::quantity::{significant, thousands};
+use super::run::Run;
+use super::svg::DrawError;
+use super::theme::{Colour, Theme};
+use section::{Figure, Section};
+
+/// Why there is no page.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// A picture of it cannot be drawn.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// The template does not take what it is given.
+    #[error("filling in the report: {0}; report this with the results that it was made from")]
+    Template(#[from] minijinja::Error),
+}
+
+/// What the template is filled with.
+#[derive(Debug, Serialize)]
+struct Page {
+    title: String,
+    subjects: Vec<Subject>,
+    sections: Vec<Section>,
+    files: Vec<files::FileView>,
+    passed_over: Vec<String>,
+    style: &'static str,
+    colours: String,
+    script: &'static str,
+    version: &'static str,
+}
+
+/// One network.
+#[derive(Debug, Serialize)]
+struct Subject {
+    id: String,
+    title: String,
+    facts: Vec<(&'static str, String)>,
+    network: Figure,
+}
+
+/// The page about `run` as HTML: the same bytes for the same results. Effective ranges hold
+/// `share` of the gradient.
+///
+/// # Errors
+/// A picture that cannot be drawn.
+pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
+    let mut networks: Vec<Vec<&Journal>> = Vec::new();
+    for journal in &run.journals {
+        let same = |group: &&mut Vec<&Journal>| {
+            let first = group.first();
+            first.is_some_and(|first| first.header.model == journal.header.model)
+        };
+        match networks.iter_mut().find(same) {
+            Some(group) => group.push(journal),
+            None => networks.push(vec![journal]),
+        }
+    }
+    let mut subjects = Vec::new();
+    let mut sections = Vec::new();
+    for (number, group) in networks.iter().enumerate() {
+        subjects.extend(subject(number, group));
+        for journal in group {
+            let id = format!("results-{}", sections.len());
+            sections.push(section::of(id, journal, share)?);
+        }
+    }
+    if let Some(picture) = plot::training(&run.trainings) {
+        let tables = run.trainings.iter().map(tables::epochs).collect();
+        sections.push(Section::new(
+            "training",
+            "Training",
+            Vec::new(),
+            &[picture],
+            tables,
+        )?);
+    }
+    let names: Vec<&str> = subjects
+        .iter()
+        .map(|subject| subject.title.as_str())
+        .collect();
+    let title = match names.as_slice() {
+        [] => "Training".to_owned(),
+        names => names.join(", "),
+    };
+    let passed_over: Vec<String> = run
+        .passed_over
+        .iter()
+        .filter_map(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).build()?;
+    environment.set_syntax(syntax);
+    environment.add_template("report", include_str!("report.html"))?;
+    Ok(environment.get_template("report")?.render(Serde(Page {
+        title,
+        subjects,
+        sections,
+        files: run.journals.iter().map(files::view).collect(),
+        passed_over,
+        style: include_str!("style.css"),
+        colours: dark_pictures(),
+        script: include_str!("sort.js"),
+        version: env!("CARGO_PKG_VERSION"),
+    }))?)
+}
+
+fn subject(number: usize, journals: &[&Journal]) -> Option<Subject> {
+    let header = &journals.first()?.header;
+    let (model, data) = (&header.model, &header.data);
+    let functions: usize = model.blocks.iter().map(|block| block.functions).sum();
+    Some(Subject {
+        id: format!("model-{number}"),
+        title: format!("{} on {}", model.title, data.description),
+        facts: vec![
+            ("Blocks", model.blocks.len().to_string()),
+            ("Residual functions", functions.to_string()),
+            ("Parameters", thousands(model.parameters)),
+            (
+                "Multiply-adds for one image",
+                format!(
+                    "{} million",
+                    significant(model.multiply_adds as f64 / 1e6, 4)
+                ),
+            ),
+            ("Examples", thousands(data.examples as u64)),
+            ("Classes", data.classes.to_string()),
+        ],
+        network: network::draw(header, journals),
+    })
+}
+
+/// Pictures are drawn dark on white; these rules give each of their colours its counterpart where
+/// the reader prefers light on black.
+fn dark_pictures() -> String {
+    let rule = |colour: &Colour| {
+        let (light, dark) = (colour.hex(Theme::Light), colour.hex(Theme::Dark));
+        format!("svg [fill=\"{light}\"]{{fill:{dark}}}svg [stroke=\"{light}\"]{{stroke:{dark}}}")
+    };
+    Colour::ALL.iter().map(rule).collect()
+}
+
+/// A picture as the page holds it.
+fn figure(picture: &Picture) -> Result<Figure, PageError> {
+    Ok(Figure {
+        svg: picture.svg(Theme::Light)?,
+        title: picture.title.clone(),
+        words: picture.description.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
