@@ -52,6 +52,18 @@ fn workplace() -> tempfile::TempDir {
     folder
 }
 
+/// The files that a shell in `folder` puts for a pattern; any other word as it is.
+fn expanded(folder: &Path, word: &str) -> Vec<String> {
+    if !word.contains('*') {
+        return vec![word.to_owned()];
+    }
+    let pattern = folder.join(word);
+    glob::glob(pattern.to_str().unwrap())
+        .unwrap()
+        .map(|file| file.unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
+
 #[test]
 fn every_example_runs() {
     let examples = examples();
@@ -64,10 +76,11 @@ fn every_example_runs() {
         }
         let example = words.join(" ");
         println!("pathscope {example}");
+        let words = words.iter().flat_map(|word| expanded(folder.path(), word));
         let run = cargo_bin_cmd!("pathscope")
             .current_dir(folder.path())
             .arg("--quiet")
-            .args(&words)
+            .args(words)
             .output()
             .unwrap();
         let fault = String::from_utf8_lossy(&run.stderr);
