@@ -3,7 +3,7 @@
 .PHONY: demo test check libtorch build
 
 demo: build
-	target/release/pathscope lesion assets/preresnet20.safetensors --each
+	target/release/pathscope study assets/preresnet20.safetensors --output runs/demo --budget 1m
 
 test: libtorch
 	cargo test --release --workspace --locked

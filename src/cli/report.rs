@@ -64,6 +64,8 @@ pub(super) fn read(place: &Path) -> Result<Run, Problem> {
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn write(run: &Run, share: f64, file: &Path) -> Result<(), Problem> {
-    let text = page(run, share).map_err(|fault| Problem::Failed(fault.to_string()))?;
+    let mut text = page(run, share).map_err(|fault| Problem::Failed(fault.to_string()))?;
+    // As on the standard output.
+    text.push('\n');
     fs::write(file, text).map_err(|fault| Problem::Failed(format!("{}: {fault}", file.display())))
 }
