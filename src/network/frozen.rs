@@ -2,23 +2,21 @@ use tch::{Kind, Tensor};
 
 use super::trainable::{plain, standardized};
 use super::{
-    Forward, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Specification,
-    TrainableLayer, TrainableNetwork,
+    Forward, Geometry, Kernel, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork,
+    Specification, TrainableLayer, TrainableNetwork,
 };
 
 /// A layer for analysis: no autograd, batch normalisation folded into the convolution before it.
 #[derive(Debug)]
 pub enum FrozenLayer {
-    /// Convolution with weight `[O, I, K, K]` and bias `[O]`.
+    /// Convolution with a kernel `[O, I, K, K]` and bias `[O]`.
     Convolution {
-        /// Kernel, in channels-last order.
-        weight: Tensor,
+        /// What it does to its input.
+        kernel: Kernel,
         /// Additive term; that of a folded normalisation too.
         bias: Option<Tensor>,
-        /// Stride, padding and groups.
-        geometry: Geometry,
-        /// Kernel of the adjoint where that is a convolution too (stride 1).
-        adjoint: Option<Tensor>,
+        /// The adjoint where that is a convolution too (stride 1).
+        adjoint: Option<Kernel>,
     },
     /// A normalisation that stands alone: `scale * x + shift`, both `[1, C, 1, 1]`.
     Affine {
@@ -43,36 +41,10 @@ pub enum FrozenLayer {
     },
 }
 
-/// How a convolution walks over its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Stride in both directions.
-    pub stride: i64,
-    /// Zero padding on every side.
-    pub padding: i64,
-    /// Groups of channels.
-    pub groups: i64,
-}
-
 impl Forward for FrozenLayer {
     fn forward(&self, x: &Tensor, _mode: Mode) -> Result<Tensor, NetworkError> {
         Ok(match self {
-            Self::Convolution {
-                weight,
-                bias,
-                geometry,
-                ..
-            } => {
-                let (stride, padding) = ([geometry.stride; 2], [geometry.padding; 2]);
-                x.f_conv2d(
-                    weight,
-                    bias.as_ref(),
-                    stride,
-                    padding,
-                    [1, 1],
-                    geometry.groups,
-                )?
-            }
+            Self::Convolution { kernel, bias, .. } => kernel.convolve(x, bias.as_ref())?,
             Self::Affine { scale, shift } => shift.f_addcmul(x, scale)?,
             Self::Linear { weight, bias } => x.f_linear(weight, bias.as_ref())?,
             Self::Plain {
@@ -98,15 +70,13 @@ impl FrozenLayer {
         let clone = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
         match self {
             Self::Convolution {
-                weight,
+                kernel,
                 bias,
-                geometry,
                 adjoint,
             } => Self::Convolution {
-                weight: weight.shallow_clone(),
+                kernel: kernel.shallow_clone(),
                 bias: clone(bias),
-                geometry: *geometry,
-                adjoint: clone(adjoint),
+                adjoint: adjoint.as_ref().map(Kernel::shallow_clone),
             },
             Self::Affine { scale, shift } => Self::Affine {
                 scale: scale.shallow_clone(),
@@ -212,8 +182,8 @@ fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, Netwo
                 let scale = scale.f_div(&variance.f_add_scalar(*epsilon)?.f_sqrt()?)?;
                 let shift = shift.f_sub(&mean.f_mul(&scale)?)?;
                 match frozen.last_mut() {
-                    Some(FrozenLayer::Convolution { weight, bias, .. }) => {
-                        *weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+                    Some(FrozenLayer::Convolution { kernel, bias, .. }) => {
+                        *kernel = kernel.scaled(&scale)?;
                         *bias = Some(match bias {
                             Some(bias) => bias.f_mul(&scale)?.f_add(&shift)?,
                             None => shift,
@@ -260,9 +230,8 @@ fn without_folding(
                 groups,
             };
             FrozenLayer::Convolution {
-                weight,
+                kernel: Kernel::new(weight, geometry),
                 bias,
-                geometry,
                 adjoint: None,
             }
         }
@@ -298,20 +267,14 @@ fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
         Ok(channels_last(&in_kind(&tensor, kind)?)?.f_detach()?)
     };
     Ok(match layer {
-        FrozenLayer::Convolution {
-            weight,
-            bias,
-            geometry,
-            ..
-        } => {
-            let adjoint = (geometry.stride == 1).then(|| adjoint_kernel(&weight, geometry.groups));
-            FrozenLayer::Convolution {
-                adjoint: adjoint.transpose()?.map(settle).transpose()?,
-                weight: settle(weight)?,
-                bias: bias.map(settle).transpose()?,
-                geometry,
-            }
-        }
+        FrozenLayer::Convolution { kernel, bias, .. } => FrozenLayer::Convolution {
+            adjoint: kernel
+                .adjoint()?
+                .map(|adjoint| adjoint.settled(kind))
+                .transpose()?,
+            kernel: kernel.settled(kind)?,
+            bias: bias.map(settle).transpose()?,
+        },
         FrozenLayer::Affine { scale, shift } => FrozenLayer::Affine {
             scale: settle(scale)?,
             shift: settle(shift)?,
@@ -331,22 +294,6 @@ fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
                 .collect::<Result<_, _>>()?,
         },
     })
-}
-
-/// The kernel `[I, O/g, K, K]` with which a convolution of stride 1 computes the adjoint of the
-/// convolution with `weight` `[O, I/g, K, K]`: turned by 180 degrees, channels exchanged.
-fn adjoint_kernel(weight: &Tensor, groups: i64) -> Result<Tensor, NetworkError> {
-    let size = weight.size();
-    let &[outputs, inputs, height, width] = size.as_slice() else {
-        return Ok(weight.shallow_clone());
-    };
-    let turned =
-        weight
-            .f_flip([2, 3])?
-            .f_view([groups, outputs / groups, inputs, height, width])?;
-    Ok(turned
-        .f_transpose(1, 2)?
-        .f_reshape([groups * inputs, outputs / groups, height, width])?)
 }
 
 /// The same values with the channels innermost in memory, where there are four dimensions: the

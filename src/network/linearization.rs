@@ -5,19 +5,18 @@
 
 use tch::{Kind, Tensor};
 
-use super::frozen::Geometry;
 use super::residual::chain;
 use super::{
-    BranchState, Forward, FrozenLayer, FrozenNetwork, Mode, NetworkError, Operation, Plan, Step,
+    BranchState, Forward, FrozenLayer, FrozenNetwork, Kernel, Mode, NetworkError, Operation, Plan,
+    Step,
 };
 
 /// The derivative of one layer at the inputs that a batch gave it.
 #[derive(Debug)]
 enum Derivative {
     Convolution {
-        weight: Tensor,
-        adjoint: Option<Tensor>,
-        geometry: Geometry,
+        kernel: Kernel,
+        adjoint: Option<Kernel>,
         input: [i64; 2],
     },
     /// Product with `[1, C, 1, 1]`, the same for all examples.
@@ -64,40 +63,13 @@ impl Derivative {
         let rows = stack.size().first().copied().unwrap_or(0);
         Ok(match self {
             Self::Convolution {
-                weight,
+                kernel,
                 adjoint,
-                geometry,
                 input,
-            } => {
-                let Geometry {
-                    stride,
-                    padding,
-                    groups,
-                } = *geometry;
-                let size = weight.size();
-                let kernel = size.last().copied().unwrap_or(1);
-                match adjoint {
-                    Some(adjoint) => {
-                        let padding = [kernel - 1 - padding; 2];
-                        let bias: Option<Tensor> = None;
-                        stack.f_conv2d(adjoint, bias, [1, 1], padding, [1, 1], groups)?
-                    }
-                    None => {
-                        // Pixels at the far border that no window of the stride reached.
-                        let rest = |side: usize| (input[side] + 2 * padding - kernel) % stride;
-                        let bias: Option<Tensor> = None;
-                        stack.f_conv_transpose2d(
-                            weight,
-                            bias,
-                            [stride; 2],
-                            [padding; 2],
-                            [rest(0), rest(1)],
-                            groups,
-                            [1, 1],
-                        )?
-                    }
-                }
-            }
+            } => match adjoint {
+                Some(adjoint) => adjoint.convolve(&stack, None)?,
+                None => kernel.transposed(&stack, *input)?,
+            },
             Self::Scale(scale) => stack.f_mul(scale)?,
             Self::Mask(mask) => {
                 let mut shape = mask.size();
@@ -206,14 +178,10 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
     let input = x.size();
     let derivative = match layer {
         FrozenLayer::Convolution {
-            weight,
-            adjoint,
-            geometry,
-            ..
+            kernel, adjoint, ..
         } => Derivative::Convolution {
-            weight: weight.shallow_clone(),
-            adjoint: adjoint.as_ref().map(Tensor::shallow_clone),
-            geometry: *geometry,
+            kernel: kernel.shallow_clone(),
+            adjoint: adjoint.as_ref().map(Kernel::shallow_clone),
             input: [
                 input.get(2).copied().unwrap_or(1),
                 input.get(3).copied().unwrap_or(1),

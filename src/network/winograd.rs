@@ -2,67 +2,145 @@
 //!
 //! Two by two outputs of a 3 by 3 convolution need 16 products a pair of channels instead of 36
 //! (Winograd 1980; Lavin and Gray, arXiv 1509.09308, section 4.1). The transforms are sums of
-//! four numbers, so the rounding stays that of the ordinary sum.
+//! four numbers, so the rounding stays that of the ordinary sum. What one tile gives does not
+//! depend on the tiles beside it: the same bits for any batch and any number of threads.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
 use super::NetworkError;
 
-/// Outputs that a micro-kernel computes at once, for each of [`TILES`] tiles.
+/// Outputs that are summed at once: two registers of eight numbers.
 const LANES: usize = 16;
-/// Tiles that a micro-kernel takes at once: twelve registers of sums, two of kernels, one of
-/// inputs.
-const TILES: usize = 6;
-/// Tiles that are transformed together: with their 16 products they stay in a core's cache.
-const BLOCK: usize = 8 * TILES;
 /// Products of a tile, `4 x 4`.
 const POINTS: usize = 16;
-/// Largest transformed kernel, in numbers, that stays in a core's cache beside the tiles.
-const LARGEST: i64 = 128 * 128;
+/// Pairs of channels beyond which the transformed kernel no longer stays in a core's cache.
+const MOST_PAIRS: i64 = 128 * 128;
 
-/// The kernel of a convolution with stride 1, padding 1 and 3 by 3 pixels, transformed.
+/// The kernel of a convolution of 3 by 3 pixels with stride 1 and padding 1, transformed.
 #[derive(Clone, Debug)]
 pub(super) struct Winograd {
     inputs: usize,
     outputs: usize,
-    /// `[16][outputs / 16][inputs][16]`, filled up with zeros.
-    kernel: std::sync::Arc<[f32]>,
-    bias: std::sync::Arc<[f32]>,
+    /// `[outputs / 16][16 points][inputs]` of 16 outputs each.
+    kernel: Arc<[[f32; LANES]]>,
+}
+
+/// Height and width of an image in pixels.
+#[derive(Clone, Copy)]
+struct Size {
+    height: usize,
+    width: usize,
 }
 
 impl Winograd {
-    /// Transforms `weight` `[O, I, 3, 3]` where this pays: float32 on a processor with AVX2 and
-    /// FMA but not AVX-512, for which libtorch has kernels as fast, and kernels that fit its cache.
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Self>, NetworkError> {
+    /// Transforms `weight` `[O, I, 3, 3]`; `None` where libtorch's own convolution is as fast: on
+    /// a processor without AVX2 and FMA or with AVX-512, or where the kernel is too large for the
+    /// cache or does not fill the registers.
+    ///
+    /// # Errors
+    /// Where libtorch refuses to hand out the numbers.
+    pub fn new(weight: &Tensor) -> Result<Option<Self>, NetworkError> {
         let &[outputs, inputs, 3, 3] = weight.size().as_slice() else {
             return Ok(None);
         };
-        let fits = outputs * inputs <= LARGEST && outputs >= LANES as i64 && inputs >= 8;
-        if !fits || !supported() || weight.device() != Device::Cpu || weight.kind() != Kind::Float {
+        let fills = inputs % 8 == 0 && outputs % LANES as i64 == 0;
+        let fits = outputs * inputs <= MOST_PAIRS;
+        let known = weight.device() == Device::Cpu && weight.kind() == Kind::Float;
+        if !(fills && fits && known && supported()) {
             return Ok(None);
         }
-        let ordered = weight.f_contiguous()?.f_view([-1])?;
-        let numbers: Vec<f32> = Vec::try_from(ordered)?;
-        let (outputs, inputs) = (outputs as usize, inputs as usize);
-        let groups = outputs.div_ceil(LANES);
-        let mut kernel = vec![0.0; POINTS * groups * inputs * LANES];
-        for (position, window) in numbers.chunks_exact(9).enumerate() {
+        let numbers: Vec<f32> = Vec::try_from(weight.f_contiguous()?.f_view([-1])?)?;
+        let (inputs, outputs) = (inputs as usize, outputs as usize);
+        let mut kernel = vec![[0.0; LANES]; outputs / LANES * POINTS * inputs];
+        for (position, window) in numbers.as_chunks::<9>().0.iter().enumerate() {
             let (output, input) = (position / inputs, position % inputs);
             for (point, value) in transformed_kernel(window).into_iter().enumerate() {
-                let row = (point * groups + output / LANES) * inputs + input;
-                kernel[row * LANES + output % LANES] = value;
+                let row = (output / LANES * POINTS + point) * inputs + input;
+                kernel[row][output % LANES] = value;
             }
         }
-        let bias = match bias {
-            Some(bias) => Vec::try_from(bias.f_contiguous()?)?,
-            None => vec![0.0; outputs],
-        };
         Ok(Some(Self {
             inputs,
             outputs,
             kernel: kernel.into(),
-            bias: bias.into(),
         }))
+    }
+
+    /// The convolution `[N, O, H, W]` of `x` `[N, I, H, W]`, both channels-last, plus `bias` `[O]`.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
+        let pixels = x.f_permute([0, 2, 3, 1])?.f_contiguous()?;
+        let (examples, height, width, channels) = pixels.size4()?;
+        if channels != self.inputs as i64 {
+            return Err(NetworkError::Architecture {
+                reason: format!(
+                    "a convolution of {} channels met an input of {channels}",
+                    self.inputs
+                ),
+            });
+        }
+        let bias: Vec<f32> = match bias {
+            Some(bias) => Vec::try_from(bias)?,
+            None => vec![0.0; self.outputs],
+        };
+        let shape = [examples, height, width, self.outputs as i64];
+        let output = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
+        let size = Size {
+            height: height as usize,
+            width: width as usize,
+        };
+        let area = size.height * size.width;
+        if pixels.numel() == 0 {
+            return Ok(output.f_permute([0, 3, 1, 2])?);
+        }
+        // SAFETY: both tensors are contiguous float32 on the CPU and hold that many numbers; they
+        // outlive the slices; `output` was made here, so that nothing else reads it, and its
+        // numbers are not taken to be there before they are written.
+        let (input, output_numbers) = unsafe {
+            (
+                std::slice::from_raw_parts(pixels.data_ptr().cast::<f32>(), pixels.numel()),
+                std::slice::from_raw_parts_mut(
+                    output.data_ptr().cast::<MaybeUninit<f32>>(),
+                    output.numel(),
+                ),
+            )
+        };
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let images = (examples as usize).div_ceil(threads);
+        let parts = input
+            .chunks(images * area * self.inputs)
+            .zip(output_numbers.chunks_mut(images * area * self.outputs));
+        let work = |(input, output)| self.images(input, output, size, &bias);
+        if threads == 1 {
+            parts.for_each(work);
+        } else {
+            std::thread::scope(|scope| {
+                for part in parts {
+                    scope.spawn(move || work(part));
+                }
+            });
+        }
+        Ok(output.f_permute([0, 3, 1, 2])?)
+    }
+
+    /// Images `[N][H][W][I]` to `[N][H][W][O]`.
+    #[cfg(target_arch = "x86_64")]
+    fn images(&self, input: &[f32], output: &mut [MaybeUninit<f32>], size: Size, bias: &[f32]) {
+        // SAFETY: `new` made sure that this processor has AVX2 and FMA.
+        unsafe { avx2::convolve(self, input, output, size, bias) }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn images(&self, _: &[f32], _: &mut [MaybeUninit<f32>], _: Size, _: &[f32]) {
+        unreachable!("`new` makes no such kernel for this processor");
     }
 }
 
@@ -79,7 +157,7 @@ fn supported() -> bool {
 }
 
 /// `G g G^T` of a window of 3 by 3, in float64 until the end.
-fn transformed_kernel(window: &[f32]) -> [f32; POINTS] {
+fn transformed_kernel(window: &[f32; 9]) -> [f32; POINTS] {
     let line = |a: f64, b: f64, c: f64| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
     let at = |row: usize, column: usize| f64::from(window[row * 3 + column]);
     let columns: [[f64; 4]; 3] =

@@ -1,0 +1,152 @@
+//! The linear part of a convolution, computed in the way that is fastest here.
+
+use tch::{Kind, Tensor};
+
+use super::winograd::Winograd;
+use super::{NetworkError, channels_last};
+
+/// A kernel `[O, I, K, K]` and how it walks over its input.
+#[derive(Debug)]
+pub struct Kernel {
+    weight: Tensor,
+    geometry: Geometry,
+    winograd: Option<Winograd>,
+}
+
+/// How a convolution walks over its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Stride in both directions.
+    pub stride: i64,
+    /// Zero padding on every side.
+    pub padding: i64,
+    /// Groups of channels.
+    pub groups: i64,
+}
+
+impl Kernel {
+    /// The kernel with `weight` `[O, I, K, K]` in any kind of number and any order in memory.
+    pub(super) fn new(weight: Tensor, geometry: Geometry) -> Self {
+        Self {
+            weight,
+            geometry,
+            winograd: None,
+        }
+    }
+
+    /// The same with every output multiplied by its number in `scale` `[O]`.
+    pub(super) fn scaled(&self, scale: &Tensor) -> Result<Self, NetworkError> {
+        let weight = self.weight.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+        Ok(Self::new(weight, self.geometry))
+    }
+
+    /// The same in `kind`, prepared to be used many times.
+    pub(super) fn settled(&self, kind: Kind) -> Result<Self, NetworkError> {
+        let weight = channels_last(&self.weight.f_to_kind(kind)?)?.f_detach()?;
+        let plain = Geometry {
+            stride: 1,
+            padding: 1,
+            groups: 1,
+        };
+        let winograd = match self.geometry {
+            geometry if geometry == plain => Winograd::new(&weight)?,
+            _ => None,
+        };
+        Ok(Self {
+            weight,
+            geometry: self.geometry,
+            winograd,
+        })
+    }
+
+    /// The adjoint, where it is a convolution too, `[I, O, K, K]`: for stride 1, with the kernel
+    /// turned by 180 degrees and its channels exchanged within their groups.
+    pub(super) fn adjoint(&self) -> Result<Option<Self>, NetworkError> {
+        let Geometry {
+            stride,
+            padding,
+            groups,
+        } = self.geometry;
+        let &[outputs, inputs, height, width] = self.weight.size().as_slice() else {
+            return Ok(None);
+        };
+        if stride != 1 {
+            return Ok(None);
+        }
+        let turned = self.weight.f_flip([2, 3])?.f_view([
+            groups,
+            outputs / groups,
+            inputs,
+            height,
+            width,
+        ])?;
+        let weight = turned.f_transpose(1, 2)?.f_reshape([
+            groups * inputs,
+            outputs / groups,
+            height,
+            width,
+        ])?;
+        let geometry = Geometry {
+            padding: width - 1 - padding,
+            ..self.geometry
+        };
+        Ok(Some(Self::new(weight, geometry)))
+    }
+
+    /// Convolution `[N, O, H', W']` of `x` `[N, I, H, W]`, plus `bias` `[O]`.
+    ///
+    /// # Errors
+    /// An input that does not fit the kernel.
+    pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
+        if let Some(winograd) = &self.winograd {
+            return winograd.convolve(x, bias);
+        }
+        let Geometry {
+            stride,
+            padding,
+            groups,
+        } = self.geometry;
+        let (stride, padding) = ([stride; 2], [padding; 2]);
+        Ok(x.f_conv2d(&self.weight, bias, stride, padding, [1, 1], groups)?)
+    }
+
+    /// Transposed convolution of `stack` `[N, O, H', W']` to inputs of `height` and `width`:
+    /// the adjoint for any stride.
+    ///
+    /// # Errors
+    /// A stack that does not fit the kernel.
+    pub fn transposed(
+        &self,
+        stack: &Tensor,
+        [height, width]: [i64; 2],
+    ) -> Result<Tensor, NetworkError> {
+        let Geometry {
+            stride,
+            padding,
+            groups,
+        } = self.geometry;
+        let kernel = self.weight.size().last().copied().unwrap_or(1);
+        // Pixels at the far border that no window of the stride reached.
+        let rest = |side: i64| (side + 2 * padding - kernel) % stride;
+        let bias: Option<Tensor> = None;
+        Ok(stack.f_conv_transpose2d(
+            &self.weight,
+            bias,
+            [stride; 2],
+            [padding; 2],
+            [rest(height), rest(width)],
+            groups,
+            [1, 1],
+        )?)
+    }
+
+    /// Another handle on the same numbers.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            geometry: self.geometry,
+            winograd: self.winograd.clone(),
+        }
+    }
+}
