@@ -171,3 +171,74 @@ fn transformed_kernel(window: &[f32; 9]) -> [f32; POINTS] {
     }
     points
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tch::{Kind, Tensor};
+
+    use super::Winograd;
+
+    fn numbers(shape: &[i64]) -> Tensor {
+        Tensor::randn(shape, (Kind::Float, tch::Device::Cpu))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Libtorch's convolution in float64, for odd sizes, borders and tiles left over too.
+        #[test]
+        fn is_the_convolution(
+            (examples, height, width) in (1i64..4, 1i64..20, 1i64..20),
+            (inputs, outputs) in (1i64..10, 1i64..5),
+            (threads, with_bias, seed) in (1i32..3, any::<bool>(), 0i64..1000),
+        ) {
+            tch::manual_seed(seed);
+            let (inputs, outputs) = (8 * inputs, 16 * outputs);
+            let weight = numbers(&[outputs, inputs, 3, 3]);
+            let x = numbers(&[examples, inputs, height, width]);
+            let bias = with_bias.then(|| numbers(&[outputs]));
+            // Nothing to compare where libtorch's own kernels serve.
+            let Some(winograd) = Winograd::new(&weight).unwrap() else { return Ok(()) };
+            tch::set_num_threads(threads);
+            let found = winograd.convolve(&x, bias.as_ref()).unwrap();
+            let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
+            let bias = bias.as_ref().map(double);
+            let expected = double(&x).conv2d(&double(&weight), bias, [1, 1], [1, 1], [1, 1], 1);
+            let apart = (double(&found) - &expected).abs().max().double_value(&[]);
+            let largest = expected.abs().max().double_value(&[]);
+            prop_assert!(apart < 2e-6 * largest, "{apart:.1e} of {largest:.1e}");
+        }
+    }
+
+    #[test]
+    fn an_example_has_the_same_bits_in_any_batch() {
+        tch::manual_seed(3);
+        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3])).unwrap() else {
+            return;
+        };
+        let x = numbers(&[7, 16, 9, 11]);
+        let whole = winograd.convolve(&x, None).unwrap();
+        for example in 0..7 {
+            let alone = winograd.convolve(&x.narrow(0, example, 1), None).unwrap();
+            assert!(alone.equal(&whole.narrow(0, example, 1)), "{example}");
+        }
+    }
+
+    #[test]
+    fn other_kernels_are_left_to_libtorch() {
+        let double = numbers(&[16, 16, 3, 3]).to_kind(Kind::Double);
+        assert!(Winograd::new(&double).unwrap().is_none());
+        for shape in [
+            [16, 16, 5, 5],
+            [16, 3, 3, 3],
+            [24, 16, 3, 3],
+            [256, 256, 3, 3],
+        ] {
+            assert!(
+                Winograd::new(&numbers(&shape)).unwrap().is_none(),
+                "{shape:?}"
+            );
+        }
+    }
+}
