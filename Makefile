@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo`, then `make test`.
 
-.PHONY: demo test check libtorch build
+.PHONY: demo test check fuzz libtorch build
 
 demo: build
 	target/release/pathscope study assets/preresnet20.safetensors --output runs/demo --budget 1m
@@ -18,6 +18,22 @@ check: libtorch
 	else \
 	  echo "check: cargo-deny is not installed, so licences and sources of dependencies were not checked"; \
 	fi
+
+# Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too.
+# Instrumented code goes to a target directory of its own; `--target` keeps the flags from build
+# scripts. What is found stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
+FUZZ_SECONDS ?= 60
+fuzz: host = $(shell rustc -vV | sed -n 's/^host: //p')
+fuzz: hooks = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Ccodegen-units=1
+fuzz: libtorch
+	RUSTFLAGS="$(hooks)" cargo build --release --locked \
+	  --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target $(host)
+	mkdir -p fuzz/corpus/open_model fuzz/artifacts
+	fuzz/target/$(host)/release/open_model -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=2048 -max_len=200000 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
+	  fuzz/corpus/open_model tests/fixtures tests/fixtures/exported
 
 build: libtorch
 	cargo build --release --locked

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(
         program,
         "/// The notebooks by file name.\n\
-         pub const NOTEBOOKS: &[(&str, fn() -> Result<(), Box<dyn std::error::Error>>)] = &[{list}];"
+         pub type Notebook = fn() -> Result<(), Box<dyn std::error::Error>>;\n         pub const NOTEBOOKS: &[(&str, Notebook)] = &[{list}];"
     )?;
     fs::write(
         PathBuf::from(env::var("OUT_DIR")?).join("notebooks.rs"),

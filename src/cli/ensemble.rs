@@ -50,9 +50,10 @@ pub(super) struct Arguments {
     /// random sets of deleted blocks that it has not seen.
     #[arg(long)]
     additivity: bool,
-    /// Random sets for --additivity.
-    #[arg(long, value_name = "S", default_value_t = 200)]
-    subsets: u64,
+    /// Random sets for --additivity; without it two for each term of a fit with pairs, but at most
+    /// 1000.
+    #[arg(long, value_name = "S")]
+    subsets: Option<u64>,
     /// Most blocks deleted in a set for --additivity; a third of all without it.
     #[arg(long, value_name = "N")]
     most: Option<usize>,
@@ -130,7 +131,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     if arguments.additivity {
         let third = laboratory.removable().len().div_ceil(3);
         let most = arguments.most.unwrap_or(third);
-        let cells = laboratory.subsets(arguments.subsets, most, seed)?;
+        let enough = 2 * pair_terms(laboratory.removable().len()) as u64;
+        let subsets = arguments.subsets.unwrap_or(enough.clamp(200, 1000));
+        let cells = laboratory.subsets(subsets, most, seed)?;
         asked.measure(&laboratory, &cells, &mut journal, terminal)?;
         print_additivity(&laboratory, &journal, &cells, most, seed, terminal)?;
     }
@@ -204,6 +207,11 @@ fn print(journal: &Journal, terminal: &Terminal) -> Result<(), Problem> {
     terminal.result(&table.to_string())
 }
 
+/// Terms of a sum over blocks and pairs of them.
+fn pair_terms(blocks: usize) -> usize {
+    blocks * (blocks + 1) / 2
+}
+
 /// How well sums over blocks, and over blocks and pairs, predict sets that they have not seen.
 fn print_additivity(
     laboratory: &Laboratory<'_>,
@@ -228,7 +236,7 @@ fn print_additivity(
         seed,
         ..AdditivityOptions::default()
     };
-    let pair_terms = blocks.len() * (blocks.len() + 1) / 2;
+    let pair_terms = pair_terms(blocks.len());
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
@@ -237,13 +245,15 @@ fn print_additivity(
         "R^2, blocks and pairs",
         "what pairs add",
     ]);
-    let responses: [(&str, fn(&Outcome) -> f64); 3] = [
-        ("loss", |outcome| outcome.loss),
-        ("margin", |outcome| outcome.margin),
-        ("error", Outcome::error),
+    let of = |response: fn(&Outcome) -> f64| -> Vec<f64> {
+        outcomes.iter().map(|outcome| response(outcome)).collect()
+    };
+    let responses = [
+        ("loss", of(|outcome| outcome.loss)),
+        ("margin", of(|outcome| outcome.margin)),
+        ("error", of(Outcome::error)),
     ];
     for (name, response) in responses {
-        let response: Vec<f64> = outcomes.iter().map(|outcome| response(outcome)).collect();
         let fit = |order| additivity(active.view(), &response, order, &options);
         let sum = fit(EffectOrder::Blocks).map_err(|fault| failed(&fault))?;
         let enough = outcomes.len() >= 2 * pair_terms;

@@ -160,11 +160,14 @@ fn cells(
 }
 
 fn measured(journal: &Journal) -> Vec<&Commutator> {
-    let commutator = |record| match record {
-        &Record::Commutator(ref commutator) => Some(commutator),
-        _ => None,
-    };
-    journal.records().iter().filter_map(commutator).collect()
+    journal
+        .records()
+        .iter()
+        .filter_map(|record| match record {
+            Record::Commutator(commutator) => Some(commutator),
+            _ => None,
+        })
+        .collect()
 }
 
 fn print_commutators(journal: &Journal, terminal: &Terminal) -> Result<(), Problem> {
@@ -192,10 +195,13 @@ fn print_commutators(journal: &Journal, terminal: &Terminal) -> Result<(), Probl
 }
 
 fn picture(journal: &Journal) -> Option<Picture> {
-    let outcome = |record| match record {
-        &Record::Outcome(ref outcome) => Some(outcome),
-        _ => None,
-    };
-    let outcomes: Vec<_> = journal.records().iter().filter_map(outcome).collect();
+    let outcomes: Vec<_> = journal
+        .records()
+        .iter()
+        .filter_map(|record| match record {
+            Record::Outcome(outcome) => Some(outcome),
+            _ => None,
+        })
+        .collect();
     order(journal.header(), &outcomes).or_else(|| commutators(journal.header(), &measured(journal)))
 }

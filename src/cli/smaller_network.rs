@@ -49,11 +49,14 @@ pub(super) fn check(
 
 /// The steps of a greedy removal, the intact network first.
 pub(super) fn removals(journal: &Journal) -> Vec<&Removal> {
-    let removal = |record| match record {
-        &Record::Removal(ref removal) => Some(removal),
-        _ => None,
-    };
-    journal.records().iter().filter_map(removal).collect()
+    journal
+        .records()
+        .iter()
+        .filter_map(|record| match record {
+            Record::Removal(removal) => Some(removal),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Prints what every step of a greedy removal leaves.

@@ -5,10 +5,11 @@ use pathscope_analysis::{Seed, disagreement, error_correlation, majority_vote};
 use tch::{Kind, Tensor};
 
 use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions};
+use crate::network::Plan;
 
 impl Laboratory<'_> {
-    /// Draws `members` sub-networks, each without `deleted` random blocks, and records what the
-    /// first 2, 4, 8, ... and all of them are as an ensemble.
+    /// Draws `members` different sub-networks, or all where there are fewer, each without `deleted`
+    /// random blocks, and records what the first 2, 4, 8, ... and all of them are as an ensemble.
     ///
     /// # Errors
     /// More blocks than can be removed, fewer than two members, or
@@ -21,9 +22,10 @@ impl Laboratory<'_> {
         journal: &mut Journal,
     ) -> Result<(), ExperimentError> {
         self.check_removable(deleted)?;
+        let members = members.min(ways(self.removable().len(), deleted));
         if members < 2 {
             return Err(ExperimentError::Impossible {
-                what: "an ensemble needs at least 2 members".into(),
+                what: "an ensemble needs at least 2 different members".into(),
             });
         }
         let mut sizes: Vec<usize> = (1..)
@@ -36,12 +38,19 @@ impl Laboratory<'_> {
         if sizes.is_empty() {
             return Ok(());
         }
-        let plan = |member: usize| {
-            let mut random = seed.stream(&format!("ensemble, {deleted} deleted"), member as u64);
-            self.random_set(deleted, &mut random, LesionOptions::default())
-                .plan
-        };
-        let plans: Vec<_> = (0..members).map(plan).collect();
+        let mut plans: Vec<Plan> = Vec::with_capacity(members);
+        for draw in 0.. {
+            let mut random = seed.stream(&format!("ensemble, {deleted} deleted"), draw);
+            let plan = self
+                .random_set(deleted, &mut random, LesionOptions::default())
+                .plan;
+            if !plans.contains(&plan) {
+                plans.push(plan);
+            }
+            if plans.len() == members {
+                break;
+            }
+        }
         let logits = self.sweep(self.frozen(), self.data()).logits(&plans)?;
         let what = match deleted {
             1 => "1 random block deleted".to_owned(),
@@ -125,6 +134,17 @@ impl Laboratory<'_> {
         };
         Ok((0..count).map(subset).collect())
     }
+}
+
+/// Sets of `chosen` of `all`, as far as a number of this type counts them.
+fn ways(all: usize, chosen: usize) -> usize {
+    let factors = (0..chosen.min(all - chosen.min(all))).map(|one| (all - one, one + 1));
+    factors
+        .into_iter()
+        .try_fold(1usize, |ways, (above, below)| {
+            Some(ways.checked_mul(above)? / below)
+        })
+        .unwrap_or(usize::MAX)
 }
 
 fn ensemble(

@@ -98,8 +98,10 @@ impl Kernel {
     /// # Errors
     /// An input that does not fit the kernel.
     pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
-        if let Some(winograd) = &self.winograd {
-            return winograd.convolve(x, bias);
+        match &self.winograd {
+            // What autograd is to differentiate it has to see.
+            Some(winograd) if !x.requires_grad() => return winograd.convolve(x, bias),
+            _ => {}
         }
         let Geometry {
             stride,

@@ -74,17 +74,18 @@ pub(super) fn convolve(
                     &mut sums[point * spread..][..tiles.len()],
                 );
             }
-            let bias = &bias[group * LANES..][..LANES];
-            for (place, tile) in tiles.iter().enumerate() {
-                let image = &mut output[tile.image * area * outputs..][..area * outputs];
-                let corners = transform_output(&sums[place..], spread, bias);
-                for (corner, halves) in corners.into_iter().enumerate() {
-                    let (row, column) = (tile.row + corner / 2, tile.column + corner % 2);
-                    if row < size.height && column < size.width {
-                        let first = (row * size.width + column) * outputs + group * LANES;
-                        let [left, right] = halves;
-                        store(&mut image[first..], left);
-                        store(&mut image[first + REGISTER..], right);
+            for half in 0..LANES / REGISTER {
+                let channel = group * LANES + half * REGISTER;
+                let bias = &bias.as_chunks().0[channel / REGISTER];
+                for (place, tile) in tiles.iter().enumerate() {
+                    let image = &mut output[tile.image * area * outputs..][..area * outputs];
+                    let corners = transform_output(&sums[place..], spread, bias, half);
+                    for (corner, values) in corners.into_iter().enumerate() {
+                        let (row, column) = (tile.row + corner / 2, tile.column + corner % 2);
+                        if row < size.height && column < size.width {
+                            let pixel = (row * size.width + column) * outputs;
+                            store(&mut image[pixel + channel..], values);
+                        }
                     }
                 }
             }
@@ -142,7 +143,7 @@ fn transform_input(
     points: usize,
 ) {
     // The last number that is read, and the last that is written.
-    assert!(pixels.len() >= 3 * line + 4 * channels && channels % REGISTER == 0);
+    assert!(pixels.len() >= 3 * line + 4 * channels && channels.is_multiple_of(REGISTER));
     assert!(transformed.len() >= (POINTS - 1) * points + channels);
     for first in (0..channels).step_by(REGISTER) {
         // SAFETY: asserted above; `row` and `column` are below four.
@@ -181,40 +182,36 @@ fn transform_input(
     }
 }
 
-/// `A^T m A`, plus `bias`, of one tile, whose sums lie `spread` apart: its four outputs.
+/// `A^T m A`, plus `bias`, of one tile, whose sums lie `spread` apart: half of the numbers of its
+/// four outputs.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn transform_output(sums: &[[f32; LANES]], spread: usize, bias: &[f32]) -> [[__m256; 2]; 4] {
-    assert!(sums.len() > (POINTS - 1) * spread && bias.len() >= LANES);
-    let mut corners = [[_mm256_setzero_ps(); 2]; 4];
-    for half in 0..2 {
-        // SAFETY: asserted above; a half begins at the first or the ninth of sixteen numbers.
-        let at = |row: usize, column: usize| unsafe {
-            load(
-                sums.as_ptr()
-                    .add((row * 4 + column) * spread)
-                    .cast::<f32>()
-                    .add(half * REGISTER),
-            )
-        };
-        // SAFETY: the same.
-        let bias = unsafe { load(bias.as_ptr().add(half * REGISTER)) };
-        let down = |column: usize| {
-            let (a, b, c, d) = (at(0, column), at(1, column), at(2, column), at(3, column));
-            [
-                _mm256_add_ps(_mm256_add_ps(a, b), c),
-                _mm256_sub_ps(_mm256_sub_ps(b, c), d),
-            ]
-        };
-        let (a, b, c, d) = (down(0), down(1), down(2), down(3));
-        for row in 0..2 {
-            let left = _mm256_add_ps(_mm256_add_ps(a[row], b[row]), c[row]);
-            let right = _mm256_sub_ps(_mm256_sub_ps(b[row], c[row]), d[row]);
-            corners[row * 2][half] = _mm256_add_ps(left, bias);
-            corners[row * 2 + 1][half] = _mm256_add_ps(right, bias);
-        }
-    }
-    corners
+fn transform_output(
+    sums: &[[f32; LANES]],
+    spread: usize,
+    bias: &[f32; REGISTER],
+    half: usize,
+) -> [__m256; 4] {
+    assert!(sums.len() > (POINTS - 1) * spread && half < LANES / REGISTER);
+    let at = |row: usize, column: usize| {
+        let sums = sums.as_ptr().cast::<f32>();
+        let first = (row * 4 + column) * spread * LANES + half * REGISTER;
+        // SAFETY: asserted above.
+        unsafe { load(sums.add(first)) }
+    };
+    let down = |column: usize| {
+        let (a, b, c, d) = (at(0, column), at(1, column), at(2, column), at(3, column));
+        [
+            _mm256_add_ps(_mm256_add_ps(a, b), c),
+            _mm256_sub_ps(_mm256_sub_ps(b, c), d),
+        ]
+    };
+    let (a, b, c, d) = (down(0), down(1), down(2), down(3));
+    // SAFETY: it is an array of eight.
+    let bias = unsafe { load(bias.as_ptr()) };
+    let left = |row: usize| _mm256_add_ps(_mm256_add_ps(a[row], b[row]), c[row]);
+    let right = |row: usize| _mm256_sub_ps(_mm256_sub_ps(b[row], c[row]), d[row]);
+    [left(0), right(0), left(1), right(1)].map(|corner| _mm256_add_ps(corner, bias))
 }
 
 /// Products of tiles `[T][I]` with the kernel `[I]` of 16 outputs at one point: sums `[T]`.
@@ -240,7 +237,7 @@ fn products<const TILES: usize>(
     sums: &mut [[f32; LANES]; TILES],
 ) {
     let inputs = kernel.len();
-    assert!(tiles.len() == TILES * inputs && inputs % REGISTER == 0);
+    assert!(tiles.len() == TILES * inputs && inputs.is_multiple_of(REGISTER));
     let mut totals = [[_mm256_setzero_ps(); 2]; TILES];
     for first in (0..inputs).step_by(REGISTER) {
         for input in first..first + REGISTER {

@@ -319,7 +319,7 @@ fn ln_rho(source: Measure, values: &Values, ln_paths: &[f64]) -> Option<f64> {
 fn rho_interval(
     first: &Values,
     second: &Values,
-    change: &(dyn Fn(&Values, &Values) -> Option<(f64, f64)> + Sync),
+    change: &(impl Fn(&Values, &Values) -> Option<(f64, f64)> + Sync),
 ) -> Option<Interval> {
     let chosen =
         |values: &Values, sample: &[usize]| -> Values { picked(values, sample).cloned().collect() };
