@@ -20,19 +20,14 @@ check: libtorch
 	fi
 
 # Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too.
-# Instrumented code goes to a target directory of its own; `--target` keeps the flags from build
-# scripts. What is found stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
+# What fails stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
 FUZZ_SECONDS ?= 60
-fuzz: host = $(shell rustc -vV | sed -n 's/^host: //p')
-fuzz: hooks = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-  -Ccodegen-units=1
 fuzz: libtorch
-	RUSTFLAGS="$(hooks)" cargo build --release --locked \
-	  --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target $(host)
+	RUSTC_WORKSPACE_WRAPPER=scripts/instrumented.sh \
+	  cargo build --release --locked --package pathscope-fuzz
 	mkdir -p fuzz/corpus/open_model fuzz/artifacts
-	fuzz/target/$(host)/release/open_model -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	  -rss_limit_mb=2048 -max_len=200000 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
+	target/release/open_model -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  -max_len=200000 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
 	  fuzz/corpus/open_model tests/fixtures tests/fixtures/exported
 
 build: libtorch

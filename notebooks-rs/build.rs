@@ -49,8 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     writeln!(
         program,
-        "/// The notebooks by file name.\n\
-         pub type Notebook = fn() -> Result<(), Box<dyn std::error::Error>>;\n         pub const NOTEBOOKS: &[(&str, Notebook)] = &[{list}];"
+        "pub type Notebook = fn() -> Result<(), Box<dyn std::error::Error>>;\n\
+         /// The notebooks by file name.\n\
+         pub const NOTEBOOKS: &[(&str, Notebook)] = &[{list}];"
     )?;
     fs::write(
         PathBuf::from(env::var("OUT_DIR")?).join("notebooks.rs"),
