@@ -1,5 +1,6 @@
 //! The commands: arguments in, an experiment called, its result shown.
 
+mod allocator;
 mod answer_file;
 mod arguments;
 mod completions;
@@ -94,6 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if help_or_error.use_stderr() { 2 } else { 0 });
         }
     };
+    allocator::keep_memory();
     let terminal = Terminal::new(cli.quiet);
     let outcome = interrupt::watch().and_then(|()| match cli.command {
         Command::Convert(arguments) => convert::run(&arguments, &terminal),

@@ -1,0 +1,21 @@
+//! How the process keeps the memory that it has.
+
+/// Blocks up to this size are cut from memory that stays with the process.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT: i32 = 32 << 20;
+
+/// Keeps memory that libtorch frees. Every mini-batch takes blocks of the same sizes again; glibc
+/// would give each back to the system, which clears it page by page when it is touched anew.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(super) fn keep_memory() {
+    // SAFETY: `mallopt` sets numbers of the allocator under its own lock; no thread of ours runs yet.
+    // It refuses what it does not know, which changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, KEPT);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(super) fn keep_memory() {}
