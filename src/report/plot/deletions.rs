@@ -1,8 +1,9 @@
 use pathscope_analysis::record::{Header, Outcome};
 
+use super::intact_level;
 use crate::report::draws::mean_error;
 use crate::report::lesions::{hover, intact, lesion, random_lesions};
-use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
+use crate::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate};
 use crate::report::theme::Colour;
 
@@ -92,13 +93,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 include: vec![0.0],
                 ..Axis::default()
             },
-            levels: intact
-                .map(|intact| Level {
-                    y: 100.0 * intact.error(),
-                    label: format!("intact: {}", rate(intact.errors, intact.examples)),
-                })
-                .into_iter()
-                .collect(),
+            levels: intact_level(intact, "intact"),
             stretches: Vec::new(),
             series,
         }),

@@ -1,8 +1,9 @@
 use pathscope_analysis::Level as Confidence;
 use pathscope_analysis::record::{Header, Outcome};
 
+use super::intact_level;
 use crate::report::lesions::{Target, block_name, changes_shape, hover, intact, single_lesions};
-use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
+use crate::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{p_value, rate};
 use crate::report::theme::Colour;
 
@@ -105,13 +106,7 @@ pub fn lesion_bars(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 label: "top-1 error, % of examples (95 % Wilson interval)".into(),
                 ..Axis::default()
             },
-            levels: intact
-                .map(|intact| Level {
-                    y: 100.0 * intact.error(),
-                    label: format!("intact: {}", rate(intact.errors, intact.examples)),
-                })
-                .into_iter()
-                .collect(),
+            levels: intact_level(intact, "intact"),
             stretches: Vec::new(),
             series,
         }),

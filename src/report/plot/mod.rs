@@ -29,13 +29,14 @@ pub use synergy::synergy;
 pub use threshold::threshold;
 pub use training::training;
 
-use pathscope_analysis::record::FamilyMember;
+use pathscope_analysis::record::{FamilyMember, Outcome};
 use pathscope_analysis::{BootstrapOptions, PathCounts};
 
 use super::family::{FamilyError, Quantity, RangeMember, Size, growth, thresholds};
 use super::gradient::{Measure, summarize};
 use super::journal::Journal;
-use super::picture::Picture;
+use super::picture::{Level, Picture};
+use super::quantity::rate;
 use super::source::Source;
 use super::training_log::TrainingLog;
 
@@ -108,3 +109,12 @@ pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, Famil
 
 /// How far the parameters of networks that are compared as equals may differ.
 pub const EQUAL_PARAMETERS: f64 = 0.05;
+
+/// The line that the error of the network as it was trained makes in a chart.
+fn intact_level(intact: Option<&Outcome>, name: &str) -> Vec<Level> {
+    let level = |intact: &Outcome| Level {
+        y: 100.0 * intact.error(),
+        label: format!("{name}: {}", rate(intact.errors, intact.examples)),
+    };
+    intact.map(level).into_iter().collect()
+}

@@ -1,8 +1,9 @@
 use pathscope_analysis::record::{Header, Outcome, ReorderMethod};
 
+use super::intact_level;
 use crate::report::draws::mean_error;
 use crate::report::lesions::{hover, intact, reordering};
-use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series, Shape};
+use crate::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
 use crate::report::quantity::{count, percent, rate, significant};
 use crate::report::theme::Colour;
 
@@ -87,13 +88,7 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 include: vec![0.0],
                 ..Axis::default()
             },
-            levels: intact
-                .map(|intact| Level {
-                    y: 100.0 * intact.error(),
-                    label: format!("trained order: {}", rate(intact.errors, intact.examples)),
-                })
-                .into_iter()
-                .collect(),
+            levels: intact_level(intact, "trained order"),
             stretches: Vec::new(),
             series: methods
                 .into_iter()
