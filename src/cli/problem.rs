@@ -75,6 +75,8 @@ impl From<ExperimentError> for Problem {
             ExperimentError::Stopped => Self::Interrupted(error.to_string()),
             ExperimentError::NotFinite { .. }
             | ExperimentError::Journal { .. }
+            | ExperimentError::Elsewhere { .. }
+            | ExperimentError::Team(_)
             | ExperimentError::Analysis(_) => Self::Failed(error.to_string()),
             _ => Self::BadInput(error.to_string()),
         }
