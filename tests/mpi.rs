@@ -128,7 +128,7 @@ fn a_study_is_the_same_for_any_number_of_processes() {
             // One may come further than the other before time is up.
             let (a, b) = (read(&alone, name), read(&together, name));
             assert!(a.starts_with(&b) || b.starts_with(&a), "{name}");
-            assert!(a.lines().count().min(b.lines().count()) > 9);
+            assert!(a.lines().count().min(b.lines().count()) > 3);
         }
     }
 }
@@ -202,7 +202,7 @@ fn process_of(launcher: u32, rank: usize) -> u32 {
 fn a_sweep_loses_no_record_when_a_process_dies() {
     let model = asset("preresnet20.safetensors");
     let arguments = [
-        "lesion", &model, "--random", "8", "--count", "40", "--limit", "300",
+        "lesion", &model, "--random", "4", "--count", "40", "--limit", "200",
     ];
     let arguments = [&arguments[..], &["--json", "out.jsonl", "--threads", "1"]].concat();
     let whole = TempDir::new().unwrap();
