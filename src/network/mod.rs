@@ -14,6 +14,7 @@
 mod architecture;
 mod cost;
 mod error;
+mod exchange;
 mod fragment;
 mod frozen;
 mod index;
@@ -30,6 +31,7 @@ mod trainable;
 pub use architecture::{Architecture, Family, Shortcut, Stem, Unit};
 pub use cost::Cost;
 pub use error::NetworkError;
+pub use exchange::Exchange;
 pub use fragment::{Fragment, Length, Node, Primitive, Value};
 pub use frozen::{FrozenLayer, FrozenNetwork, Geometry, channels_last, duplicate};
 pub use index::{BlockIndex, FunctionIndex};
