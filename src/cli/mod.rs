@@ -141,7 +141,11 @@ impl Command {
     fn is_for_teams(&self) -> bool {
         matches!(
             self,
-            Self::GradientSpectrum(_) | Self::Lesion(_) | Self::Reorder(_) | Self::Study(_)
+            Self::GradientSpectrum(_)
+                | Self::Lesion(_)
+                | Self::Reorder(_)
+                | Self::Study(_)
+                | Self::Train(_)
         )
     }
 }

@@ -101,9 +101,10 @@ impl From<TrainingError> for Problem {
             TrainingError::Network(error) => error.into(),
             TrainingError::Data(error) => error.into(),
             TrainingError::Format(error) => error.into(),
-            TrainingError::Diverged { .. } | TrainingError::File { .. } => {
-                Self::Failed(error.to_string())
-            }
+            TrainingError::Diverged { .. }
+            | TrainingError::File { .. }
+            | TrainingError::Elsewhere { .. }
+            | TrainingError::Team(_) => Self::Failed(error.to_string()),
             _ => Self::BadInput(error.to_string()),
         }
     }

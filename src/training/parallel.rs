@@ -70,6 +70,24 @@ impl Parallel {
         })
     }
 
+    /// Does in the first process what only one may do, such as writing files; the others are told
+    /// whether it worked, and get nothing.
+    pub(super) fn first<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, TrainingError>,
+    ) -> Result<Option<T>, TrainingError> {
+        if !self.whole.is_first() {
+            return match self.whole.firsts(None)? {
+                None => Ok(None),
+                Some(what) => Err(TrainingError::Elsewhere { what }),
+            };
+        }
+        let outcome = work();
+        let fault = outcome.as_ref().err().map(ToString::to_string);
+        self.whole.firsts(fault)?;
+        outcome.map(Some)
+    }
+
     /// Which process of a group computes a function: they take turns.
     #[must_use]
     pub fn owner(&self, function: FunctionIndex) -> usize {
