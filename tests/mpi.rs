@@ -8,6 +8,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pathscope::data::{Dataset, ImageShape, write_idx_gz};
+use pathscope::format::{StateDict, open};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Kind, Tensor};
 use tempfile::TempDir;
 
 fn asset(name: &str) -> String {
@@ -218,5 +223,208 @@ fn a_sweep_loses_no_record_when_a_process_dies() {
         assert!(kept.len() < whole.len() && whole.starts_with(&kept));
         succeed(2, &arguments, folder.path());
         assert!(recorded() == whole, "process {rank}");
+    }
+}
+
+/// A folder of IDX files with 320 training and 40 test images of noise: no rounding error meets
+/// areas of one value, where it would switch many ReLUs at once.
+fn noise() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, examples) in [("train", 320), ("t10k", 40)] {
+        let mut generator = ChaCha8Rng::seed_from_u64(examples);
+        let mut pixels = vec![0; examples as usize * 28 * 28];
+        generator.fill_bytes(&mut pixels);
+        let labels = (0..examples).map(|example| (example % 4) as u16).collect();
+        let shape = ImageShape {
+            channels: 1,
+            height: 28,
+            width: 28,
+        };
+        let data = Dataset::new(shape, pixels, labels, 4, name).unwrap();
+        let made = folder.path().join(name);
+        write_idx_gz(&data, &made).unwrap();
+        for kind in ["images-idx3", "labels-idx1"] {
+            let from = made.join(format!("t10k-{kind}-ubyte.gz"));
+            fs::rename(from, folder.path().join(format!("{name}-{kind}-ubyte.gz"))).unwrap();
+        }
+    }
+    folder
+}
+
+/// Twenty steps of a small network with `k` functions in each block.
+fn training<'a>(data: &'a str, k: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let network = [
+        "--depth",
+        "8",
+        "--width",
+        "8",
+        "--k",
+        k,
+        "--shift",
+        "0",
+        "--no-flip",
+    ];
+    let steps = [
+        "--batch",
+        "16",
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "0.02",
+        "--threads",
+        "1",
+    ];
+    let begin = [
+        "train",
+        "--recipe",
+        "preresnet20-fashion",
+        "--data",
+        data,
+        "-o",
+        "run",
+    ];
+    [&begin, &network[..], &steps, more].concat()
+}
+
+/// The tensors of a training's checkpoint.
+fn state(folder: &Path) -> StateDict {
+    open(&folder.join("run/checkpoint.safetensors")).unwrap()
+}
+
+/// Largest distance of a tensor from its counterpart, as a share of its norm.
+fn distance(a: &StateDict, b: &StateDict) -> f64 {
+    let names: Vec<&str> = a.names().collect();
+    assert_eq!(names, b.names().collect::<Vec<_>>());
+    let of = |name: &&str| {
+        let (a, b) = (a.get(name).unwrap(), b.get(name).unwrap());
+        let norm = |tensor: &Tensor| tensor.to_kind(Kind::Double).norm().double_value(&[]);
+        norm(&(a - b)) / (norm(a) + 1e-2)
+    };
+    names.iter().map(of).fold(0.0, f64::max)
+}
+
+#[test]
+fn functions_trained_apart_are_those_trained_together() {
+    let data = noise();
+    let place = data.path().to_str().unwrap();
+    let restricted = ["--effective-functions", "4"];
+    let gated = ["--stochastic-depth", "0.5", "--per-example"];
+    let others = ["--clip", "0.5", "--average", "0.9"];
+    let cases: [(&str, &[&str], &[usize]); 6] = [
+        ("2", &[], &[2, 3]),
+        ("3", &[], &[2, 3]),
+        ("4", &[], &[2, 3]),
+        ("3", &restricted, &[2]),
+        ("2", &gated, &[2]),
+        ("2", &others, &[2]),
+    ];
+    for (k, more, every) in cases {
+        let serial = TempDir::new().unwrap();
+        succeed(0, &training(place, k, more), serial.path());
+        let serial = state(serial.path());
+        for &ranks in every {
+            let apart = TempDir::new().unwrap();
+            let more = [more, &["--parallel", "model"]].concat();
+            succeed(ranks, &training(place, k, &more), apart.path());
+            let distance = distance(&serial, &state(apart.path()));
+            assert!(distance < 1e-3, "{distance} for {k} on {ranks}, {more:?}");
+        }
+    }
+}
+
+#[test]
+fn groups_that_share_functions_train_what_groups_of_one_do() {
+    let data = noise();
+    let place = data.path().to_str().unwrap();
+    let run = |ranks: usize, way: &str| {
+        let folder = TempDir::new().unwrap();
+        let arguments = training(place, "2", &["--parallel", way]);
+        succeed(ranks, &arguments, folder.path());
+        state(folder.path())
+    };
+    let (data, hybrid) = (run(2, "data"), run(4, "hybrid:2"));
+    let distance = distance(&data, &hybrid);
+    assert!(distance < 1e-3, "{distance}");
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused_in_a_line() {
+    let data = noise();
+    let place = data.path().to_str().unwrap();
+    for (way, reason) in [("model", "has one"), ("hybrid:3", "3 groups of equal size")] {
+        let folder = TempDir::new().unwrap();
+        let arguments = training(place, "1", &["--parallel", way]);
+        let output = pathscope(2, &arguments, folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains(reason), "{}", told(&output));
+    }
+}
+
+#[test]
+fn a_training_goes_on_after_a_process_died_with_any_number_of_others() {
+    let data = noise();
+    let place = data.path().to_str().unwrap();
+    let longer = ["--parallel", "model", "--checkpoint-batches", "3"];
+    let mut arguments = training(place, "3", &longer);
+    let epochs = arguments
+        .iter()
+        .position(|word| *word == "--epochs")
+        .unwrap();
+    arguments[epochs + 1] = "6";
+    let whole = TempDir::new().unwrap();
+    succeed(2, &arguments, whole.path());
+    for (rank, ranks) in [(1, 2), (0, 3)] {
+        let folder = TempDir::new().unwrap();
+        let running = pathscope(2, &arguments, folder.path()).spawn().unwrap();
+        let log = folder.path().join("run/log.jsonl");
+        let epochs = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+        kill_one(rank, running, || epochs() > 2);
+        let resume = [
+            "train",
+            "--resume",
+            "-o",
+            "run",
+            "--parallel",
+            "model",
+            "--threads",
+            "1",
+        ];
+        succeed(ranks, &resume, folder.path());
+        let distance = distance(&state(whole.path()), &state(folder.path()));
+        // To the last bit with as many processes, and but for rounding with more.
+        assert!(
+            distance == 0.0 || (ranks == 3 && distance < 2e-2),
+            "{distance}"
+        );
+        assert_eq!(epochs(), 8);
+    }
+}
+
+#[test]
+fn the_comparison_of_table_v_runs_on_what_there_is() {
+    let folder = TempDir::new().unwrap();
+    let small = [
+        "--depth",
+        "8",
+        "--width",
+        "4",
+        "--batches",
+        "8",
+        "--steps",
+        "1",
+    ];
+    let arguments = [
+        &["bench", "parallel", "--json", "--functions", "2,3"],
+        &small[..],
+    ]
+    .concat();
+    for (ranks, rows) in [(0, 4), (2, 6), (4, 8)] {
+        let printed = succeed(ranks, &arguments, folder.path());
+        assert_eq!(printed.lines().count(), rows, "{printed}");
+        for line in printed.lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(row["measured"].as_f64().unwrap() > 0.0);
+            assert!(row["predicted"].as_f64().unwrap() > 0.0);
+        }
     }
 }

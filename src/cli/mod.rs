@@ -2,6 +2,7 @@
 
 mod answer_file;
 mod arguments;
+mod bench;
 mod completions;
 mod convert;
 mod data_get;
@@ -61,6 +62,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Convert(convert::Arguments),
     Completions(completions::Arguments),
     Data(data_get::Arguments),
@@ -111,6 +113,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ranks::conclude(team, Ok(()), &terminal);
     }
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Bench(arguments) => bench::run(&arguments, &terminal),
         Command::Convert(arguments) => convert::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments, &terminal),
         Command::Data(arguments) => data_get::run(&arguments, &terminal),
@@ -141,7 +144,8 @@ impl Command {
     fn is_for_teams(&self) -> bool {
         matches!(
             self,
-            Self::GradientSpectrum(_)
+            Self::Bench(_)
+                | Self::GradientSpectrum(_)
                 | Self::Lesion(_)
                 | Self::Reorder(_)
                 | Self::Study(_)

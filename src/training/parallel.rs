@@ -197,7 +197,10 @@ pub(super) fn functions(network: &TrainableNetwork) -> HashMap<String, FunctionI
 /// Gives every process of `team` the values that `owner` has.
 pub(super) fn share(team: Team, owner: usize, tensor: &mut Tensor) -> Result<(), TrainingError> {
     let kind = tensor.kind();
-    let here = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+    let here = tensor
+        .f_detach()?
+        .f_to_device(tch::Device::Cpu)?
+        .f_contiguous()?;
     let mut bytes = vec![0; here.numel() * kind.elt_size_in_bytes()];
     here.f_copy_data_u8(&mut bytes, here.numel())?;
     team.share(owner, &mut bytes);
