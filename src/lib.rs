@@ -8,4 +8,5 @@ pub mod experiment;
 pub mod format;
 pub mod network;
 pub mod report;
+pub mod team;
 pub mod training;

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What each module may use of the crate.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("team", &[]),
     ("data", &[]),
     ("network", &[]),
     ("format", &["network", "data"]),
-    ("training", &["network", "data", "format"]),
-    ("experiment", &["network", "data"]),
+    ("training", &["team", "network", "data", "format"]),
+    ("experiment", &["team", "network", "data"]),
     ("report", &[]),
     (
         "cli",
         &[
+            "team",
             "data",
             "network",
             "format",

@@ -6,8 +6,8 @@ use clap::Args;
 use pathscope_analysis::record::{Header, Shard};
 use tch::Device;
 
-use super::Problem;
 use super::terminal::Terminal;
+use super::{Problem, ranks};
 use crate::data::{self, Dataset, Normalization, ReadRequest, Split};
 use crate::experiment::{Cell, ComputeOptions, ExperimentError, Journal, Laboratory};
 use crate::format::{Model, load_model};
@@ -148,6 +148,7 @@ impl ComputeArguments {
             threads: self.threads()?,
             batch: self.batch,
             memory: self.memory,
+            team: ranks::team(),
         })
     }
 
@@ -187,7 +188,8 @@ impl ComputeArguments {
         }
     }
 
-    /// How many threads to use.
+    /// How many threads each process uses: of the cores of its machine its share, and as many as
+    /// the process with fewest, so that all cut the work into the same pieces.
     ///
     /// # Errors
     /// None at all.
@@ -195,7 +197,7 @@ impl ComputeArguments {
         match self.threads {
             Some(0) => Err(Problem::BadInput("--threads needs at least 1".into())),
             Some(threads) => Ok(threads),
-            None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+            None => ranks::threads(),
         }
     }
 }
@@ -226,7 +228,7 @@ impl JournalArguments {
             shard: self.shard,
             ..header
         };
-        let journal = Journal::open(file, header)?;
+        let journal = Journal::open_together(ranks::team(), file, header)?;
         if journal.was_repaired() {
             terminal.remark(&format!(
                 "note: an unfinished last line of {} was cut off and is measured again",

@@ -9,7 +9,7 @@ use tch::Kind;
 use super::arguments::{self, ComputeArguments, DataArguments, JournalArguments};
 use super::shape_arguments::ShapeArguments;
 use super::terminal::Terminal;
-use super::{Problem, interrupt, picture_file, spectrum_table};
+use super::{Problem, interrupt, picture_file, ranks, spectrum_table};
 use crate::data::{Dataset, Normalization};
 use crate::experiment::{Grading, Journal, Laboratory, Loss, Place, SpectrumOptions};
 use crate::format::{Model, load_model};
@@ -186,6 +186,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     }
     let (model, data) = subject(arguments, terminal)?;
     let (journal, summary) = measure(&model, &data, arguments, terminal)?;
+    if !ranks::team().is_first() {
+        return Ok(());
+    }
     spectrum_table::print(journal.header(), &summary, terminal)?;
     let spectra = spectra(&journal);
     spectrum_table::print_grades(&spectra, terminal)?;

@@ -220,6 +220,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     } else {
         asked.measure(&laboratory, &cells, &mut journal, terminal)?;
     }
+    if !compute.team.is_first() {
+        return Ok(());
+    }
 
     outcome_table::print(&journal, &cells, data.class_names(), terminal)?;
     if arguments.by_class {

@@ -3,6 +3,7 @@
 mod allocator;
 mod answer_file;
 mod arguments;
+mod bench;
 mod completions;
 mod convert;
 mod data_get;
@@ -25,6 +26,7 @@ mod outcome_table;
 mod picture_file;
 mod plot;
 mod problem;
+mod ranks;
 mod recipe_arguments;
 mod reorder;
 mod report;
@@ -61,6 +63,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Convert(convert::Arguments),
     Completions(completions::Arguments),
     Data(data_get::Arguments),
@@ -87,17 +90,33 @@ enum Command {
 /// Parses `arguments`, runs the command they name and reports how it ended: 0 done, 1 failed,
 /// 2 bad input or usage, 130 interrupted.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (_membership, team) = match ranks::join() {
+        Ok(joined) => joined,
+        Err(problem) => {
+            Terminal::new(false).problem(&problem);
+            return ExitCode::from(problem.exit_code());
+        }
+    };
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(help_or_error) => {
-            // A closed pipe leaves nobody to tell.
-            let _ = help_or_error.print();
+            if team.is_first() {
+                // A closed pipe leaves nobody to tell.
+                let _ = help_or_error.print();
+            }
             return ExitCode::from(if help_or_error.use_stderr() { 2 } else { 0 });
         }
     };
     allocator::keep_memory();
     let terminal = Terminal::new(cli.quiet);
+    let terminal = Terminal::new(cli.quiet).of(team);
+    if cli.command.is_for_teams() {
+        ranks::work_with(team);
+    } else if !team.is_first() {
+        return ranks::conclude(team, Ok(()), &terminal);
+    }
     let outcome = interrupt::watch().and_then(|()| match cli.command {
+        Command::Bench(arguments) => bench::run(&arguments, &terminal),
         Command::Convert(arguments) => convert::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments, &terminal),
         Command::Data(arguments) => data_get::run(&arguments, &terminal),
@@ -120,11 +139,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Threshold(arguments) => threshold::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            terminal.problem(&problem);
-            ExitCode::from(problem.exit_code())
-        }
+    ranks::conclude(team, outcome, &terminal)
+}
+
+impl Command {
+    /// Whether several processes share the work; of others the first one does it all.
+    fn is_for_teams(&self) -> bool {
+        matches!(
+            self,
+            Self::Bench(_)
+                | Self::GradientSpectrum(_)
+                | Self::Lesion(_)
+                | Self::Reorder(_)
+                | Self::Study(_)
+                | Self::Train(_)
+        )
     }
 }

@@ -75,6 +75,8 @@ impl From<ExperimentError> for Problem {
             ExperimentError::Stopped => Self::Interrupted(error.to_string()),
             ExperimentError::NotFinite { .. }
             | ExperimentError::Journal { .. }
+            | ExperimentError::Elsewhere { .. }
+            | ExperimentError::Team(_)
             | ExperimentError::Analysis(_) => Self::Failed(error.to_string()),
             _ => Self::BadInput(error.to_string()),
         }
@@ -99,9 +101,10 @@ impl From<TrainingError> for Problem {
             TrainingError::Network(error) => error.into(),
             TrainingError::Data(error) => error.into(),
             TrainingError::Format(error) => error.into(),
-            TrainingError::Diverged { .. } | TrainingError::File { .. } => {
-                Self::Failed(error.to_string())
-            }
+            TrainingError::Diverged { .. }
+            | TrainingError::File { .. }
+            | TrainingError::Elsewhere { .. }
+            | TrainingError::Team(_) => Self::Failed(error.to_string()),
             _ => Self::BadInput(error.to_string()),
         }
     }

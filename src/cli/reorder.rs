@@ -112,6 +112,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         })?;
         print_commutators(&journal, terminal)?;
     }
+    if !compute.team.is_first() {
+        return Ok(());
+    }
     if let (Some(file), Some(picture)) = (&arguments.plot, picture(&journal)) {
         picture_file::write(&picture, Theme::Light, file)?;
         terminal.remark(&format!("picture: {}", file.display()));

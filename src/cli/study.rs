@@ -68,11 +68,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     let model = arguments.model.load(terminal)?;
     let data = arguments.data.load(&model, &arguments.model.model)?;
     let folder = &arguments.output;
-    fs::create_dir_all(folder).map_err(|fault| failed(folder, &fault))?;
     let network = model.network.to_device(compute.device)?;
+    if compute.team.is_first() {
+        fs::create_dir_all(folder).map_err(|fault| failed(folder, &fault))?;
+        let described = inspect::describe(&model, &arguments.model.model)?;
+        save(&folder.join("inspect.json"), &described)?;
+    }
     let allotment = allotted(arguments, &model, &network, &data, compute, terminal)?;
-    let described = inspect::describe(&model, &arguments.model.model)?;
-    save(&folder.join("inspect.json"), &described)?;
     let study = Study {
         arguments,
         model: &model,
@@ -88,6 +90,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     let examples = spread(&data, allotment.examples)?;
     study.deletions(&examples)?;
     study.orders(&examples)?;
+    if !compute.team.is_first() {
+        return Ok(());
+    }
     conclude(arguments, terminal)?;
     terminal.remark(&format!(
         "{:.0} s of {} s",
@@ -115,24 +120,20 @@ fn allotted(
         budget_seconds: arguments.budget.as_secs(),
         allotment,
     };
-    if file.is_file() {
-        let bytes = fs::read(&file).map_err(|fault| failed(&file, &fault))?;
-        let known: Plan = serde_json::from_slice(&bytes).map_err(|fault| {
-            let file = file.display();
-            Problem::BadInput(format!("{file}: {fault}; remove it to allot samples anew"))
-        })?;
-        if known != plan(known.allotment) {
-            return Err(Problem::BadInput(format!(
-                "{} is of a study with another model, data, seed, budget or version; give another \
-                 folder",
-                file.display()
-            )));
-        }
-        terminal.remark(&format!(
-            "going on with the study in {}",
-            arguments.output.display()
-        ));
-        return Ok(known.allotment);
+    let team = compute.team;
+    // Of several processes the first reads, times and decides.
+    let known = match team.is_first() {
+        true => known(&file, plan, arguments, terminal),
+        false => Ok(None),
+    };
+    let told = known
+        .as_ref()
+        .map(|known| *known)
+        .map_err(ToString::to_string);
+    let told = team.firsts(told)?;
+    let _mine = known?;
+    if let Some(allotment) = told.map_err(Problem::Failed)? {
+        return Ok(allotment);
     }
     let begin = Instant::now();
     let few = spread(data, PILOT_EXAMPLES)?;
@@ -149,8 +150,40 @@ fn allotted(
     let whole = Laboratory::new(network, data, data, normalization, compute)?;
     let left = arguments.budget.saturating_sub(begin.elapsed());
     let allotment = Allotment::new(&pilot, &whole.scope(), left.as_secs_f64());
-    save(&file, &plan(allotment))?;
+    let allotment = team.firsts(allotment)?;
+    if team.is_first() {
+        save(&file, &plan(allotment))?;
+    }
     Ok(allotment)
+}
+
+/// The amounts in `file`, where a study has begun.
+fn known(
+    file: &Path,
+    plan: impl Fn(Allotment) -> Plan,
+    arguments: &Arguments,
+    terminal: &Terminal,
+) -> Result<Option<Allotment>, Problem> {
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(file).map_err(|fault| failed(file, &fault))?;
+    let known: Plan = serde_json::from_slice(&bytes).map_err(|fault| {
+        let file = file.display();
+        Problem::BadInput(format!("{file}: {fault}; remove it to allot samples anew"))
+    })?;
+    if known != plan(known.allotment) {
+        return Err(Problem::BadInput(format!(
+            "{} is of a study with another model, data, seed, budget or version; give another \
+             folder",
+            file.display()
+        )));
+    }
+    terminal.remark(&format!(
+        "going on with the study in {}",
+        arguments.output.display()
+    ));
+    Ok(Some(known.allotment))
 }
 
 /// So many examples, evenly spread over all: data are often sorted by class.
@@ -306,7 +339,8 @@ impl<'a> Study<'a> {
     ) -> Result<(), Problem> {
         let mut done = 0;
         for group in cells.chunks(CELLS_AT_ONCE) {
-            if done > 0 && Instant::now() >= end {
+            let late = done > 0 && Instant::now() >= end;
+            if self.compute.team.firsts(late).map_err(Problem::from)? {
                 self.terminal.remark(&format!(
                     "time is up: {done} of {} {what} are measured; the same command measures more",
                     cells.len()

@@ -6,16 +6,30 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Problem;
+use crate::team::Team;
 
 /// Standard output for results, standard error for everything else.
 #[derive(Debug)]
 pub(super) struct Terminal {
     quiet: bool,
+    /// Of several processes only the first prints, but for problems that it does not share.
+    silent: bool,
 }
 
 impl Terminal {
     pub fn new(quiet: bool) -> Self {
-        Self { quiet }
+        Self {
+            quiet,
+            silent: false,
+        }
+    }
+
+    /// That of one process of a team.
+    pub fn of(self, team: Team) -> Self {
+        Self {
+            silent: !team.is_first(),
+            ..self
+        }
     }
 
     /// Prints a result.
@@ -23,6 +37,9 @@ impl Terminal {
     /// # Errors
     /// A closed or full output.
     pub fn result(&self, text: &str) -> Result<(), Problem> {
+        if self.silent {
+            return Ok(());
+        }
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
         if !text.ends_with('\n') {
@@ -33,7 +50,7 @@ impl Terminal {
 
     /// Prints a remark on how the result came about, unless quiet.
     pub fn remark(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.silent {
             // A closed standard error is no reason to stop.
             let _ = writeln!(anstream::stderr().lock(), "{text}");
         }
@@ -48,7 +65,7 @@ impl Terminal {
 
     /// A bar over `length` steps; hidden where nobody watches.
     pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
-        if self.quiet || !io::stderr().is_terminal() {
+        if self.quiet || self.silent || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(length);

@@ -8,11 +8,13 @@ use pathscope_analysis::{Level, wilson};
 use super::arguments::ComputeArguments;
 use super::recipe_arguments::RecipeArguments;
 use super::terminal::Terminal;
-use super::{Problem, dry_run, interrupt};
+use super::{Problem, dry_run, interrupt, ranks};
 use crate::data::{self, Dataset, ReadRequest, Split};
 use crate::format::FloatStorage;
+use crate::team::Team;
 use crate::training::{
-    Advance, DataSource, EpochRecord, Evaluation, Recipe, Run, RunOptions, TrainingData,
+    Advance, DataSource, EpochRecord, Evaluation, Parallel, Recipe, Run, RunOptions, TrainingData,
+    TrainingError,
 };
 
 /// Trains a network by a recipe: the paper's, or one with fewer paths per mini-batch.
@@ -77,14 +79,55 @@ pub(super) struct Arguments {
     /// Threads; all cores without it. The last bits of the weights depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// What the processes of mpirun share: data, the examples of every mini-batch; model, the
+    /// functions of every block; or hybrid:G, the examples among G groups and the functions within
+    /// each group.
+    #[arg(long, value_name = "data|model|hybrid:G", default_value = "data", value_parser = way)]
+    parallel: Way,
     #[command(flatten)]
     changes: RecipeArguments,
+}
+
+/// How processes share a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Way {
+    Data,
+    Model,
+    /// So many groups.
+    Hybrid(usize),
+}
+
+impl Way {
+    /// Who shares what, among all processes.
+    ///
+    /// # Errors
+    /// Processes that make no groups of equal size.
+    pub fn among(self, team: Team) -> Result<Parallel, TrainingError> {
+        match self {
+            Self::Data => Ok(Parallel::data(team)),
+            Self::Model => Ok(Parallel::model(team)),
+            Self::Hybrid(groups) => Parallel::hybrid(team, groups),
+        }
+    }
+}
+
+fn way(text: &str) -> Result<Way, String> {
+    match (text, text.strip_prefix("hybrid:").map(str::parse)) {
+        ("data", _) => Ok(Way::Data),
+        ("model", _) => Ok(Way::Model),
+        (_, Some(Ok(groups))) => Ok(Way::Hybrid(groups)),
+        _ => Err("give data, model, or hybrid:G with the number of groups".into()),
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
     let options = arguments.options()?;
     tch::set_num_threads(i32::try_from(options.threads).unwrap_or(i32::MAX));
+    let parallel = options.parallel;
     if arguments.dry_run {
+        if !parallel.whole.is_first() {
+            return Ok(());
+        }
         let recipe = arguments
             .changes
             .recipe(arguments.recipe.as_deref().unwrap_or_default())?;
@@ -136,7 +179,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         }
         Err(problem) => return Err(problem),
     }
-    let (model, result) = run.finish()?;
+    let Some((model, result)) = run.finish()? else {
+        return Ok(());
+    };
     let mut text = String::new();
     if let Some(test) = result.test {
         text += &format!("test error of the last epoch: {}\n", stated(&test));
@@ -173,6 +218,7 @@ impl Arguments {
             command: format!("pathscope {}", command.join(" ")),
             device: compute.device()?,
             threads: compute.threads()?,
+            parallel: self.parallel.among(ranks::team())?,
             checkpoint_every,
             checkpoint_batches: self.checkpoint_batches,
             recalibration: self.recalibrate,
@@ -257,7 +303,8 @@ fn train(run: &mut Run, terminal: &Terminal) -> Result<(), Problem> {
     bar.set_position(position.epoch as u64 * examples + position.examples as u64);
     bar.reset_eta();
     let mut recent = Recent::default();
-    while !interrupt::asked() {
+    // Asked of one process, all end after the same mini-batch.
+    while !run.parallel().whole.any(interrupt::asked()) {
         let Some(Advance { step, epoch }) = run.advance()? else {
             bar.finish_and_clear();
             return Ok(());

@@ -1,13 +1,16 @@
 //! Micro-batches of a data set, worked on by threads that share nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
 use super::ExperimentError;
+use super::share::share_among;
 use crate::data::{Dataset, Normalization, normalized_batch};
 use crate::network::{FeatureShape, channels_last};
+use crate::team::Team;
 
 /// How an experiment is computed. Nothing here but the size of a micro-batch can change a result,
 /// and that only by rounding.
@@ -21,6 +24,8 @@ pub struct ComputeOptions {
     pub batch: Option<usize>,
     /// Bytes for activations, over all threads.
     pub memory: u64,
+    /// Processes that share the work, each with so many threads and so much memory.
+    pub team: Team,
 }
 
 impl Default for ComputeOptions {
@@ -31,6 +36,7 @@ impl Default for ComputeOptions {
             threads,
             batch: None,
             memory: 1 << 30,
+            team: Team::ALONE,
         }
     }
 }
@@ -94,39 +100,18 @@ pub(super) struct Batches<'a> {
 }
 
 impl Batches<'_> {
-    /// Calls `work` for every micro-batch of `size` examples with the state of the thread that
-    /// does it; there are as many threads as states.
+    /// What `work` gives for every micro-batch of `size` examples, in their order. It is called
+    /// with the state of the thread that does it; there are as many threads as states.
     ///
     /// # Errors
     /// The first that `work` gives, or [`ExperimentError::Stopped`].
-    pub fn for_each<S: Send>(
+    pub fn map<S: Send, T: Send + Serialize + DeserializeOwned>(
         &self,
         size: usize,
         states: Vec<S>,
-        work: impl Fn(&mut S, &MicroBatch) -> Result<(), ExperimentError> + Sync,
-    ) -> Result<(), ExperimentError> {
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let failure = Mutex::new(None);
-        let worker = |mut state: S| {
-            while !failed.load(Ordering::Relaxed) {
-                let first = next.fetch_add(size, Ordering::Relaxed);
-                if first >= self.data.len() {
-                    return;
-                }
-                let outcome = if self.stop.is_some_and(|stop| stop()) {
-                    Err(ExperimentError::Stopped)
-                } else {
-                    let end = (first + size).min(self.data.len());
-                    self.load(first, end)
-                        .and_then(|batch| work(&mut state, &batch))
-                };
-                if let Err(error) = outcome {
-                    failed.store(true, Ordering::Relaxed);
-                    lock(&failure).get_or_insert(error);
-                }
-            }
-        };
+        work: impl Fn(&mut S, &MicroBatch) -> Result<T, ExperimentError> + Sync,
+    ) -> Result<Vec<T>, ExperimentError> {
+        let size = size.max(1);
         let on_cpu = self.options.device == Device::Cpu;
         // A thread with a micro-batch of its own beats two that share one: nothing to wait for,
         // and the activations stay in that core's cache.
@@ -134,24 +119,22 @@ impl Batches<'_> {
         if on_cpu {
             tch::set_num_threads(1);
         }
-        std::thread::scope(|scope| {
-            for state in states {
-                let worker = &worker;
-                scope.spawn(move || {
-                    if on_cpu {
-                        tch::set_num_threads(1);
-                    }
-                    worker(state);
-                });
+        let count = self.data.len().div_ceil(size);
+        let found = share_among(self.options.team, count, states, |state, number| {
+            if on_cpu {
+                tch::set_num_threads(1);
             }
+            if self.stop.is_some_and(|stop| stop()) {
+                return Err(ExperimentError::Stopped);
+            }
+            let first = number * size;
+            let end = (first + size).min(self.data.len());
+            work(state, &self.load(first, end)?)
         });
         if on_cpu {
             tch::set_num_threads(before);
         }
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        found
     }
 
     fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {

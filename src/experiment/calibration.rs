@@ -4,13 +4,16 @@ use std::sync::Mutex;
 
 use pathscope_analysis::Seed;
 use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::batches::lock;
+use super::packed::Packed;
 use super::{ExperimentError, Laboratory};
 use crate::network::{
     BlockIndex, Mode, Pass, Plan, Substitutes, Substitution, TrainableNetwork, channels_last,
 };
+use crate::team::Team;
 
 /// Rows in a bank of substitutes: other examples, or draws of noise.
 const ROWS: usize = 64;
@@ -35,33 +38,26 @@ impl Laboratory<'_> {
         let widest = super::sweep::widest(self.frozen(), &self.calibration())?;
         let options = self.calibration().options;
         let size = options.micro_batch(widest * (6 + count as u64), widest)?;
-        let collected: Mutex<Vec<(usize, Vec<Partial>)>> = Mutex::new(Vec::new());
         let states = (0..options.workers())
             .map(|_| self.frozen().shallow_clone())
             .collect();
-        self.calibration()
-            .for_each(size, states, |network, batch| {
-                let wanted =
-                    (kind == Substitution::Resample).then(|| ROWS.saturating_sub(batch.first));
-                let partials = tch::no_grad(|| {
-                    let structure = network.structure();
-                    let mut x = structure.stem(&batch.images, &Pass::EVALUATION)?;
-                    let mut partials = Vec::with_capacity(count);
-                    for step in Plan::intact(structure).steps() {
-                        let block = structure.block(step.block)?;
-                        for output in block.branch_outputs(&x, &Pass::EVALUATION)? {
-                            partials.push(Partial::of(&output, wanted)?);
-                        }
-                        x = structure.step(step, &x, &Pass::EVALUATION)?;
+        // In the order of the examples: the same sums for any number of threads.
+        let collected = self.calibration().map(size, states, |network, batch| {
+            let wanted = (kind == Substitution::Resample).then(|| ROWS.saturating_sub(batch.first));
+            tch::no_grad(|| {
+                let structure = network.structure();
+                let mut x = structure.stem(&batch.images, &Pass::EVALUATION)?;
+                let mut partials = Vec::with_capacity(count);
+                for step in Plan::intact(structure).steps() {
+                    let block = structure.block(step.block)?;
+                    for output in block.branch_outputs(&x, &Pass::EVALUATION)? {
+                        partials.push(Partial::of(&output, wanted)?);
                     }
-                    Ok::<_, ExperimentError>(partials)
-                })?;
-                lock(&collected).push((batch.first, partials));
-                Ok(())
-            })?;
-        let mut collected = std::mem::take(&mut *lock(&collected));
-        // Sums in the order of the examples: the same for any number of threads.
-        collected.sort_by_key(|(first, _)| *first);
+                    x = structure.step(step, &x, &Pass::EVALUATION)?;
+                }
+                Ok(partials)
+            })
+        })?;
         let places = functions
             .iter()
             .enumerate()
@@ -70,7 +66,7 @@ impl Laboratory<'_> {
         for (number, (block, function)) in places.enumerate() {
             let partials: Vec<&Partial> = collected
                 .iter()
-                .filter_map(|(_, partials)| partials.get(number))
+                .filter_map(|partials: &Vec<Partial>| partials.get(number))
                 .collect();
             let label = format!("noise {block}.{function}");
             let rows = tch::no_grad(|| rows(kind, &partials, seed, &label))?;
@@ -93,9 +89,10 @@ impl Laboratory<'_> {
         let mut network = network.to_device(self.calibration().options.device)?;
         let mut batches = self.calibration();
         batches.options.threads = 1;
+        batches.options.team = Team::ALONE;
         let number = Mutex::new(0.0);
-        // One thread: the statistics move from batch to batch.
-        batches.for_each(RECALIBRATION_BATCH, vec![&mut network], |network, batch| {
+        // One thread of one process: the statistics move from batch to batch.
+        batches.map(RECALIBRATION_BATCH, vec![&mut network], |network, batch| {
             let mut number = lock(&number);
             let mode = Mode::Training {
                 momentum: 1.0 / (*number + 1.0),
@@ -120,14 +117,15 @@ impl Laboratory<'_> {
 }
 
 /// What one micro-batch says about one branch.
+#[derive(Serialize, Deserialize)]
 struct Partial {
     examples: i64,
     /// Sum over examples, `[C, H, W]`.
-    sum: Tensor,
+    sum: Packed,
     /// Sum of squares over examples and positions, `[C]`.
-    squares: Tensor,
+    squares: Packed,
     /// The outputs of the first examples, where they are wanted, `[R, C, H, W]`.
-    rows: Option<Tensor>,
+    rows: Option<Packed>,
 }
 
 impl Partial {
@@ -139,17 +137,19 @@ impl Partial {
             .filter(|&dimension| dimension != 1)
             .collect();
         let rows = match wanted.map(|rows| (rows as i64).min(examples)) {
-            Some(rows @ 1..) => Some(crate::network::duplicate(&output.f_narrow(0, 0, rows)?)?),
+            Some(rows @ 1..) => Some(Packed(crate::network::duplicate(
+                &output.f_narrow(0, 0, rows)?,
+            )?)),
             _ => None,
         };
         Ok(Self {
             examples,
-            sum: wide.f_sum_dim_intlist([0].as_slice(), false, Kind::Double)?,
-            squares: wide.f_square()?.f_sum_dim_intlist(
+            sum: Packed(wide.f_sum_dim_intlist([0].as_slice(), false, Kind::Double)?),
+            squares: Packed(wide.f_square()?.f_sum_dim_intlist(
                 dimensions.as_slice(),
                 false,
                 Kind::Double,
-            )?,
+            )?),
             rows,
         })
     }
@@ -167,7 +167,7 @@ fn rows(
     if kind == Substitution::Resample {
         let rows: Vec<&Tensor> = partials
             .iter()
-            .filter_map(|partial| partial.rows.as_ref())
+            .filter_map(|partial| partial.rows.as_ref().map(|Packed(rows)| rows))
             .collect();
         if rows.is_empty() {
             return Err(nothing());
@@ -176,11 +176,11 @@ fn rows(
     }
     let (first, rest) = partials.split_first().ok_or_else(nothing)?;
     let mut examples = first.examples;
-    let (mut sum, mut squares) = (first.sum.shallow_clone(), first.squares.shallow_clone());
+    let (mut sum, mut squares) = (first.sum.0.shallow_clone(), first.squares.0.shallow_clone());
     for partial in rest {
         examples += partial.examples;
-        sum = sum.f_add(&partial.sum)?;
-        squares = squares.f_add(&partial.squares)?;
+        sum = sum.f_add(&partial.sum.0)?;
+        squares = squares.f_add(&partial.squares.0)?;
     }
     let mean = sum.f_div_scalar(examples)?;
     if kind == Substitution::Mean {

@@ -1,12 +1,11 @@
 //! How far pairs of blocks are from commuting.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use pathscope_analysis::record::{Commutator, Record};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::batches::lock;
 use super::{ExperimentError, Journal, Laboratory};
 use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Step};
 
@@ -46,17 +45,17 @@ impl Laboratory<'_> {
         let states = (0..batches.options.workers())
             .map(|_| self.frozen().shallow_clone())
             .collect();
-        let found: Mutex<HashMap<[usize; 2], Norms>> = Mutex::new(HashMap::new());
-        batches.for_each(size, states, |network, batch| {
-            let parts = tch::no_grad(|| products(network, &plan, &missing, &batch.images))?;
-            let mut found = lock(&found);
+        let parts = batches.map(size, states, |network, batch| {
+            let products = || products(network, &plan, &missing, &batch.images);
+            Ok((batch.first, tch::no_grad(products)?))
+        })?;
+        let mut found: HashMap<[usize; 2], Norms> = HashMap::new();
+        for (first, parts) in parts {
             for (pair, part) in parts {
                 let norms = found.entry(pair).or_insert_with(|| Norms::zero(examples));
-                norms.place(batch.first, &part);
+                norms.place(first, &part);
             }
-            Ok(())
-        })?;
-        let found = std::mem::take(&mut *lock(&found));
+        }
         for pair in &missing {
             let Some(norms) = found.get(pair) else {
                 continue;
@@ -77,6 +76,7 @@ impl Laboratory<'_> {
 }
 
 /// For every example, in the order of the data: the sums do not depend on the threads.
+#[derive(Serialize, Deserialize)]
 struct Norms {
     commutator: Vec<f64>,
     change: Vec<f64>,

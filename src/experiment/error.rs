@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::data::DataError;
 use crate::network::NetworkError;
+use crate::team::TeamError;
 
 /// What can go wrong in an experiment.
 #[derive(Debug, Error)]
@@ -65,6 +66,17 @@ pub enum ExperimentError {
         /// What the system says.
         fault: io::Error,
     },
+    /// Another process could not go on.
+    #[error("process {rank} of the team: {what}")]
+    Elsewhere {
+        /// Its rank.
+        rank: usize,
+        /// What it says.
+        what: String,
+    },
+    /// Processes do not understand each other.
+    #[error(transparent)]
+    Team(#[from] TeamError),
     /// Mathematics refuses.
     #[error("{0}")]
     Analysis(String),

@@ -81,10 +81,15 @@ impl Laboratory<'_> {
             return Ok(());
         }
         let network = self.smaller(&cell.plan, options)?;
+        // Every process keeps the same record, whatever its own clock says.
+        let device = self.batches().options.device;
+        let latency = self
+            .team()
+            .firsts(latency(&network, self.input(), device)?)?;
         journal.append(Record::Removal(Removal {
             key,
             removed: removed.iter().map(|block| block.position()).collect(),
-            latency: latency(&network, self.input(), self.batches().options.device)?,
+            latency,
             errors: outcome.errors,
             examples: outcome.examples,
             parameters: outcome.parameters,
@@ -111,7 +116,7 @@ impl Laboratory<'_> {
     }
 
     /// The largest difference between a logit of `smaller` and of this network under `plan`, over
-    /// all examples, as a share of the largest logit.
+    /// all examples, as a share of the largest logit. Measured by this process alone.
     ///
     /// # Errors
     /// A network that does not take these examples.
@@ -126,6 +131,7 @@ impl Laboratory<'_> {
             let frozen = FrozenNetwork::freeze(&network.to_device(device)?, Kind::Float)?;
             Ok(self
                 .sweep(&frozen, self.data())
+                .alone()
                 .logits(&[plan])?
                 .swap_remove(0))
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pathscope_analysis::record::{Header, Record};
 
 use super::ExperimentError;
+use crate::team::Team;
 
 /// The records of one experiment, on disk where a file was asked for.
 #[derive(Debug)]
@@ -67,6 +68,43 @@ impl Journal {
             journal.write(&header)?;
         }
         Ok(journal)
+    }
+
+    /// As [`Journal::open`] for processes that work together: the first one reads and writes the
+    /// file, and tells the others what it holds.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], in every process.
+    pub fn open_together(team: Team, file: &Path, header: Header) -> Result<Self, ExperimentError> {
+        if team.size() == 1 {
+            return Self::open(file, header);
+        }
+        if team.is_first() {
+            let opened = Self::open(file, header);
+            let known = match &opened {
+                Ok(journal) => journal.lines().map_err(|fault| fault.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let _told = team.firsts(known)?;
+            opened
+        } else {
+            let known: Result<Vec<u8>, String> = team.firsts(Ok(Vec::new()))?;
+            let known = known.map_err(|what| ExperimentError::Elsewhere { rank: 0, what })?;
+            let mut journal = Self::in_memory(header);
+            let _whole = journal.take_up(file, &known)?;
+            Ok(journal)
+        }
+    }
+
+    /// The header and the records as they are written.
+    fn lines(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let header = Record::Header(self.header.clone());
+        let mut lines = Vec::new();
+        for record in std::iter::once(&header).chain(&self.records) {
+            serde_json::to_writer(&mut lines, record)?;
+            lines.push(b'\n');
+        }
+        Ok(lines)
     }
 
     /// Reads the records of `text`; gives the length of its undamaged beginning.

@@ -8,11 +8,13 @@ use pathscope_analysis::record::{
 use tch::Kind;
 
 use super::batches::Batches;
+use super::share::share;
 use super::{ComputeOptions, ExperimentError, Journal, Outcomes, SpectrumOptions, Sweep};
 use crate::data::{Dataset, Normalization};
 use crate::network::{
     BlockShape, FeatureShape, FrozenNetwork, Plan, Specification, Substitutes, TrainableNetwork,
 };
+use crate::team::Team;
 
 /// One measurement to make: a change, and the plan that carries it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +125,11 @@ impl<'a> Laboratory<'a> {
         self.data
     }
 
+    /// The processes that share the work.
+    pub(super) fn team(&self) -> Team {
+        self.options.team
+    }
+
     /// The micro-batches of the examples.
     pub(super) fn batches(&self) -> Batches<'a> {
         let (data, normalization) = (self.data, self.normalization);
@@ -224,22 +231,21 @@ impl<'a> Laboratory<'a> {
                 .sweep(&self.frozen, self.data)
                 .evaluate(&plans, &|_| {});
         }
-        // Each changed network has statistics of its own: nothing to share.
-        cells
-            .iter()
-            .map(|cell| {
-                let plan = std::slice::from_ref(&cell.plan);
-                let mut outcomes = if recalibrates(cell) {
-                    let network = self.recalibrated(self.network, &cell.plan)?;
-                    let frozen = FrozenNetwork::freeze(&network, Kind::Float)?;
-                    self.sweep(&frozen, self.data).evaluate(plan, &|_| {})?
-                } else {
-                    self.sweep(&self.frozen, self.data)
-                        .evaluate(plan, &|_| {})?
-                };
-                Ok(outcomes.swap_remove(0))
-            })
-            .collect()
+        // Each changed network has statistics of its own: nothing to share but the cells.
+        share(self.options.team, cells.len(), |place| {
+            let cell = cells[place];
+            let plan = std::slice::from_ref(&cell.plan);
+            let recalibrated;
+            let frozen = if recalibrates(cell) {
+                let network = self.recalibrated(self.network, &cell.plan)?;
+                recalibrated = FrozenNetwork::freeze(&network, Kind::Float)?;
+                &recalibrated
+            } else {
+                &self.frozen
+            };
+            let sweep = self.sweep(frozen, self.data).alone();
+            Ok(sweep.evaluate(plan, &|_| {})?.swap_remove(0))
+        })
     }
 
     /// Measures the gradient by path length of the network under `plan`, in `kind`, and records

@@ -1,9 +1,10 @@
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::network::NetworkError;
 
 /// What a plan gave on every example, in the order of the data set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Class with the largest logit.
     pub predictions: Vec<u16>,

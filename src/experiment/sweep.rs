@@ -1,14 +1,16 @@
 //! Many plans over one data set, computing every common beginning once.
 
-use std::sync::{Mutex, PoisonError};
-
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tch::{Device, Tensor};
 
-use super::batches::{Batches, lock};
+use super::batches::Batches;
+use super::packed::Packed;
 use super::tree::Tree;
 use super::{ComputeOptions, ExperimentError, Outcomes};
 use crate::data::{Dataset, Normalization};
 use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Substitutes};
+use crate::team::Team;
 
 /// A frozen network with the examples to evaluate it on.
 #[derive(Debug)]
@@ -58,6 +60,12 @@ impl<'a> Sweep<'a> {
         self
     }
 
+    /// Leaves nothing to other processes.
+    pub(super) fn alone(mut self) -> Self {
+        self.batches.options.team = Team::ALONE;
+        self
+    }
+
     /// The examples.
     #[must_use]
     pub fn data(&self) -> &'a Dataset {
@@ -80,14 +88,15 @@ impl<'a> Sweep<'a> {
         plans: &[Plan],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Outcomes>, ExperimentError> {
-        let pending = |_| Outcomes::pending(self.batches.data.len());
-        let outcomes: Mutex<Vec<Outcomes>> = Mutex::new((0..plans.len()).map(pending).collect());
-        self.visit(plans, &Outcomes::measure, progress, |plan, first, part| {
-            lock(&outcomes)[plan].place(first, part);
-        })?;
-        Ok(outcomes
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner))
+        let mut outcomes = vec![Outcomes::pending(self.batches.data.len()); plans.len()];
+        for (first, found) in self.visit(plans, &Outcomes::measure, progress)? {
+            for (plans, part) in found {
+                for plan in plans {
+                    outcomes[plan].place(first, &part);
+                }
+            }
+        }
+        Ok(outcomes)
     }
 
     /// The logits `[N, classes]` of every plan on every example, on the CPU.
@@ -95,30 +104,27 @@ impl<'a> Sweep<'a> {
     /// # Errors
     /// As [`Sweep::evaluate`].
     pub fn logits(&self, plans: &[Plan]) -> Result<Vec<Tensor>, ExperimentError> {
-        let parts = (0..plans.len()).map(|_| Vec::new()).collect();
-        let parts: Mutex<Vec<Vec<(usize, Tensor)>>> = Mutex::new(parts);
-        let fetch = |logits: &Tensor, _: &Tensor| Ok(logits.f_to_device(Device::Cpu)?);
-        self.visit(plans, &fetch, &|_| {}, |plan, first, part| {
-            lock(&parts)[plan].push((first, part.shallow_clone()));
-        })?;
-        let join = |mut parts: Vec<(usize, Tensor)>| {
-            parts.sort_by_key(|(first, _)| *first);
-            let parts: Vec<Tensor> = parts.into_iter().map(|(_, part)| part).collect();
-            Ok(Tensor::f_cat(&parts, 0)?)
-        };
-        let parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let fetch = |logits: &Tensor, _: &Tensor| Ok(Packed(logits.f_to_device(Device::Cpu)?));
+        let mut parts: Vec<Vec<Tensor>> = (0..plans.len()).map(|_| Vec::new()).collect();
+        for (_, found) in self.visit(plans, &fetch, &|_| {})? {
+            for (plans, Packed(part)) in found {
+                for plan in plans {
+                    parts[plan].push(part.shallow_clone());
+                }
+            }
+        }
+        let join = |parts: Vec<Tensor>| Ok(Tensor::f_cat(&parts, 0)?);
         parts.into_iter().map(join).collect()
     }
 
-    /// Measures the logits of every plan on every micro-batch, and gives what was found to `place`
-    /// with the number of the plan and the first example.
-    fn visit<T: Send>(
+    /// Measures the logits of every plan on every micro-batch: the first example of each, and what
+    /// was found with the numbers of its plans.
+    fn visit<T: Send + Serialize + DeserializeOwned>(
         &self,
         plans: &[Plan],
         measure: &Measure<'_, T>,
         progress: &(dyn Fn(u64) + Sync),
-        place: impl Fn(usize, usize, &T) + Sync,
-    ) -> Result<(), ExperimentError> {
+    ) -> Result<Vec<(usize, Found<T>)>, ExperimentError> {
         let structure = self.network.structure();
         let shapes = self.network.specification().shapes(self.batches.input())?;
         for plan in plans {
@@ -135,7 +141,7 @@ impl<'a> Sweep<'a> {
             })
             .collect();
         self.batches
-            .for_each(size, states, |(network, substitutes), batch| {
+            .map(size, states, |(network, substitutes), batch| {
                 let pass = Pass {
                     substitutes: Some(substitutes),
                     first_example: batch.first,
@@ -148,12 +154,8 @@ impl<'a> Sweep<'a> {
                     measure,
                     progress,
                 };
-                for (plans, part) in tch::no_grad(|| walk.start(&tree, &batch.images))? {
-                    for &plan in plans {
-                        place(plan, batch.first, &part);
-                    }
-                }
-                Ok(())
+                let found = tch::no_grad(|| walk.start(&tree, &batch.images))?;
+                Ok((batch.first, found))
             })
     }
 
@@ -189,7 +191,7 @@ pub(super) fn widest(network: &FrozenNetwork, batches: &Batches<'_>) -> Result<u
 type Measure<'m, T> = dyn Fn(&Tensor, &Tensor) -> Result<T, NetworkError> + Sync + 'm;
 
 /// What was measured, with the plans that it belongs to.
-type Found<'t, T> = Vec<(&'t [usize], T)>;
+type Found<T> = Vec<(Vec<usize>, T)>;
 
 /// One micro-batch on its way through the tree.
 struct Walk<'a, T> {
@@ -202,23 +204,19 @@ struct Walk<'a, T> {
 
 impl<T> Walk<'_, T> {
     /// What is kept of every plan of the tree.
-    fn start<'t>(&self, tree: &'t Tree, images: &Tensor) -> Result<Found<'t, T>, ExperimentError> {
+    fn start(&self, tree: &Tree, images: &Tensor) -> Result<Found<T>, ExperimentError> {
         let mut found = Vec::new();
         let x = self.network.structure().stem(images, &self.pass)?;
         self.descend(tree, x, &mut found)?;
         Ok(found)
     }
 
-    fn descend<'t>(
-        &self,
-        tree: &'t Tree,
-        x: Tensor,
-        found: &mut Found<'t, T>,
-    ) -> Result<(), ExperimentError> {
+    fn descend(&self, tree: &Tree, x: Tensor, found: &mut Found<T>) -> Result<(), ExperimentError> {
         let structure = self.network.structure();
         if !tree.complete.is_empty() {
             let logits = structure.head(&x, &self.pass)?;
-            found.push((&tree.complete, (self.measure)(&logits, self.labels)?));
+            let kept = (self.measure)(&logits, self.labels)?;
+            found.push((tree.complete.clone(), kept));
         }
         let Some(((last, below), others)) = tree.next.split_last() else {
             return Ok(());

@@ -14,6 +14,7 @@
 mod architecture;
 mod cost;
 mod error;
+mod exchange;
 mod fragment;
 mod frozen;
 mod index;
@@ -32,6 +33,7 @@ mod winograd;
 pub use architecture::{Architecture, Family, Shortcut, Stem, Unit};
 pub use cost::Cost;
 pub use error::NetworkError;
+pub use exchange::Exchange;
 pub use fragment::{Fragment, Length, Node, Primitive, Value};
 pub use frozen::{FrozenLayer, FrozenNetwork, channels_last, duplicate};
 pub use index::{BlockIndex, FunctionIndex};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{
-    BlockIndex, BlockShape, BranchState, FeatureShape, Layer, NetworkError, Parameter, Plan, Step,
-    Substitutes,
+    BlockIndex, BlockShape, BranchState, Exchange, FeatureShape, FunctionIndex, Layer,
+    NetworkError, Parameter, Plan, Step, Substitutes,
 };
 
 /// A stem, residual blocks, and a head, over layers of any kind `L`.
@@ -74,6 +74,8 @@ pub struct Pass<'a> {
     /// Factors by which branch outputs are multiplied, one tensor `[N, 1, 1, 1]` or `[1]` a
     /// block: stochastic depth.
     pub gates: Option<&'a [Tensor]>,
+    /// Where other processes compute some of the functions.
+    pub exchange: Option<&'a dyn Exchange>,
 }
 
 impl Pass<'_> {
@@ -83,6 +85,7 @@ impl Pass<'_> {
         substitutes: None,
         first_example: 0,
         gates: None,
+        exchange: None,
     };
 }
 
@@ -247,16 +250,29 @@ impl<L: Forward> Block<L> {
         if silent && self.skip.is_none() {
             return Ok(x.shallow_clone());
         }
-        let u = chain(&self.pre, x, pass.mode)?;
+        let mut u = chain(&self.pre, x, pass.mode)?;
+        let mut taken = u.shallow_clone();
+        if let Some(exchange) = pass.exchange {
+            u = exchange.enter(&u)?;
+            taken = exchange.part(&u)?;
+        }
+        let here = |function| {
+            let block = step.block;
+            pass.exchange
+                .is_none_or(|exchange| exchange.computes(FunctionIndex { block, function }))
+        };
         let mut sum = None;
         for (function, (branch, &state)) in self.branches.iter().zip(&step.branches).enumerate() {
+            if !here(function) {
+                continue;
+            }
             let output = match state {
                 BranchState::Off => continue,
-                BranchState::On => branch.forward(&u, pass)?,
-                BranchState::Detached => tch::no_grad(|| branch.forward(&u, pass))?,
+                BranchState::On => branch.forward(&taken, pass)?,
+                BranchState::Detached => tch::no_grad(|| branch.forward(&taken, pass))?,
                 BranchState::Substitute(kind) => pass
                     .substitutes
-                    .and_then(|bank| bank.rows(step.block, function, kind, pass, u.size()[0]))
+                    .and_then(|bank| bank.rows(step.block, function, kind, pass, taken.size()[0]))
                     .ok_or(NetworkError::MissingSubstitute {
                         block: step.block.position(),
                     })??,
@@ -276,6 +292,14 @@ impl<L: Forward> Block<L> {
         let skip = match &self.skip {
             Some(skip) if step.skip => Some(chain(skip, &u, pass.mode)?),
             _ => None,
+        };
+        let (sum, skip) = match (pass.exchange, skip) {
+            (Some(exchange), Some(skip)) if !silent => {
+                let partial = sum.map_or_else(|| skip.f_zeros_like(), Ok)?;
+                // Out of place: what others gave is where their gradients begin.
+                (Some(exchange.join(&partial)?.f_add(&skip)?), None)
+            }
+            (_, skip) => (sum, skip),
         };
         let sum = match (sum, skip) {
             (Some(sum), Some(skip)) => accumulate(sum, &skip)?,

@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::data::DataError;
 use crate::format::FormatError;
 use crate::network::NetworkError;
+use crate::team::TeamError;
 
 /// What can go wrong in training.
 #[derive(Debug, Error)]
@@ -101,6 +102,21 @@ pub enum TrainingError {
         /// What is wrong with it.
         fault: serde_json::Error,
     },
+    /// A training that the processes cannot share.
+    #[error("cannot train in parallel: {reason}")]
+    Parallel {
+        /// Why not.
+        reason: String,
+    },
+    /// The first process could not go on.
+    #[error("process 0 of the team: {what}")]
+    Elsewhere {
+        /// What it says.
+        what: String,
+    },
+    /// Processes do not understand each other.
+    #[error(transparent)]
+    Team(#[from] TeamError),
     /// Crops need larger images.
     #[error(
         "ten crops of {height}x{width} need images larger than that, but a batch is {images}; leave out --ten-crop"

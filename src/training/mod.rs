@@ -22,6 +22,7 @@
 //! the finished network statistics of its own.
 
 mod average;
+mod borders;
 mod checkpoint;
 mod error;
 mod evaluation;
@@ -29,6 +30,8 @@ mod event_log;
 mod finish;
 mod optimizer;
 mod options;
+mod parallel;
+mod planner;
 mod recipe;
 mod restriction;
 mod run;
@@ -42,6 +45,8 @@ pub use evaluation::{Evaluation, View, evaluate};
 pub use event_log::EventLog;
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use options::{Precision, TrainingOptions};
+pub use parallel::Parallel;
+pub use planner::{Bench, Costs};
 pub use recipe::{PaperRow, Recipe, RecipeArchitecture, RecipeData};
 pub use restriction::{Restriction, SurvivalMode};
 pub use run::{Advance, Run, RunOptions, TrainingData};

@@ -3,6 +3,7 @@ use tch::Tensor;
 
 use super::TrainingError;
 use crate::network::TrainableNetwork;
+use crate::team::Team;
 
 /// Stochastic gradient descent with momentum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,19 @@ pub struct Optimizer {
     parameters: Vec<Tensor>,
     /// One per parameter once it has had a gradient.
     momenta: Vec<Option<Tensor>>,
+    /// Which processes move each parameter.
+    movers: Vec<Mover>,
+}
+
+/// Who moves a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mover {
+    /// Every process of a group, alike.
+    Everybody,
+    /// This process alone.
+    Me,
+    /// Another process alone.
+    Other,
 }
 
 impl Optimizer {
@@ -47,11 +61,18 @@ impl Optimizer {
         let trained = named.into_iter().filter(|(_, role, _)| role.is_trained());
         let parameters: Vec<Tensor> = trained.map(|(_, _, tensor)| tensor).collect();
         let momenta = parameters.iter().map(|_| None).collect();
+        let movers = vec![Mover::Everybody; parameters.len()];
         Self {
             options,
             parameters,
             momenta,
+            movers,
         }
+    }
+
+    /// Leaves to other processes what they move, given for each trained tensor.
+    pub(super) fn leave(&mut self, movers: Vec<Mover>) {
+        self.movers = movers;
     }
 
     /// The momentum of each trained tensor, in the order of
@@ -73,16 +94,43 @@ impl Optimizer {
     /// # Errors
     /// Where libtorch refuses.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> Result<(), TrainingError> {
+        self.clear();
+        loss.f_backward()?;
+        self.descend(rate, Team::ALONE)
+    }
+
+    /// Forgets the gradients of the last step.
+    pub(super) fn clear(&mut self) {
         for parameter in &mut self.parameters {
             parameter.zero_grad();
         }
-        loss.f_backward()?;
-        tch::no_grad(|| self.descend(rate))
     }
 
-    fn descend(&mut self, rate: f64) -> Result<(), TrainingError> {
-        let factor = self.clipping()?;
-        for (parameter, momentum) in self.parameters.iter_mut().zip(&mut self.momenta) {
+    /// The gradients that there are of what this process moves.
+    pub(super) fn gradients(&self) -> Result<Vec<Tensor>, TrainingError> {
+        let mut gradients = Vec::new();
+        for (parameter, mover) in self.parameters.iter().zip(&self.movers) {
+            let gradient = parameter.f_grad()?;
+            if *mover != Mover::Other && gradient.defined() {
+                gradients.push(gradient);
+            }
+        }
+        Ok(gradients)
+    }
+
+    /// Moves what this process moves by one step of `rate` along its gradient; the processes of
+    /// `group` move the rest.
+    pub(super) fn descend(&mut self, rate: f64, group: Team) -> Result<(), TrainingError> {
+        tch::no_grad(|| self.follow(rate, group))
+    }
+
+    fn follow(&mut self, rate: f64, group: Team) -> Result<(), TrainingError> {
+        let factor = self.clipping(group)?;
+        let moved = self.parameters.iter_mut().zip(&mut self.momenta);
+        for ((parameter, momentum), mover) in moved.zip(&self.movers) {
+            if *mover == Mover::Other {
+                continue;
+            }
             let mut gradient = parameter.f_grad()?;
             if !gradient.defined() {
                 // After a pause, blocks not computed since have no gradient but may be moving.
@@ -120,18 +168,25 @@ impl Optimizer {
     }
 
     /// The factor that brings the gradient to the permitted norm, where it is longer.
-    fn clipping(&self) -> Result<Option<f64>, TrainingError> {
+    fn clipping(&self, group: Team) -> Result<Option<f64>, TrainingError> {
         let Some(clip) = self.options.clip else {
             return Ok(None);
         };
-        let mut squares = 0.0;
-        for parameter in &self.parameters {
+        // What everybody moves counts once.
+        let (mut common, mut own) = (0.0, [0.0]);
+        for (parameter, mover) in self.parameters.iter().zip(&self.movers) {
             let gradient = parameter.f_grad()?;
             if gradient.defined() {
-                squares += gradient.f_norm()?.f_double_value(&[])?.powi(2);
+                let square = gradient.f_norm()?.f_double_value(&[])?.powi(2);
+                match mover {
+                    Mover::Everybody => common += square,
+                    Mover::Me => own[0] += square,
+                    Mover::Other => {}
+                }
             }
         }
-        let norm = squares.sqrt();
+        group.sum_wide(&mut own);
+        let norm = (common + own[0]).sqrt();
         Ok((norm > clip).then(|| clip / norm))
     }
 }

@@ -8,8 +8,9 @@ use tch::{Device, Tensor};
 use super::run_log::RunLog;
 use super::trainer::order;
 use super::{
-    Checkpoint, CheckpointCard, DataSource, EpochRecord, Evaluation, EventLog, RUN_LOG_SCHEMA,
-    Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer, TrainingError, View, evaluate,
+    Checkpoint, CheckpointCard, DataSource, EpochRecord, EpochSummary, Evaluation, EventLog,
+    Parallel, RUN_LOG_SCHEMA, Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer,
+    TrainingError, View, evaluate,
 };
 use crate::data::{Dataset, Normalization, normalized_examples};
 use crate::format::{FloatStorage, ModelCard, load_model, save_model};
@@ -39,6 +40,9 @@ pub struct RunOptions {
     pub device: Device,
     /// Threads, for the record.
     pub threads: usize,
+    /// The processes that share the training. The first writes the files; all read the checkpoint
+    /// of a training that is continued.
+    pub parallel: Parallel,
     /// Longest time between checkpoints; there is one after each epoch in any case.
     pub checkpoint_every: Duration,
     /// Most mini-batches between checkpoints.
@@ -75,14 +79,21 @@ pub struct Run {
     card: CheckpointCard,
     data: TrainingData,
     options: RunOptions,
-    log: RunLog,
-    events: EventLog,
+    /// The books, which the first process keeps.
+    books: Option<Books>,
     checkpointed: Instant,
     batches_since: usize,
     /// Since when the time spent, beyond that of the card, is counted.
     began: Instant,
     epoch_began: Instant,
     epoch_examples: usize,
+}
+
+/// Where epochs are written down.
+#[derive(Debug)]
+struct Books {
+    log: RunLog,
+    events: EventLog,
 }
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -101,12 +112,6 @@ impl Run {
         data: TrainingData,
         options: RunOptions,
     ) -> Result<Self, TrainingError> {
-        let folder = &options.folder;
-        if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
-            return Err(TrainingError::FolderTaken {
-                folder: folder.clone(),
-            });
-        }
         let (channels, classes) = (data.train.shape().channels, data.train.classes());
         let (channels, classes) = (channels as i64, classes as i64);
         let specification = recipe.architecture.build(channels, classes)?.build()?;
@@ -116,14 +121,7 @@ impl Run {
         let network = TrainableNetwork::initialized(&specification, recipe.training.seed)?;
         let network = network.to_device(options.device)?;
         let trainer = Trainer::new(network, recipe.training.clone(), normalization)?;
-        let at = |file: &Path| {
-            let file = file.to_owned();
-            move |fault| TrainingError::File { file, fault }
-        };
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        let text = recipe.to_toml()?;
-        let stated = folder.join("recipe.toml");
-        fs::write(&stated, text).map_err(at(&stated))?;
+        let trainer = trainer.in_parallel(options.parallel)?;
         let card = CheckpointCard {
             source: data.source.clone(),
             data_hash: data.train.content_hash(),
@@ -146,9 +144,27 @@ impl Run {
             threads: options.threads,
             device: format!("{:?}", options.device).to_lowercase(),
         };
-        let log = RunLog::begin(&folder.join(LOG), header)?;
-        let run = Self::new(trainer, card, data, options, log)?;
-        run.write_checkpoint()?;
+        let folder = &options.folder;
+        let books = options.parallel.first(|| {
+            if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
+                return Err(TrainingError::FolderTaken {
+                    folder: folder.clone(),
+                });
+            }
+            let at = |file: &Path| {
+                let file = file.to_owned();
+                move |fault| TrainingError::File { file, fault }
+            };
+            fs::create_dir_all(folder).map_err(at(folder))?;
+            let stated = folder.join("recipe.toml");
+            fs::write(&stated, card.recipe.to_toml()?).map_err(at(&stated))?;
+            Ok(Books {
+                log: RunLog::begin(&folder.join(LOG), header)?,
+                events: EventLog::create(folder)?,
+            })
+        })?;
+        let mut run = Self::new(trainer, card, data, options, books);
+        run.checkpoint()?;
         Ok(run)
     }
 
@@ -188,10 +204,17 @@ impl Run {
                 ),
             });
         }
-        remove_partial(folder);
-        let log = RunLog::rewind(&folder.join(LOG), checkpoint.epoch())?;
+        let epoch = checkpoint.epoch();
         let trainer = checkpoint.into_trainer(options.device)?;
-        Self::new(trainer, card, data, options, log)
+        let trainer = trainer.in_parallel(options.parallel)?;
+        let books = options.parallel.first(|| {
+            remove_partial(folder);
+            Ok(Books {
+                log: RunLog::rewind(&folder.join(LOG), epoch)?,
+                events: EventLog::create(folder)?,
+            })
+        })?;
+        Ok(Self::new(trainer, card, data, options, books))
     }
 
     fn new(
@@ -199,23 +222,21 @@ impl Run {
         card: CheckpointCard,
         data: TrainingData,
         options: RunOptions,
-        log: RunLog,
-    ) -> Result<Self, TrainingError> {
-        let events = EventLog::create(&options.folder)?;
+        books: Option<Books>,
+    ) -> Self {
         let now = Instant::now();
-        Ok(Self {
+        Self {
             trainer,
             card,
             data,
             options,
-            log,
-            events,
+            books,
             checkpointed: now,
             batches_since: 0,
             began: now,
             epoch_began: now,
             epoch_examples: 0,
-        })
+        }
     }
 
     /// The recipe that is followed.
@@ -228,6 +249,12 @@ impl Run {
     #[must_use]
     pub fn trainer(&self) -> &Trainer {
         &self.trainer
+    }
+
+    /// The processes that share the training.
+    #[must_use]
+    pub fn parallel(&self) -> Parallel {
+        self.options.parallel
     }
 
     /// Training examples.
@@ -249,34 +276,9 @@ impl Run {
         self.batches_since += 1;
         let mut epoch = None;
         if let Some(summary) = step.epoch {
-            let images_per_second =
-                self.epoch_examples as f64 / self.epoch_began.elapsed().as_secs_f64();
-            let validation = match &self.data.validation {
-                Some(held_out) => {
-                    let network = self.finished_network()?;
-                    let validation = self.evaluate(&network, held_out)?;
-                    if self
-                        .card
-                        .best
-                        .is_none_or(|(_, errors)| validation.errors < errors)
-                    {
-                        self.card.best = Some((summary.epoch, validation.errors));
-                        let results = json!({"epoch": summary.epoch, "validation": validation});
-                        self.save(BEST, &network, &results)?;
-                    }
-                    Some(validation)
-                }
-                None => None,
-            };
-            let record = EpochRecord {
-                summary,
-                validation,
-                seconds: self.seconds(),
-                images_per_second,
-            };
-            self.log.append(&RunRecord::Epoch(record))?;
-            self.events.epoch(&record)?;
-            epoch = Some(record);
+            self.trainer.collect()?;
+            let parallel = self.options.parallel;
+            epoch = parallel.first(|| self.end_epoch(summary))?;
             self.epoch_began = Instant::now();
             self.epoch_examples = 0;
         }
@@ -285,10 +287,44 @@ impl Run {
                 .options
                 .checkpoint_batches
                 .is_some_and(|batches| self.batches_since >= batches);
-        if epoch.is_some() || due {
+        if step.epoch.is_some() || self.options.parallel.whole.any(due) {
             self.checkpoint()?;
         }
         Ok(Some(Advance { step, epoch }))
+    }
+
+    /// Evaluates and writes down an epoch.
+    fn end_epoch(&mut self, summary: EpochSummary) -> Result<EpochRecord, TrainingError> {
+        let images_per_second =
+            self.epoch_examples as f64 / self.epoch_began.elapsed().as_secs_f64();
+        let validation = match &self.data.validation {
+            Some(held_out) => {
+                let network = self.finished_network()?;
+                let validation = self.evaluate(&network, held_out)?;
+                if self
+                    .card
+                    .best
+                    .is_none_or(|(_, errors)| validation.errors < errors)
+                {
+                    self.card.best = Some((summary.epoch, validation.errors));
+                    let results = json!({"epoch": summary.epoch, "validation": validation});
+                    self.save(BEST, &network, &results)?;
+                }
+                Some(validation)
+            }
+            None => None,
+        };
+        let record = EpochRecord {
+            summary,
+            validation,
+            seconds: self.seconds(),
+            images_per_second,
+        };
+        if let Some(books) = &mut self.books {
+            books.log.append(&RunRecord::Epoch(record))?;
+            books.events.epoch(&record)?;
+        }
+        Ok(record)
     }
 
     /// Writes where the training stands.
@@ -296,7 +332,8 @@ impl Run {
     /// # Errors
     /// As [`Checkpoint::write`].
     pub fn checkpoint(&mut self) -> Result<(), TrainingError> {
-        self.write_checkpoint()?;
+        self.trainer.collect()?;
+        self.options.parallel.first(|| self.write_checkpoint())?;
         self.checkpointed = Instant::now();
         self.batches_since = 0;
         Ok(())
@@ -310,11 +347,18 @@ impl Run {
         Checkpoint::write(&self.options.folder.join(CHECKPOINT), &self.trainer, &card)
     }
 
-    /// Evaluates and saves the finished network, and tells where it lies.
+    /// Evaluates and saves the finished network, and tells where it lies; `None` in processes
+    /// other than the first.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn finish(mut self) -> Result<(PathBuf, RunResult), TrainingError> {
+    pub fn finish(mut self) -> Result<Option<(PathBuf, RunResult)>, TrainingError> {
+        self.trainer.collect()?;
+        let parallel = self.options.parallel;
+        parallel.first(|| self.finish_alone())
+    }
+
+    fn finish_alone(&mut self) -> Result<(PathBuf, RunResult), TrainingError> {
         let network = self.finished_network()?;
         let test = self.data.test.as_ref();
         let test = test.map(|data| self.evaluate(&network, data)).transpose()?;
@@ -334,7 +378,9 @@ impl Run {
         };
         let results = serde_json::to_value(&result).unwrap_or_default();
         let model = self.save(MODEL, &network, &results)?;
-        self.log.append(&RunRecord::Result(result.clone()))?;
+        if let Some(books) = &mut self.books {
+            books.log.append(&RunRecord::Result(result.clone()))?;
+        }
         Ok((model, result))
     }
 

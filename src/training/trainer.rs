@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -5,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::average::Average;
-use super::{Optimizer, Precision, TrainingError, TrainingOptions};
+use super::borders::Borders;
+use super::optimizer::Mover;
+use super::parallel::{functions, share};
+use super::{Optimizer, Parallel, Precision, TrainingError, TrainingOptions};
 use crate::data::{Dataset, Normalization, augmented_batch};
-use crate::network::{Mode, Pass, Plan, TrainableNetwork, channels_last};
+use crate::network::{Exchange, Mode, Pass, Plan, TrainableNetwork, channels_last};
 
 /// What an epoch gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +69,7 @@ pub struct Trainer {
     normalization: Normalization,
     intact: Plan,
     device: Device,
+    pub(super) parallel: Parallel,
     /// The examples in the order of the epoch under way, once it is known.
     order: Option<(usize, Vec<usize>)>,
 }
@@ -109,9 +115,85 @@ impl Trainer {
             normalization,
             intact,
             device,
+            parallel: Parallel::ALONE,
             position: Position::default(),
             order: None,
         })
+    }
+
+    /// The same training shared by several processes, each of which has the same trainer.
+    ///
+    /// Mini-batches, their changes and what a restriction draws do not depend on the processes.
+    /// The statistics of normalisation are those of each group's own examples, and so differ from
+    /// one process's, as they do wherever examples are shared out.
+    ///
+    /// # Errors
+    /// [`TrainingError::Parallel`] for a network that cannot be shared so.
+    pub fn in_parallel(mut self, parallel: Parallel) -> Result<Self, TrainingError> {
+        parallel.check(&self.network)?;
+        let functions = functions(&self.network);
+        let mover = |name: &String| match functions.get(name) {
+            _ if parallel.group.size() == 1 => Mover::Everybody,
+            None => Mover::Everybody,
+            Some(&function) if parallel.owner(function) == parallel.group.rank() => Mover::Me,
+            Some(_) => Mover::Other,
+        };
+        let named = self.network.named_parameters().into_iter();
+        let trained = named.filter(|(_, role, _)| role.is_trained());
+        let movers = trained.map(|(name, _, _)| mover(&name)).collect();
+        self.optimizer.leave(movers);
+        self.parallel = parallel;
+        Ok(self)
+    }
+
+    /// Brings what other processes train up to date here: every process has the whole training
+    /// then, statistics, momenta and average included.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn collect(&mut self) -> Result<(), TrainingError> {
+        let team = self.parallel.group;
+        if team.size() == 1 {
+            return Ok(());
+        }
+        let functions = functions(&self.network);
+        let mut momenta = self.optimizer.momenta().iter();
+        let mut kept = Vec::new();
+        let moving: Vec<bool> = momenta.clone().map(Option::is_some).collect();
+        let moving = team.everyones(moving)?;
+        for (name, role, mut tensor) in self.network.named_parameters() {
+            let owner = functions
+                .get(&name)
+                .map(|&function| self.parallel.owner(function));
+            if let Some(owner) = owner {
+                share(team, owner, &mut tensor)?;
+            }
+            if !role.is_trained() {
+                continue;
+            }
+            let mine = momenta.next().and_then(Option::as_ref);
+            let number = kept.len();
+            kept.push(match (owner, mine) {
+                (Some(owner), mine) if moving[owner][number] => {
+                    let mut momentum = match mine {
+                        Some(momentum) => momentum.shallow_clone(),
+                        None => tensor.f_detach()?.f_zeros_like()?,
+                    };
+                    share(team, owner, &mut momentum)?;
+                    Some(momentum)
+                }
+                (_, mine) => mine.map(Tensor::shallow_clone),
+            });
+        }
+        self.optimizer.restore(kept);
+        if let Some(average) = &self.average {
+            for (name, _, mut tensor) in average.network().named_parameters() {
+                if let Some(&function) = functions.get(&name) {
+                    share(team, self.parallel.owner(function), &mut tensor)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The network as it is now.
@@ -240,6 +322,16 @@ impl Trainer {
             precision,
             ..
         } = self.options;
+        let (part, share) = self.parallel.part(indices.len());
+        let draw = self.options.restriction.draw(
+            &self.intact,
+            seed,
+            iteration,
+            indices.len(),
+            self.device,
+        )?;
+        let gates = draw.gates.map(|gates| part_of(&gates, &part)).transpose()?;
+        let indices = &indices[part];
         let images = augmented_batch(
             data,
             indices,
@@ -262,40 +354,57 @@ impl Trainer {
             .collect();
         let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
 
-        let draw = self.options.restriction.draw(
-            &self.intact,
-            seed,
-            iteration,
-            indices.len(),
-            self.device,
-        )?;
+        let borders = (self.parallel.group.size() > 1).then(|| Borders::new(self.parallel));
         let pass = Pass {
             mode: Mode::Training {
                 momentum: BATCH_NORM_MOMENTUM,
             },
-            gates: draw.gates.as_deref(),
+            gates: gates.as_deref(),
+            exchange: borders.as_ref().map(|borders| borders as &dyn Exchange),
             ..Pass::EVALUATION
         };
         let logits = self.network.forward(&batch, &draw.plan, &pass)?;
         let weight: Option<Tensor> = None;
         let loss =
             logits.f_cross_entropy_loss(&labels, weight, Reduction::Mean, -100, label_smoothing)?;
-        let value = loss.f_double_value(&[])?;
+        let wrong = logits
+            .f_argmax(-1, false)?
+            .f_ne_tensor(&labels)?
+            .f_sum(Kind::Int64)?
+            .f_int64_value(&[])?;
+        let counted = if share > 0.0 { wrong as f64 } else { 0.0 };
+        let mut sums = [loss.f_double_value(&[])? * share, counted];
+        self.parallel.peers.sum_wide(&mut sums);
+        let [value, wrong] = sums;
         if value.is_finite() {
-            self.optimizer.step(&loss, rate)?;
+            self.optimizer.clear();
+            let loss = match self.parallel.peers.size() {
+                1 => loss,
+                _ => loss.f_mul_scalar(share)?,
+            };
+            match borders {
+                Some(borders) => borders.backward(&loss)?,
+                None => loss.f_backward()?,
+            }
+            self.parallel.sum(&mut self.optimizer.gradients()?)?;
+            self.optimizer.descend(rate, self.parallel.group)?;
             if let Some(average) = &mut self.average {
                 average.follow(iteration)?;
             }
         }
-        let wrong = logits
-            .f_argmax(-1, false)?
-            .f_ne_tensor(&labels)?
-            .f_sum(Kind::Int64)?;
-        Ok((
-            value,
-            usize::try_from(wrong.f_int64_value(&[])?).unwrap_or(0),
-        ))
+        Ok((value, wrong as usize))
     }
+}
+
+/// The gates of some examples of a mini-batch.
+fn part_of(gates: &[Tensor], part: &Range<usize>) -> Result<Vec<Tensor>, TrainingError> {
+    let some = |gate: &Tensor| match gate.size().first() {
+        Some(&examples) if gate.dim() == 4 && examples > 1 => {
+            gate.f_narrow(0, part.start as i64, part.len() as i64)
+        }
+        _ => Ok(gate.shallow_clone()),
+    };
+    Ok(gates.iter().map(some).collect::<Result<_, _>>()?)
 }
 
 /// The order of the examples in an epoch.

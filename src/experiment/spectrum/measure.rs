@@ -1,19 +1,20 @@
 //! The spectrum of a mini-batch.
 
-use std::sync::Mutex;
-
 use num_bigint::BigUint;
 use pathscope_analysis::record::{GradedGradient, PerLength, Record, SampledPath, Spectrum};
 use pathscope_analysis::{Path, PathPolynomial, Seed};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::grade::{Grading, length};
 use super::gradient::{Loss, norms, ordinary};
 use super::recursion::{GradedStack, Recursion};
 use super::{energy, not_finite, sampled};
-use crate::experiment::batches::{Batches, MicroBatch, lock};
-use crate::experiment::{ExperimentError, Journal};
+use crate::experiment::batches::{Batches, MicroBatch};
+use crate::experiment::share::share;
+use crate::experiment::{ComputeOptions, ExperimentError, Journal};
 use crate::network::{FrozenNetwork, Linearization, Plan};
+use crate::team::Team;
 
 /// Where the gradient is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct SpectrumOptions {
 }
 
 /// What one example gives.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Found {
     coherent: Vec<f64>,
     /// Squared norms, `[draws][lengths]`.
@@ -63,6 +64,14 @@ struct Found {
     gradient: f64,
     sum_check: f64,
     graded: Vec<f64>,
+}
+
+/// What the examples of a mini-batch give, or of a part of one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Measured {
+    examples: Vec<Found>,
+    /// Functions of each type on the paths of a grade, for every grade.
+    grades: Vec<Vec<u16>>,
 }
 
 impl Found {
@@ -109,32 +118,56 @@ impl SpectrumOptions {
                 ),
             });
         }
-        for batch in 0..self.batches.max(1) {
-            let key = format!("mini-batch {batch}");
-            let shard = journal.header().shard;
-            let mine = shard.is_none_or(|shard| shard.takes(batch));
-            if mine && journal.get(&key).is_none() {
-                let chosen: Vec<usize> = (batch * examples..(batch + 1) * examples).collect();
+        let shard = journal.header().shard;
+        let every = 0..self.batches.max(1);
+        let missing: Vec<usize> = every
+            .clone()
+            .filter(|&batch| shard.is_none_or(|shard| shard.takes(batch)))
+            .filter(|&batch| journal.get(&key(batch)).is_none())
+            .collect();
+        progress((every.len() - missing.len()) as u64);
+        let team = batches.options.team;
+        let alone = ComputeOptions {
+            team: Team::ALONE,
+            ..batches.options
+        };
+        // A mini-batch has work for the threads of one process: processes take one each. Few at
+        // once, since what is not recorded is lost when a process is killed.
+        let at_once = if team.size() == 1 { 1 } else { 2 * team.size() };
+        for group in missing.chunks(at_once) {
+            let works: Vec<Work<'_>> = group
+                .iter()
+                .map(|&batch| Work::new(self, network, plan, batch))
+                .collect::<Result<_, _>>()?;
+            let measured = share(team, group.len(), |place| {
+                let first = group[place] * examples;
+                let chosen: Vec<usize> = (first..first + examples).collect();
                 let data = batches.data.select(&chosen)?;
-                let batches = Batches {
+                works[place].measure(&Batches {
                     data: &data,
+                    options: alone,
                     ..*batches
-                };
-                let work = Work::new(self, network, plan, batch)?;
-                let found = work.measure(&batches)?;
+                })
+            })?;
+            for (work, measured) in works.iter().zip(measured) {
                 if self.record_paths {
-                    for record in work.paths(&found) {
+                    for record in work.paths(&measured.examples) {
                         if journal.get(&record.key).is_none() {
                             journal.append(Record::SampledPath(record))?;
                         }
                     }
                 }
-                journal.append(Record::Spectrum(work.record(key, &found)))?;
+                journal.append(Record::Spectrum(work.record(&measured)))?;
             }
-            progress(1);
+            progress(group.len() as u64);
         }
         Ok(())
     }
+}
+
+/// What a mini-batch is called in a journal.
+fn key(batch: usize) -> String {
+    format!("mini-batch {batch}")
 }
 
 /// The measurement of one mini-batch.
@@ -147,7 +180,6 @@ struct Work<'a> {
     polynomial: PathPolynomial,
     /// Paths drawn, and the function that each takes in each block.
     drawn: Vec<(Path, Vec<Option<usize>>)>,
-    grades: Mutex<Vec<Vec<u16>>>,
 }
 
 impl<'a> Work<'a> {
@@ -178,7 +210,6 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        let grades = Mutex::new(Vec::new());
         Ok(Self {
             options,
             network,
@@ -187,11 +218,10 @@ impl<'a> Work<'a> {
             longest,
             polynomial,
             drawn,
-            grades,
         })
     }
 
-    fn measure(&self, batches: &Batches<'_>) -> Result<Vec<Found>, ExperimentError> {
+    fn measure(&self, batches: &Batches<'_>) -> Result<Measured, ExperimentError> {
         let widest = super::super::sweep::widest(self.network, batches)?;
         // Two stacks of all lengths, before and after a block, and the branches between.
         let stacks = 2 * (self.longest as u64 + 1) + 8;
@@ -199,7 +229,6 @@ impl<'a> Work<'a> {
         options.batch = Some(options.batch.unwrap_or(MICRO_BATCH));
         let size = options.micro_batch(widest * stacks, widest)?;
         let rows = self.options_rows(options.memory, options.workers(), size, widest);
-        let found = Mutex::new(vec![Found::default(); batches.data.len()]);
         let states = (0..options.workers())
             .map(|_| self.network.shallow_clone())
             .collect();
@@ -209,21 +238,18 @@ impl<'a> Work<'a> {
             plan: self.plan,
             longest: self.longest,
             drawn: &self.drawn,
-            grades: &self.grades,
             number: self.number,
             rows,
         };
-        batches.for_each(size, states, |network, batch| {
-            let part = shared.examples(network, batch)?;
-            let mut found = lock(&found);
-            for (place, part) in found.iter_mut().skip(batch.first).zip(part) {
-                *place = part;
-            }
-            Ok(())
+        let parts = batches.map(size, states, |network, batch| {
+            shared.examples(network, batch)
         })?;
-        Ok(found
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner))
+        let mut whole = Measured::default();
+        for part in parts {
+            whole.examples.extend(part.examples);
+            whole.grades = part.grades;
+        }
+        Ok(whole)
     }
 
     /// Cotangents of drawn paths that are kept at once.
@@ -232,7 +258,8 @@ impl<'a> Work<'a> {
         usize::try_from((memory / each.max(1)).clamp(1, 4096)).unwrap_or(1)
     }
 
-    fn record(&self, key: String, found: &[Found]) -> Spectrum {
+    fn record(&self, measured: &Measured) -> Spectrum {
+        let found = &measured.examples;
         let options = self.options;
         let coherent = options.coherent.then(|| {
             per_length(
@@ -289,7 +316,6 @@ impl<'a> Work<'a> {
             per_length(by_example, errors)
         });
         let whole = options.coherent && self.longest == self.polynomial.longest();
-        let grades = lock(&self.grades);
         let graded_norms: Vec<f64> = columns(
             &found
                 .iter()
@@ -299,7 +325,7 @@ impl<'a> Work<'a> {
         .map(|column| mean(&column))
         .collect();
         Spectrum {
-            key,
+            key: key(self.number),
             batch: self.number,
             examples: found.len(),
             paths: self
@@ -319,7 +345,8 @@ impl<'a> Work<'a> {
                     .fold(0.0, f64::max)
             }),
             gradient: found.iter().map(|example| example.gradient).collect(),
-            graded: grades
+            graded: measured
+                .grades
                 .iter()
                 .zip(graded_norms)
                 .map(|(grade, norm)| GradedGradient {
@@ -354,7 +381,6 @@ struct Shared<'a> {
     plan: &'a Plan,
     longest: usize,
     drawn: &'a [(Path, Vec<Option<usize>>)],
-    grades: &'a Mutex<Vec<Vec<u16>>>,
     number: usize,
     rows: usize,
 }
@@ -364,7 +390,7 @@ impl Shared<'_> {
         &self,
         network: &FrozenNetwork,
         batch: &MicroBatch,
-    ) -> Result<Vec<Found>, ExperimentError> {
+    ) -> Result<Measured, ExperimentError> {
         let options = self.options;
         let kind = network.kind();
         let images = batch.images_as(kind)?;
@@ -385,6 +411,7 @@ impl Shared<'_> {
             let examples = batch.labels.size().first().copied().unwrap_or(0);
             let count = usize::try_from(examples).unwrap_or(0);
             let mut found = vec![Found::default(); count];
+            let mut grades = Vec::new();
             for (example, norm) in found.iter_mut().zip(norms(&ordinary)?) {
                 example.gradient = norm;
             }
@@ -443,7 +470,7 @@ impl Shared<'_> {
                 for (example, norms) in found.iter_mut().zip(norms) {
                     example.graded = norms;
                 }
-                *lock(self.grades) = stack.grades;
+                grades = stack.grades;
             }
             if !found.iter().all(Found::is_finite) {
                 return Err(not_finite::locate(
@@ -454,7 +481,10 @@ impl Shared<'_> {
                     &start,
                 )?);
             }
-            Ok(found)
+            Ok(Measured {
+                examples: found,
+                grades,
+            })
         })
     }
 
