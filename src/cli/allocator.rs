@@ -8,8 +8,8 @@ const KEPT: i32 = 32 << 20;
 /// would give each back to the system, which clears it page by page when it is touched anew.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(super) fn keep_memory() {
-    // SAFETY: `mallopt` sets numbers of the allocator under its own lock; no thread of ours runs yet.
-    // It refuses what it does not know, which changes nothing.
+    // SAFETY: `mallopt` sets numbers of the allocator under the allocator's own lock, and refuses what
+    // it does not know.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);

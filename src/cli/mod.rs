@@ -108,7 +108,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     allocator::keep_memory();
-    let terminal = Terminal::new(cli.quiet);
     let terminal = Terminal::new(cli.quiet).of(team);
     if cli.command.is_for_teams() {
         ranks::work_with(team);
