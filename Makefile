@@ -1,12 +1,17 @@
 # Two commands do everything on a fresh machine: `make demo`, then `make test`.
 
-.PHONY: demo test check fuzz libtorch build
+.PHONY: demo test test-mpi check fuzz libtorch build
 
 demo: build
 	target/release/pathscope study assets/preresnet20.safetensors --output runs/demo --budget 1m
 
 test: libtorch
 	cargo test --release --workspace --locked
+
+# Needs an MPI with its headers, and libclang.
+test-mpi: libtorch
+	cargo clippy --release --workspace --all-targets --locked --features pathscope/mpi -- -D warnings
+	cargo test --release --workspace --locked --features pathscope/mpi --test mpi
 
 # Clippy and rustdoc read the same dependency metadata, in the profile of the other commands.
 check: libtorch
