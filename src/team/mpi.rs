@@ -108,9 +108,7 @@ impl Link for Group {
 
     fn split(&self, colour: usize) -> Team {
         let colour = Color::with_value(rank(colour));
-        self.0
-            .split_by_color(colour)
-            .map_or(Team::ALONE, |group| team(group))
+        self.0.split_by_color(colour).map_or(Team::ALONE, team)
     }
 
     fn send(&self, to: usize, topic: Topic, number: u64) {
