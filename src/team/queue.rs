@@ -22,7 +22,7 @@ const CLOSE: u64 = 1;
 
 /// How long one waits before looking for a message again. Short beside a piece of work; and
 /// unlike a blocking call of MPI, which spins, sleeping leaves the core to those who compute.
-const MOMENT: Duration = Duration::from_micros(100);
+const MOMENT: Duration = Duration::from_millis(1);
 
 impl Queue {
     /// A queue of `count` pieces for `team`.
