@@ -3,6 +3,7 @@
 use pathscope_analysis::Seed;
 use pathscope_analysis::record::{BatchNormStatistics, Change, Lesion, LesionKind};
 use rand::Rng;
+use rand::seq::SliceRandom;
 use rand::seq::index::sample;
 
 use super::{Cell, ExperimentError, Laboratory};
@@ -167,6 +168,9 @@ impl Laboratory<'_> {
 
     /// Random sets of 1 to `most` blocks, `draws` of each size (Veit et al. 2016, section 4.2).
     ///
+    /// Draw d of m + 1 blocks is draw d of m blocks and one more: each size has its distribution,
+    /// and from one to the next the mean changes by that block alone.
+    ///
     /// # Errors
     /// More blocks than can be removed.
     pub fn random_sets(
@@ -177,18 +181,28 @@ impl Laboratory<'_> {
         options: LesionOptions,
     ) -> Result<Vec<Cell>, ExperimentError> {
         self.check_removable(most)?;
+        let sequences: Vec<Vec<BlockIndex>> = (0..draws)
+            .map(|draw| {
+                let mut blocks = self.removable();
+                blocks.shuffle(&mut seed.stream("random lesion", draw));
+                blocks
+            })
+            .collect();
         let mut cells = Vec::new();
         for size in 1..=most {
-            for draw in 0..draws {
-                let mut generator = seed.stream(&format!("lesion of {size}"), draw);
-                let mut cell = self.random_set(size, &mut generator, options);
-                cell.key = format!("random {size}, draw {draw}");
-                cell.draw = Some(draw);
-                cells.push(cell);
+            for (draw, sequence) in (0..).zip(&sequences) {
+                let mut chosen: Vec<BlockIndex> = sequence.iter().take(size).copied().collect();
+                chosen.sort_unstable();
+                cells.push(Cell {
+                    key: format!("random {size}, draw {draw}"),
+                    draw: Some(draw),
+                    ..self.lesion(&chosen, &[], options)
+                });
             }
         }
         Ok(cells)
     }
+
     /// `size` blocks drawn at random, deleted together.
     pub(super) fn random_set(
         &self,

@@ -36,6 +36,9 @@ impl Laboratory<'_> {
 
     /// `draws` orders by a method that draws at random; one by a method that does not.
     ///
+    /// Draw d of j + 1 swaps is draw d of j swaps and one more: each number of swaps has its
+    /// distribution, and from one to the next the mean changes by that swap alone.
+    ///
     /// # Errors
     /// A network that leaves nothing to reorder, or a tau that no order has.
     pub fn orders(
@@ -55,8 +58,13 @@ impl Laboratory<'_> {
             _ => None,
         };
         let name = key(method);
+        let stream = match method {
+            ReorderMethod::Swaps { .. } => "swaps",
+            ReorderMethod::Adjacent { .. } => "adjacent swaps",
+            _ => &name,
+        };
         let order = |draw: u64| -> Result<BlockOrder, ExperimentError> {
-            let mut random = seed.stream(&format!("reorder: {name}"), draw);
+            let mut random = seed.stream(&format!("reorder: {stream}"), draw);
             match method {
                 ReorderMethod::Swaps { swaps } => space.random_swaps(swaps, &mut random),
                 ReorderMethod::Adjacent { swaps } => space.adjacent_swaps(swaps, &mut random),
@@ -74,7 +82,8 @@ impl Laboratory<'_> {
             .map_err(refused)
         };
         if !draws_at_random(method) {
-            return Ok(vec![self.reordered(name.clone(), method, &order(0)?, None)]);
+            let order = order(0)?;
+            return Ok(vec![self.reordered(name, method, &order, None)]);
         }
         (0..draws)
             .map(|draw| {
