@@ -98,22 +98,40 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
             team.size()
         )));
     }
+    let bench = Bench::new(arguments.width, arguments.steps)?;
     let mut rows = Vec::new();
     let mut notes = Vec::new();
     for &batch in &arguments.batches {
-        let costs = |groups: usize| measured(arguments, batch, groups, team);
-        let (whole, part) = (costs(1)?, costs(team.size())?);
+        let costs = |groups: usize| Costs::measure(&bench, arguments.width, batch / groups, team);
+        let comparison = Comparison {
+            bench: &bench,
+            team,
+            threads,
+            batch,
+            depth: arguments.depth,
+            whole: costs(1)?,
+            part: costs(team.size())?,
+            half: match team.size() {
+                size if size > 2 && size.is_multiple_of(2) => Some(costs(2)?),
+                _ => None,
+            },
+        };
+        let Costs {
+            latency,
+            value,
+            border,
+            ..
+        } = comparison.whole;
         notes.push(format!(
             "batch {batch}: a sum over {} processes takes {:.0} µs and {:.2} ns more for each \
              value; the borders of a block {:.2} ns a value",
             team.size(),
-            1e6 * whole.latency,
-            1e9 * whole.value,
-            1e9 * whole.border
+            1e6 * latency,
+            1e9 * value,
+            1e9 * border
         ));
         for &k in &arguments.functions {
-            let found = compare(arguments, batch, k, threads, team, &whole, &part)?;
-            rows.extend(found);
+            rows.extend(comparison.rows(k)?);
         }
     }
     if arguments.json {
@@ -127,72 +145,65 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     terminal.result(&format!("{}\n{}", notes.join("\n"), table(&rows)))
 }
 
-/// The costs of the examples of one of so many groups.
-fn measured(
-    arguments: &ParallelArguments,
-    batch: usize,
-    groups: usize,
+/// What is the same for every number of functions.
+struct Comparison<'a> {
+    bench: &'a Bench,
     team: Team,
-) -> Result<Costs, Problem> {
-    let bench = Bench::new(arguments.width, arguments.steps)?;
-    let examples = batch / groups;
-    Ok(Costs::measure(&bench, arguments.width, examples, team)?)
+    threads: usize,
+    batch: usize,
+    /// Layers of the multi-resnet.
+    depth: usize,
+    /// Costs of all examples of a mini-batch in one process.
+    whole: Costs,
+    /// Costs of one process's share of the examples.
+    part: Costs,
+    /// Costs of half the examples, where two groups of processes can share them.
+    half: Option<Costs>,
 }
 
-/// The ResNet and the multi-resnet of `k` functions, measured and predicted.
-fn compare(
-    arguments: &ParallelArguments,
-    batch: usize,
-    k: usize,
-    threads: usize,
-    team: Team,
-    whole: &Costs,
-    part: &Costs,
-) -> Result<Vec<Row>, Problem> {
-    let bench = Bench::new(arguments.width, arguments.steps)?;
-    let wide = arguments.depth;
-    let deep = wide.saturating_sub(2) * k + 2;
-    // A row is a block of each of three stages, of two layers each.
-    let rows = |depth: usize| depth.saturating_sub(2) / 6;
-    let size = team.size();
-    let mut found: Vec<Row> = Vec::new();
-    let mut add = |depth: usize, k: usize, way: &str, parallel, predicted| {
-        let measured = bench.seconds(depth, k, batch, parallel)?;
-        let reference = found.first().map_or(measured, |row| row.measured);
-        found.push(Row {
-            processes: size,
-            threads,
-            batch,
-            depth,
-            functions: k,
-            way: way.to_owned(),
-            measured,
-            predicted,
-            ratio: measured / reference,
-            paper_ratio: None,
-        });
-        Ok::<_, Problem>(())
-    };
-    let by_examples = |depth, k| part.predict(rows(depth), k, size, 1);
-    add(deep, 1, "data", Parallel::data(team), by_examples(deep, 1))?;
-    let by_functions = whole.predict(rows(wide), k, 1, size);
-    add(wide, k, "model", Parallel::model(team), by_functions)?;
-    if size > 1 {
-        add(wide, k, "data", Parallel::data(team), by_examples(wide, k))?;
+impl Comparison<'_> {
+    /// The ResNet and the multi-resnet of `k` functions, measured and predicted.
+    fn rows(&self, k: usize) -> Result<Vec<Row>, Problem> {
+        let (team, wide) = (self.team, self.depth);
+        let deep = wide.saturating_sub(2) * k + 2;
+        let size = team.size();
+        let mut found: Vec<Row> = Vec::new();
+        let mut add = |depth: usize, k: usize, way: &str, parallel: Parallel, costs: &Costs| {
+            // A row is a block of each of three stages, of two layers each.
+            let blocks = depth.saturating_sub(2) / 6;
+            let (groups, members) = (parallel.peers.size(), parallel.group.size());
+            let measured = self.bench.seconds(depth, k, self.batch, parallel)?;
+            let reference = found.first().map_or(measured, |row| row.measured);
+            found.push(Row {
+                processes: size,
+                threads: self.threads,
+                batch: self.batch,
+                depth,
+                functions: k,
+                way: way.to_owned(),
+                measured,
+                predicted: costs.predict(blocks, k, groups, members),
+                ratio: measured / reference,
+                paper_ratio: None,
+            });
+            Ok::<_, Problem>(())
+        };
+        add(deep, 1, "data", Parallel::data(team), &self.part)?;
+        add(wide, k, "model", Parallel::model(team), &self.whole)?;
+        if size > 1 {
+            add(wide, k, "data", Parallel::data(team), &self.part)?;
+        }
+        if let Some(half) = &self.half {
+            add(wide, k, "hybrid:2", Parallel::hybrid(team, 2)?, half)?;
+        }
+        let paper = PAPER
+            .iter()
+            .find(|row| wide == 110 && (row.0, row.1) == (self.batch, k));
+        if let (Some(paper), Some(row)) = (paper, found.get_mut(1)) {
+            row.paper_ratio = Some(paper.3 / paper.2);
+        }
+        Ok(found)
     }
-    if size > 2 && size.is_multiple_of(2) {
-        let costs = measured(arguments, batch, 2, team)?;
-        let predicted = costs.predict(rows(wide), k, 2, size / 2);
-        let parallel = Parallel::hybrid(team, 2)?;
-        add(wide, k, "hybrid:2", parallel, predicted)?;
-    }
-    let paper = PAPER
-        .iter()
-        .find(|row| wide == 110 && (row.0, row.1) == (batch, k));
-    if let (Some(paper), Some(row)) = (paper, found.get_mut(1)) {
-        row.paper_ratio = Some(paper.3 / paper.2);
-    }
-    Ok(found)
 }
 
 fn table(rows: &[Row]) -> Table {

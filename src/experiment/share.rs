@@ -1,13 +1,12 @@
 //! Work shared out among threads and processes: whoever is free takes the next piece, and in the
 //! end everybody has the results of all, in the order of the pieces.
 
-use std::sync::{Mutex, PoisonError};
+use std::panic::resume_unwind;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ExperimentError;
-use super::batches::lock;
 use crate::team::{Queue, Team};
 
 /// Pieces done, with their numbers.
@@ -27,7 +26,7 @@ enum Fault {
 pub(super) fn share<T: Serialize + DeserializeOwned>(
     team: Team,
     count: usize,
-    mut work: impl FnMut(usize) -> Result<T, ExperimentError>,
+    work: impl FnMut(usize) -> Result<T, ExperimentError>,
 ) -> Result<Vec<T>, ExperimentError> {
     let queue = Queue::new(team, count);
     let others = team.size() - 1;
@@ -35,18 +34,7 @@ pub(super) fn share<T: Serialize + DeserializeOwned>(
         if team.is_first() {
             scope.spawn(|| queue.serve(others));
         }
-        let mut done = Vec::new();
-        let mut failure = None;
-        while let Some(number) = queue.next() {
-            match work(number) {
-                Ok(result) => done.push((number, result)),
-                Err(error) => {
-                    queue.close();
-                    failure.get_or_insert(error);
-                }
-            }
-        }
-        failure.map_or(Ok(done), Err)
+        work_off(&queue, work)
     });
     gather(team, outcome)
 }
@@ -61,33 +49,47 @@ pub(super) fn share_among<S: Send, T: Send + Serialize + DeserializeOwned>(
     states: Vec<S>,
     work: impl Fn(&mut S, usize) -> Result<T, ExperimentError> + Sync,
 ) -> Result<Vec<T>, ExperimentError> {
-    let workers: usize = team.everyones(states.len())?.iter().skip(1).sum();
+    let others: usize = team.everyones(states.len())?.iter().skip(1).sum();
     let queue = Queue::new(team, count);
-    let done = Mutex::new(Vec::new());
-    let failure = Mutex::new(None);
-    let worker = |mut state: S| {
-        while let Some(number) = queue.next() {
-            match work(&mut state, number) {
-                Ok(result) => lock(&done).push((number, result)),
+    let (queue, work) = (&queue, &work);
+    let outcome: Result<Vec<Done<T>>, _> = std::thread::scope(|scope| {
+        let worker =
+            |mut state: S| scope.spawn(move || work_off(queue, |number| work(&mut state, number)));
+        let workers: Vec<_> = states.into_iter().map(worker).collect();
+        if team.is_first() {
+            queue.serve(others);
+        }
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    gather(
+        team,
+        outcome.map(|parts| parts.into_iter().flatten().collect()),
+    )
+}
+
+/// What one worker gets done; after its first error it takes no more, and tells the queue to give
+/// none to anybody.
+fn work_off<T>(
+    queue: &Queue,
+    mut work: impl FnMut(usize) -> Result<T, ExperimentError>,
+) -> Result<Done<T>, ExperimentError> {
+    let mut outcome = Ok(Vec::new());
+    // To the end in any case: whoever serves the queue waits until everybody has seen it.
+    while let Some(number) = queue.next() {
+        if let Ok(done) = &mut outcome {
+            match work(number) {
+                Ok(result) => done.push((number, result)),
                 Err(error) => {
                     queue.close();
-                    lock(&failure).get_or_insert(error);
+                    outcome = Err(error);
                 }
             }
         }
-    };
-    std::thread::scope(|scope| {
-        for state in states {
-            let worker = &worker;
-            scope.spawn(move || worker(state));
-        }
-        if team.is_first() {
-            queue.serve(workers);
-        }
-    });
-    let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    gather(team, failure.map_or(Ok(done), Err))
+    }
+    outcome
 }
 
 /// The results of all processes, in the order of the pieces.

@@ -48,9 +48,10 @@ impl Kernel {
             padding: 1,
             groups: 1,
         };
-        let winograd = match self.geometry {
-            geometry if geometry == plain => Winograd::new(&weight)?,
-            _ => None,
+        let winograd = if self.geometry == plain {
+            Winograd::new(&weight)?
+        } else {
+            None
         };
         Ok(Self {
             weight,
@@ -98,10 +99,9 @@ impl Kernel {
     /// # Errors
     /// An input that does not fit the kernel.
     pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
-        match &self.winograd {
-            // What autograd is to differentiate it has to see.
-            Some(winograd) if !x.requires_grad() => return winograd.convolve(x, bias),
-            _ => {}
+        // What autograd is to differentiate it has to see.
+        if let Some(winograd) = self.winograd.as_ref().filter(|_| !x.requires_grad()) {
+            return winograd.convolve(x, bias);
         }
         let Geometry {
             stride,
