@@ -55,6 +55,19 @@ fn blocks_move_only_within_their_class() {
 }
 
 #[test]
+fn one_more_swap_goes_on_from_the_same_order() {
+    for method in [&["--swaps", "4"][..], &["--swaps", "4", "--adjacent"]] {
+        let (_, records) = reorder(&[method, &["--count", "3"]].concat());
+        let orders: Vec<Vec<usize>> = records[1..].iter().map(order).collect();
+        // Draws 0 to 2 of one swap, then of two, and so on.
+        for (fewer, more) in orders.iter().zip(&orders[3..]) {
+            let moved = fewer.iter().zip(more).filter(|(a, b)| a != b).count();
+            assert_eq!(moved, 2, "{fewer:?} {more:?}");
+        }
+    }
+}
+
+#[test]
 fn every_method_makes_its_orders() {
     let (_, records) = reorder(&["--reverse", "--rotate", "1", "--adjacent"]);
     let orders: Vec<Vec<usize>> = records[1..].iter().map(order).collect();
