@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     data: DataArguments,
     /// Measure every model that matches this pattern instead: the spectrum over a training.
-    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["model", "depth", "blocks", "json"])]
+    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["model", "depth", "blocks", "json", "plot"])]
     checkpoints: Option<String>,
     #[command(flatten)]
     measurement: Measurement,

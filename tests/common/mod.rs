@@ -122,13 +122,33 @@ pub fn save_untrained(file: &Path, architecture: &Architecture) -> TrainableNetw
     network
 }
 
+/// An untrained network, saved as a model for images of shape `input`.
+pub fn save_untrained_for(file: &Path, architecture: &Architecture, input: FeatureShape) {
+    let specification = architecture.build().unwrap();
+    let network = TrainableNetwork::initialized(&specification, 3).unwrap();
+    save_for(file, &specification, &network, input);
+}
+
 /// Saves a network as a model for grey images of ten classes.
 pub fn save(file: &Path, specification: &Specification, network: &TrainableNetwork) {
+    save_for(file, specification, network, SMALL);
+}
+
+fn save_for(
+    file: &Path,
+    specification: &Specification,
+    network: &TrainableNetwork,
+    input: FeatureShape,
+) {
     let card = ModelCard {
         title: "small".into(),
         specification: specification.clone(),
-        input: SMALL,
-        normalization: Normalization::preset("fashion-mnist").unwrap(),
+        input,
+        normalization: Normalization::preset(match input.channels {
+            1 => "fashion-mnist",
+            _ => "cifar10",
+        })
+        .unwrap(),
         class_names: Vec::new(),
         evaluation: None,
         training: None,
