@@ -180,6 +180,7 @@ fn hit_most(outcome: &Outcome, intact: &Outcome, class_names: &[String]) -> Stri
         // Of several, the first.
         .max_by_key(|&(gain, class)| (gain, std::cmp::Reverse(class)));
     match most {
+        Some((gain, token)) if outcome.positions > 1 => format!("token {token} +{gain}"),
         Some((gain, class)) => format!("{} +{gain}", class_name(class, class_names)),
         None => "none".to_owned(),
     }
