@@ -42,6 +42,11 @@ fn classifier() -> (String, String) {
     )
 }
 
+fn header(journal: &Path) -> serde_json::Value {
+    let text = fs::read_to_string(journal).unwrap();
+    serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
 #[test]
 fn deletions_err_and_lose_as_in_pytorch() {
     for ((model, data), name, positions, predictions) in [
@@ -63,9 +68,9 @@ fn deletions_err_and_lose_as_in_pytorch() {
             }
         );
         assert!(shown.contains(&unit), "{shown}");
-        let records = records(&folder.path().join("a.jsonl"));
-        let (header, outcomes) = records.split_first().unwrap();
-        assert_eq!(header["data"]["examples"], 24);
+        let journal = folder.path().join("a.jsonl");
+        assert_eq!(header(&journal)["data"]["examples"], 24);
+        let outcomes = records(&journal);
         let every = [expected.intact].into_iter().chain(expected.deletions);
         let every: Vec<Expected> = every.collect();
         assert_eq!(outcomes.len(), every.len());
@@ -105,10 +110,11 @@ fn the_gradient_of_sequences_adds_up() {
         "3",
     ];
     succeed(folder.path(), &[ask.as_slice(), &few].concat());
-    let records = records(&folder.path().join("a.jsonl"));
-    assert_eq!(records[0]["options"]["at"], "Stem");
-    assert_eq!(records.len(), 3);
-    for spectrum in &records[1..] {
+    let journal = folder.path().join("a.jsonl");
+    assert_eq!(header(&journal)["options"]["at"], "Stem");
+    let records = records(&journal);
+    assert_eq!(records.len(), 2);
+    for spectrum in &records {
         assert!(spectrum["sum_check"].as_f64().unwrap() < 1e-4, "{spectrum}");
         assert_eq!(spectrum["gradient"].as_array().unwrap().len(), 3);
     }
