@@ -1,7 +1,6 @@
 //! Networks that take tokens, by command line, against PyTorch's figures
 //! (`tests/fixtures/make_tokens.py`).
 
-#[allow(dead_code)]
 mod common;
 #[allow(dead_code)]
 mod data;
