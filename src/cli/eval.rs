@@ -15,8 +15,8 @@ use crate::format::{Model, load_model};
 use crate::training::{View, evaluate};
 
 /// Evaluates models on a test split: error with its interval (over sequences where the positions of
-/// these are predicted), and of several runs the median with
-/// mean and deviation, as the paper prints them.
+/// these are predicted), and of several runs the median with mean and deviation, as the paper prints
+/// them.
 ///
 /// Example: pathscope eval assets/preresnet20.safetensors
 #[derive(Debug, Args)]

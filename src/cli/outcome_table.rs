@@ -90,8 +90,8 @@ fn table(
         (true, ..) => "difference [95 % whenever looked at]",
         (false, 1, 1) => "p (McNemar)",
         (false, 1, _) => "p (McNemar, Holm)",
-        (false, _, 1) => "p (sequences exchanged)",
-        (false, _, _) => "p (sequences exchanged, Holm)",
+        (false, _, 1) => "p (McNemar over sequences)",
+        (false, _, _) => "p (McNemar over sequences, Holm)",
     };
     table.set_header([
         "change",

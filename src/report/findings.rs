@@ -148,10 +148,14 @@ fn singles(
     if lesions.len() > 1 {
         answer += &format!(
             " It needs {} least: {}. Of {} single lesions, {significant} change the error \
-             significantly (exact McNemar test, Holm's correction, p < {ALPHA}).",
+             significantly (exact McNemar test{}, Holm's correction, p < {ALPHA}).",
             name(mildest.target),
             change(mildest).unwrap_or_else(|| "no prediction's correctness changes".into()),
             lesions.len(),
+            match intact.positions {
+                1 => "",
+                _ => " over sequences",
+            },
         );
     }
     Some(Finding {
