@@ -105,7 +105,7 @@ fn jpeg_images_are_the_lossless_ones_but_for_compression() -> Result<(), DataErr
     let exact = data::open(&folder, &ReadRequest::new(Split::Test))?;
     let mut seen = [0; 10];
     for (index, &label) in exact.labels().iter().enumerate() {
-        let class = usize::from(label);
+        let class = label as usize;
         let twin = class * 1000 + seen[class];
         seen[class] += 1;
         let pixels = exact

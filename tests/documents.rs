@@ -147,11 +147,14 @@ fn belongings(folder: &Path) {
     symlink("cifar-10-batches-bin", folder.join("cifar10")).unwrap();
     write_fashion(&folder.join("fashion-mnist"), 60);
     symlink(project().join("assets"), folder.join("assets")).unwrap();
-    symlink(
-        project().join("tests/fixtures/exported/vit.pt2"),
-        folder.join("vit.pt2"),
-    )
-    .unwrap();
+    for (fixture, name) in [
+        ("exported/vit.pt2", "vit.pt2"),
+        ("exported/gpt.pt2", "model.pt2"),
+        ("tokens/gpt.npz", "text.npz"),
+    ] {
+        let fixture = project().join("tests/fixtures").join(fixture);
+        symlink(fixture, folder.join(name)).unwrap();
+    }
     let architecture = Architecture::cifar(Family::Preresnet, Unit::Basic, 38, 1, 3, 10).unwrap();
     let input = FeatureShape {
         channels: 3,

@@ -17,7 +17,7 @@ pub fn error_correlation(wrong: &[Vec<bool>]) -> Option<f64> {
 /// Mean over all pairs of members of the share of examples on which their classes differ. None for
 /// fewer than two members or no examples.
 #[must_use]
-pub fn disagreement(classes: &[Vec<u16>]) -> Option<f64> {
+pub fn disagreement(classes: &[Vec<u32>]) -> Option<f64> {
     mean_over_pairs(classes, |a, b| {
         let examples = a.len().min(b.len());
         let differ = a.iter().zip(b).filter(|(a, b)| a != b).count();
@@ -27,10 +27,10 @@ pub fn disagreement(classes: &[Vec<u16>]) -> Option<f64> {
 
 /// The class that most members give each example; of several, the lowest.
 #[must_use]
-pub fn majority_vote(classes: &[Vec<u16>]) -> Vec<u16> {
+pub fn majority_vote(classes: &[Vec<u32>]) -> Vec<u32> {
     let examples = classes.iter().map(Vec::len).min().unwrap_or(0);
     let vote = |example: usize| {
-        let mut votes = std::collections::BTreeMap::<u16, usize>::new();
+        let mut votes = std::collections::BTreeMap::<u32, usize>::new();
         for class in classes.iter().filter_map(|member| member.get(example)) {
             *votes.entry(*class).or_default() += 1;
         }

@@ -125,8 +125,13 @@ impl From<Level> for f64 {
 /// ```
 pub fn wilson(errors: usize, examples: usize, level: Level) -> Result<Interval, IntervalError> {
     check_counts(errors, examples)?;
-    let (n, z) = (examples as f64, level.normal_quantile());
-    let rate = errors as f64 / n;
+    Ok(score_interval(errors, examples, examples as f64, level))
+}
+
+/// Wilson's interval for a rate that is as certain as if `n` independent examples told it.
+pub(crate) fn score_interval(errors: usize, examples: usize, n: f64, level: Level) -> Interval {
+    let z = level.normal_quantile();
+    let rate = errors as f64 / examples as f64;
     let spread = z * z / n;
     let centre = rate + spread / 2.0;
     let half = z * (rate * (1.0 - rate) / n + spread / (4.0 * n)).sqrt();
@@ -141,7 +146,7 @@ pub fn wilson(errors: usize, examples: usize, level: Level) -> Result<Interval, 
     } else {
         (centre + half) / (1.0 + spread)
     };
-    Ok(Interval { lower, upper })
+    Interval { lower, upper }
 }
 
 /// The exact interval of Clopper and Pearson (1934): never less coverage than it claims.

@@ -46,7 +46,8 @@
 //! - **Orders of blocks**: [`OrderSpace`] draws reorderings within classes of equal shape, also
 //!   uniformly at a given Kendall tau.
 //! - **Statistics**: [`wilson`], [`clopper_pearson`], [`mcnemar`], [`bootstrap`](fn@bootstrap),
-//!   [`holm`], [`equivalent_paired`]; [`ConfidenceSequence`] to stop early; [`additivity`](fn@additivity)
+//!   [`holm`], [`equivalent_paired`]; [`clustered_wilson`] and [`clustered_mcnemar`] where answers come
+//!   in clusters; [`ConfidenceSequence`] to stop early; [`additivity`](fn@additivity)
 //!   of effects.
 //!
 //! Every random choice comes from a [`Seed`] through a named stream: the same answer on any number
@@ -56,6 +57,7 @@ mod additivity;
 mod binomial;
 mod bootstrap;
 mod cholesky;
+mod clustered;
 mod comparison;
 mod decay;
 mod depth_threshold;
@@ -110,6 +112,7 @@ pub use bootstrap::{
     BootstrapError, BootstrapInterval, BootstrapMethod, BootstrapOptions, bca_interval, bootstrap,
     paired_bootstrap, percentile_interval, resample,
 };
+pub use clustered::{clustered_mcnemar, clustered_wilson};
 pub use comparison::{ComparisonError, benjamini_hochberg, holm};
 pub use ensemble::{disagreement, error_correlation, majority_vote};
 pub use equivalence::{Equivalence, EquivalenceError, equivalent_paired, equivalent_welch};

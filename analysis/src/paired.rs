@@ -38,7 +38,8 @@ pub struct McNemar {
     pub both_right: usize,
     /// Error rate of the second less that of the first.
     pub difference: f64,
-    /// Exact two-sided p-value of "both err equally often"; 1 where they never disagree.
+    /// Two-sided p-value of "both err equally often", exact for independent examples; 1 where they
+    /// never disagree.
     pub p_value: f64,
 }
 

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Interval, Level, McNemar, PairedError, mcnemar, wilson};
+use crate::{Interval, Level, McNemar, PairedError, clustered_mcnemar, clustered_wilson, wilson};
 
 /// Version of the records that this crate writes. It grows when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -123,17 +123,40 @@ pub struct BlockIdentity {
     pub changes_shape: bool,
 }
 
+/// Predictions of an example that is classified as a whole.
+const fn one() -> usize {
+    1
+}
+
+fn is_one(positions: &usize) -> bool {
+    *positions == 1
+}
+
 /// A set of examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DataIdentity {
     /// Where it came from, in words.
     pub description: String,
-    /// SHA-256 over shapes, labels and pixels.
+    /// SHA-256 over shapes, labels and inputs.
     pub hash: String,
-    /// How many there are.
+    /// How many there are: images or sequences.
     pub examples: usize,
+    /// Predictions for each: 1 unless every position of a sequence has a target.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub positions: usize,
     /// How many classes they have.
     pub classes: usize,
+}
+
+impl DataIdentity {
+    /// What errors are counted over: `examples`, or `positions` of sequences.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        match self.positions {
+            1 => "examples",
+            _ => "positions",
+        }
+    }
 }
 
 /// A plan evaluated on every example.
@@ -146,10 +169,14 @@ pub struct Outcome {
     /// Number of the random draw that chose it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw: Option<u64>,
-    /// Examples classified wrongly (top-1).
+    /// Predictions that are wrong (top-1).
     pub errors: usize,
-    /// Examples measured.
+    /// Predictions measured: one for each example, or for each position of each sequence.
     pub examples: usize,
+    /// Predictions that belong to one sequence and so are no independent examples; they lie
+    /// together. 1 where absent: every example is one prediction.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub positions: usize,
     /// Mean cross-entropy.
     pub loss: f64,
     /// Mean margin: logit of the right class less the largest other one.
@@ -173,10 +200,14 @@ impl Outcome {
         self.errors as f64 / self.examples.max(1) as f64
     }
 
-    /// Wilson's interval for the error rate; `None` without examples.
+    /// Wilson's interval for the error rate, over sequences where positions are predicted; `None`
+    /// without examples.
     #[must_use]
     pub fn error_interval(&self, level: Level) -> Option<Interval> {
-        wilson(self.errors, self.examples, level).ok()
+        match self.positions {
+            1 => wilson(self.errors, self.examples, level).ok(),
+            positions => clustered_wilson(&self.wrong.to_vec(self.examples), positions, level).ok(),
+        }
     }
 
     /// This outcome against `intact` on the examples that both measured: the first ones of
@@ -186,7 +217,11 @@ impl Outcome {
     /// Where one of the two measured no examples.
     pub fn against(&self, intact: &Self) -> Result<McNemar, PairedError> {
         let examples = self.examples.min(intact.examples);
-        mcnemar(&intact.wrong.to_vec(examples), &self.wrong.to_vec(examples))
+        clustered_mcnemar(
+            &intact.wrong.to_vec(examples),
+            &self.wrong.to_vec(examples),
+            self.positions,
+        )
     }
 }
 
@@ -385,8 +420,11 @@ pub struct Ensemble {
     pub members: String,
     /// How many.
     pub size: usize,
-    /// Examples.
+    /// Predictions, as in [`Outcome`].
     pub examples: usize,
+    /// Predictions that belong to one sequence; 1 where absent.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub positions: usize,
     /// Errors of each member.
     pub member_errors: Vec<usize>,
     /// Errors of the vote of the majority; ties go to the lowest class.
@@ -414,14 +452,28 @@ pub struct Removal {
     pub removed: Vec<usize>,
     /// Seconds for one image, the least of several runs; differs from run to run.
     pub latency: f64,
-    /// Wrong examples after it.
+    /// Wrong predictions after it.
     pub errors: usize,
-    /// Examples.
+    /// Predictions, as in [`Outcome`].
     pub examples: usize,
+    /// Predictions that belong to one sequence; 1 where absent.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub positions: usize,
     /// Trained values left.
     pub parameters: u64,
     /// Multiply-adds left.
     pub multiply_adds: u64,
+}
+
+impl Removal {
+    /// Wilson's interval for the error rate; `None` where positions are predicted, since the errors
+    /// alone do not tell how much sequences vary: the outcome of the same cell does.
+    #[must_use]
+    pub fn error_interval(&self, level: Level) -> Option<Interval> {
+        (self.positions == 1)
+            .then(|| wilson(self.errors, self.examples, level).ok())
+            .flatten()
+    }
 }
 
 /// One trained network of a family, for the depth threshold: a line of its own, without header.
@@ -498,6 +550,7 @@ mod tests {
             draw: None,
             errors: 1,
             examples: 5,
+            positions: 1,
             loss: 0.5,
             margin: 2.0,
             errors_by_class: vec![1, 0],

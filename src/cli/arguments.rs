@@ -9,7 +9,7 @@ use tch::Device;
 use super::terminal::Terminal;
 use super::{Problem, ranks};
 use crate::data::{self, Dataset, Normalization, ReadRequest, Split};
-use crate::experiment::{Cell, ComputeOptions, ExperimentError, Journal, Laboratory};
+use crate::experiment::{Cell, ComputeOptions, ExperimentError, Journal, Laboratory, check_fit};
 use crate::format::{Model, load_model};
 
 /// The model to look at.
@@ -45,8 +45,9 @@ impl ModelArguments {
 /// The examples to measure on.
 #[derive(Debug, Args)]
 pub(super) struct DataArguments {
-    /// Data set: a folder, archive or file of CIFAR, IDX (MNIST), images by class, or .npz.
-    /// Without it, the evaluation set that is shipped for the model.
+    /// Data set: a folder, archive or file of CIFAR, IDX (MNIST), images by class, or .npz of
+    /// images, or of tokens [N, T] for networks that take these. Without it, the evaluation set
+    /// that is shipped for the model.
     #[arg(long, value_name = "PLACE")]
     pub data: Option<PathBuf>,
     /// Use the training split instead of the test split.
@@ -69,7 +70,7 @@ impl DataArguments {
             (None, None) => {
                 return Err(Problem::BadInput(format!(
                     "{} names no evaluation set; give one with --data (a CIFAR, IDX or image \
-                     folder, an archive, or .npz)",
+                     folder, an archive, or .npz of images or tokens)",
                     file.display()
                 )));
             }
@@ -94,6 +95,10 @@ impl DataArguments {
             })
         };
         let data = data::open(location, &request)?;
+        check_fit(&model.card.specification, &data)?;
+        if data.tokens(0..0).is_some() {
+            return Ok(data);
+        }
         let shape = data.shape();
         if side(input.channels) != shape.channels {
             return Err(Problem::BadInput(format!(

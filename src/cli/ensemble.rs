@@ -5,7 +5,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use ndarray::Array2;
 use pathscope_analysis::record::{Change, Ensemble, Outcome, Record};
 use pathscope_analysis::{
-    AdditivityOptions, EffectOrder, Level, Seed, additivity, holm, mcnemar, wilson,
+    AdditivityOptions, EffectOrder, Level, Seed, additivity, clustered_mcnemar, clustered_wilson,
+    holm,
 };
 use serde_json::json;
 
@@ -153,10 +154,11 @@ fn print(journal: &Journal, terminal: &Terminal) -> Result<(), Problem> {
     let Some(Record::Outcome(whole)) = journal.get("intact") else {
         return Ok(());
     };
-    let whole = whole.wrong.to_vec(whole.examples);
+    let (positions, whole) = (whole.positions, whole.wrong.to_vec(whole.examples));
+    let wrong = |one: &Ensemble| one.mean_wrong.to_vec(one.examples);
     let p_values = ensembles
         .iter()
-        .map(|one| Ok(mcnemar(&whole, &one.mean_wrong.to_vec(one.examples))?.p_value))
+        .map(|one| Ok(clustered_mcnemar(&whole, &wrong(one), positions)?.p_value))
         .collect::<Result<Vec<f64>, pathscope_analysis::PairedError>>()
         .map_err(|fault| failed(&fault))?;
     let corrected = holm(&p_values).map_err(|fault| failed(&fault))?;
@@ -175,7 +177,7 @@ fn print(journal: &Journal, terminal: &Terminal) -> Result<(), Problem> {
     for (one, p) in ensembles.iter().zip(corrected) {
         let percent = |errors: f64| 100.0 * errors / one.examples.max(1) as f64;
         let errors = || one.member_errors.iter().map(|&errors| errors as f64);
-        let interval = wilson(one.mean_errors, one.examples, Level::P95);
+        let interval = clustered_wilson(&wrong(one), one.positions, Level::P95);
         let interval = interval.map_or_else(
             |_| String::new(),
             |i| format!(" [{:.2}, {:.2}]", 100.0 * i.lower, 100.0 * i.upper),

@@ -1,19 +1,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::Summary;
+use pathscope_analysis::record::Outcome;
+use pathscope_analysis::{Level, Summary};
 use serde_json::json;
 
-use super::Problem;
 use super::arguments::{ComputeArguments, DataArguments};
 use super::terminal::Terminal;
 use super::train::stated;
-use crate::data::Normalization;
-use crate::format::load_model;
+use super::{Problem, outcome_table};
+use crate::data::{Dataset, Normalization};
+use crate::experiment::{ComputeOptions, Laboratory};
+use crate::format::{Model, load_model};
 use crate::training::{View, evaluate};
 
-/// Evaluates models on a test split: error with its interval, and of several runs the median with
-/// mean and deviation, as the paper prints them.
+/// Evaluates models on a test split: error with its interval (over sequences where the positions of
+/// these are predicted), and of several runs the median with mean and deviation, as the paper prints
+/// them.
 ///
 /// Example: pathscope eval assets/preresnet20.safetensors
 #[derive(Debug, Args)]
@@ -63,6 +66,29 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
             (input.height, input.width) = (input.height * 8 / 7, input.width * 8 / 7);
         }
         let data = arguments.data.load(&model, file)?;
+        if data.tokens(0..0).is_some() {
+            let outcome = of_tokens(&model, &data, arguments.ten_crop, threads)?;
+            percents.push(100.0 * outcome.error());
+            if arguments.json {
+                lines.push(json!({
+                    "model": file.display().to_string(),
+                    "title": model.card.title,
+                    "model_hash": model.hash,
+                    "data": data.description(),
+                    "data_hash": data.content_hash(),
+                    "errors": outcome.errors,
+                    "examples": outcome.examples,
+                    "positions": outcome.positions,
+                    "interval": outcome.error_interval(Level::P95),
+                    "loss": outcome.loss,
+                }));
+            } else {
+                let error = outcome_table::error(&outcome);
+                let (file, title) = (file.display(), &model.card.title);
+                terminal.result(&format!("{file} ({title}): error {error}"))?;
+            }
+            continue;
+        }
         let shape = data.shape();
         let view = if arguments.ten_crop {
             View::TenCrops {
@@ -107,4 +133,24 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         )),
         None => Ok(()),
     }
+}
+
+/// What the whole network gives on sequences of tokens.
+fn of_tokens(
+    model: &Model,
+    data: &Dataset,
+    ten_crop: bool,
+    threads: usize,
+) -> Result<Outcome, Problem> {
+    if ten_crop {
+        let why = "--ten-crop cuts images, but these are sequences of tokens; leave it out";
+        return Err(Problem::BadInput(why.into()));
+    }
+    let options = ComputeOptions {
+        threads,
+        ..ComputeOptions::default()
+    };
+    let normalization = &model.card.normalization;
+    let laboratory = Laboratory::new(&model.network, data, data, normalization, options)?;
+    Ok(laboratory.outcome(&laboratory.intact_cell())?)
 }

@@ -58,9 +58,10 @@ struct Measurement {
     /// signs; paths drawn at random (Veit et al. 2016); or all three.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
     measure: Vec<MeasureName>,
-    /// Where the gradient is taken.
-    #[arg(long, value_enum, default_value_t = PlaceName::Input)]
-    at: PlaceName,
+    /// Where the gradient is taken: at the input unless told, or at the stem's output where the
+    /// input is tokens, at which there is none.
+    #[arg(long, value_enum)]
+    at: Option<PlaceName>,
     /// What the gradient is of.
     #[arg(long, value_enum, default_value_t = LossName::CrossEntropy, conflicts_with = "logit")]
     loss: LossName,
@@ -125,7 +126,7 @@ enum LossName {
 }
 
 impl Measurement {
-    fn options(&self, shapes: &[BlockShape]) -> Result<SpectrumOptions, Problem> {
+    fn options(&self, shapes: &[BlockShape], data: &Dataset) -> Result<SpectrumOptions, Problem> {
         let measures =
             |name| self.measure.contains(&name) || self.measure.contains(&MeasureName::All);
         for (number, what) in [(self.batches, "--batches"), (self.examples, "--examples")] {
@@ -146,8 +147,9 @@ impl Measurement {
             record_paths: self.sample_paths,
             loss: self.logit.unwrap_or_default(),
             place: match self.at {
-                PlaceName::Input => Place::Input,
-                PlaceName::Stem => Place::Stem,
+                Some(PlaceName::Input) => Place::Input,
+                Some(PlaceName::Stem) => Place::Stem,
+                None => Place::of(data),
             },
             longest: self.max_length,
             grading: if self.by_stage {
@@ -282,7 +284,7 @@ fn measure(
     let normalization = &model.card.normalization;
     let laboratory = Laboratory::new(&network, data, data, normalization, compute)?
         .stopping_when(interrupt::asked);
-    let options = arguments.measurement.options(laboratory.shapes())?;
+    let options = arguments.measurement.options(laboratory.shapes(), data)?;
     if let (Loss::Logit(class), Some(classes)) = (options.loss, model.card.specification.classes())
         && class >= classes
     {

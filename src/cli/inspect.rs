@@ -34,12 +34,16 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     }
     let table = blocks(specification, &shapes);
     terminal.result(&format!(
-        "{}: {} blocks, numbered from 0\n{table}\n{} parameters, {:.1} million multiply-adds for an image of {}",
+        "{}: {} blocks, numbered from 0\n{table}\n{} parameters, {:.1} million multiply-adds for {}",
         model.card.title,
         specification.blocks.len(),
         specification.parameter_count(),
         multiply_adds as f64 / 1e6,
-        model.card.input,
+        match (specification.sequence_length(), specification.vocabulary()) {
+            (Some(length), Some(tokens)) =>
+                format!("a sequence of {length} tokens (of {tokens} that it knows)"),
+            _ => format!("an image of {}", model.card.input),
+        },
     ))
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     /// random order: it holds however often one looks.
     #[arg(long, value_name = "WIDTH", value_parser = width, conflicts_with = "greedy")]
     stop_at: Option<f64>,
-    /// Print the errors of every class after every change.
+    /// Print the errors of every class (of images or whole sequences) after every change.
     #[arg(long)]
     by_class: bool,
     /// Write a picture, .svg or .png: the curve of --greedy or --random, the synergy of --pairs,
@@ -165,6 +165,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
         Some(location) => Some(arguments.data.at(location, &model)?),
         None => None,
     };
+    if arguments.by_class && data.positions() > 1 {
+        return Err(Problem::BadInput(
+            "--by-class does not apply where every position has a target: its classes are the \
+             tokens; --json holds their errors"
+                .into(),
+        ));
+    }
     let seed = Seed(arguments.seed);
     if arguments.stop_at.is_some() {
         data = shuffled(&data, seed)?;

@@ -32,11 +32,15 @@ pub(super) fn print(
     };
     let header = journal.header();
     terminal.result(&format!(
-        "{} on {} ({} examples); blocks count from 0\n\
+        "{} on {} ({}){}; blocks count from 0\n\
          intact: error {}, loss {:.4}, margin {:.2}, {} paths",
         header.model.title,
         header.data.description,
-        intact.examples,
+        examples(intact),
+        match intact.positions {
+            1 => "",
+            _ => "; intervals and tests are over sequences",
+        },
         rate(intact),
         intact.loss,
         intact.margin,
@@ -82,10 +86,12 @@ fn table(
     let sequential = journal.header().options.get("stop_at").is_some();
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let evidence_title = match (sequential, changed.len()) {
-        (true, _) => "difference [95 % whenever looked at]",
-        (false, 1) => "p (McNemar)",
-        (false, _) => "p (McNemar, Holm)",
+    let evidence_title = match (sequential, intact.positions, changed.len()) {
+        (true, ..) => "difference [95 % whenever looked at]",
+        (false, 1, 1) => "p (McNemar)",
+        (false, 1, _) => "p (McNemar, Holm)",
+        (false, _, 1) => "p (McNemar over sequences)",
+        (false, _, _) => "p (McNemar over sequences, Holm)",
     };
     table.set_header([
         "change",
@@ -140,6 +146,27 @@ fn table(
     Ok(table)
 }
 
+/// `1017 examples`, or `768 positions of 64 sequences`: intervals and tests are over sequences.
+fn examples(outcome: &Outcome) -> String {
+    match outcome.positions {
+        1 => format!("{} examples", outcome.examples),
+        positions => format!(
+            "{} positions of {} sequences",
+            outcome.examples,
+            outcome.examples / positions.max(1)
+        ),
+    }
+}
+
+/// `5.21 % [3.10, 8.62] (40 of 768 positions of 64 sequences), loss 0.3142`.
+pub(super) fn error(outcome: &Outcome) -> String {
+    let (interval, errors, loss) = (interval(outcome), outcome.errors, outcome.loss);
+    format!(
+        "{interval} ({errors} of {}), loss {loss:.4}",
+        examples(outcome)
+    )
+}
+
 /// The class that gains most errors: `cat +12`.
 fn hit_most(outcome: &Outcome, intact: &Outcome, class_names: &[String]) -> String {
     if outcome.examples != intact.examples {
@@ -153,6 +180,7 @@ fn hit_most(outcome: &Outcome, intact: &Outcome, class_names: &[String]) -> Stri
         // Of several, the first.
         .max_by_key(|&(gain, class)| (gain, std::cmp::Reverse(class)));
     match most {
+        Some((gain, token)) if outcome.positions > 1 => format!("token {token} +{gain}"),
         Some((gain, class)) => format!("{} +{gain}", class_name(class, class_names)),
         None => "none".to_owned(),
     }

@@ -158,7 +158,9 @@ impl ShapeArguments {
             limit,
             ..ReadRequest::new(Split::Test)
         };
-        Ok(open(&place, &request)?)
+        let data = open(&place, &request)?;
+        data.require_images()?;
+        Ok(data)
     }
 
     /// An untrained network of this shape: He-initialised, its normalisations measured on the

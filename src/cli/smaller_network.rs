@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
+use pathscope_analysis::Level;
 use pathscope_analysis::record::{Change, LesionKind, Record, Removal};
-use pathscope_analysis::{Level, wilson};
 use serde_json::json;
 
 use super::Problem;
@@ -69,7 +69,7 @@ pub(super) fn print_removals(journal: &Journal, terminal: &Terminal) -> Result<(
         "error [95 %]",
         "parameters",
         "multiply-adds",
-        "ms an image",
+        "ms an example",
         "Pareto front",
     ]);
     let blocks = &journal.header().model.blocks;
@@ -81,11 +81,10 @@ pub(super) fn print_removals(journal: &Journal, terminal: &Terminal) -> Result<(
                 format!("{}: {block} {name}", step.removed.len())
             }
         };
-        let interval = wilson(step.errors, step.examples, Level::P95);
-        let interval = interval.map_or_else(
-            |_| String::new(),
-            |i| format!(" [{:.2}, {:.2}]", 100.0 * i.lower, 100.0 * i.upper),
-        );
+        let interval = step.error_interval(Level::P95);
+        let interval = interval.map_or_else(String::new, |i| {
+            format!(" [{:.2}, {:.2}]", 100.0 * i.lower, 100.0 * i.upper)
+        });
         let error = 100.0 * step.errors as f64 / step.examples.max(1) as f64;
         table.add_row([
             removed,
@@ -100,7 +99,7 @@ pub(super) fn print_removals(journal: &Journal, terminal: &Terminal) -> Result<(
         column.set_cell_alignment(CellAlignment::Right);
     }
     terminal.result(&format!(
-        "greedy removal; the latency is that of one image on one thread, the least of 30 runs; on \
+        "greedy removal; the latency is that of one example on one thread, the least of 30 runs; on \
          the front no other step has fewer errors with no more parameters\n{table}"
     ))
 }

@@ -14,7 +14,7 @@ use super::terminal::Terminal;
 use super::{Problem, gradient_spectrum, inspect, interrupt, lesion, report};
 use crate::data::Dataset;
 use crate::experiment::{
-    Allotment, Cell, ComputeOptions, Journal, Laboratory, LesionOptions, PILOT_EXAMPLES,
+    Allotment, Cell, ComputeOptions, Journal, Laboratory, LesionOptions, PILOT_EXAMPLES, Place,
 };
 use crate::format::Model;
 use crate::network::TrainableNetwork;
@@ -272,7 +272,9 @@ impl<'a> Study<'a> {
     /// The gradient by path length.
     fn gradients(&self, data: &Dataset) -> Result<(), Problem> {
         let laboratory = self.laboratory(data)?;
-        let options = self.allotment.spectrum(Seed(self.arguments.seed));
+        let options = self
+            .allotment
+            .spectrum(Seed(self.arguments.seed), Place::of(data));
         let normalization = &self.model.card.normalization;
         let described = gradient_spectrum::describe(&options, false, normalization);
         let header = self.header(&laboratory, "gradient-spectrum", described);

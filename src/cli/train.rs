@@ -244,6 +244,7 @@ fn read(source: DataSource, recipe: &Recipe) -> Result<TrainingData, Problem> {
         data::open(&source.place, &request)
     };
     let train = open(Split::Train, source.limit)?;
+    train.require_images()?;
     // A place that does not tell splits apart has no test split.
     let test = if train.split().is_some() {
         open(Split::Test, None)

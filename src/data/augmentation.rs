@@ -120,7 +120,7 @@ impl Change {
 ///
 /// # Errors
 ///
-/// An index out of range, or a normalisation for another number of channels.
+/// Tokens, an index out of range, or a normalisation for another number of channels.
 pub fn augmented_batch(
     dataset: &Dataset,
     indices: &[usize],
@@ -129,6 +129,7 @@ pub fn augmented_batch(
     seed: u64,
     epoch: u64,
 ) -> Result<Vec<f32>, DataError> {
+    dataset.require_images()?;
     dataset.check(indices)?;
     let shape = dataset.shape();
     let tables = normalization.tables(shape)?;
@@ -171,7 +172,8 @@ pub fn augmented_batch(
 ///
 /// # Errors
 ///
-/// A range that goes past the last example, or a normalisation for another number of channels.
+/// Tokens, a range that goes past the last example, or a normalisation for another number of
+/// channels.
 pub fn normalized_batch(
     dataset: &Dataset,
     examples: Range<usize>,
@@ -185,12 +187,13 @@ pub fn normalized_batch(
 ///
 /// # Errors
 ///
-/// An index out of range, or a normalisation for another number of channels.
+/// Tokens, an index out of range, or a normalisation for another number of channels.
 pub fn normalized_examples(
     dataset: &Dataset,
     indices: &[usize],
     normalization: &Normalization,
 ) -> Result<Vec<f32>, DataError> {
+    dataset.require_images()?;
     dataset.check(indices)?;
     let shape = dataset.shape();
     let tables = normalization.tables(shape)?;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-/// The size of every image of a [`Dataset`]: `[C, H, W]`.
+/// The size of every example of a [`Dataset`]: `[C, H, W]` of an image, `[T, 1, 1]` of T tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ImageShape {
     /// Number of colour planes: 1 (grey) or 3 (red, green, blue).
@@ -31,12 +31,24 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// Images of one size with one label each, in memory: bytes `[N, C, H, W]`, labels `[N]`.
+/// What networks take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Inputs {
+    /// Bytes `[N, C, H, W]`.
+    Images(Vec<u8>),
+    /// Numbers of tokens `[N, T]`.
+    Tokens(Vec<u32>),
+}
+
+/// Examples of one size, in memory: images, bytes `[N, C, H, W]` with labels `[N]`; or sequences of
+/// tokens `[N, T]` with labels `[N]`, or `[N, T]` where every position has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     shape: ImageShape,
-    pixels: Vec<u8>,
-    labels: Vec<u16>,
+    inputs: Inputs,
+    /// Labels of every example, 1 or T.
+    positions: usize,
+    labels: Vec<u32>,
     classes: usize,
     class_names: Vec<String>,
     split: Option<Split>,
@@ -95,15 +107,72 @@ impl Dataset {
                 classes,
             });
         }
-        let class_names = Vec::new();
         Ok(Self {
             shape,
-            pixels,
-            labels,
+            inputs: Inputs::Images(pixels),
+            positions: 1,
+            labels: labels.into_iter().map(u32::from).collect(),
             classes,
-            class_names,
+            class_names: Vec::new(),
             split: None,
             description,
+        })
+    }
+
+    /// Joins tokens `[N, T]`, T being `length`, with labels: `[N]`, or `[N, T]` where every position
+    /// has one, such as the token that comes next. There are as many classes as the largest label
+    /// plus one.
+    ///
+    /// # Errors
+    /// No tokens, or numbers of tokens or labels that fit no such sizes.
+    ///
+    /// ```
+    /// use pathscope::data::Dataset;
+    ///
+    /// let next = Dataset::of_tokens(3, vec![5, 1, 4, 0, 0, 2], vec![1, 4, 9, 0, 2, 7], "two")?;
+    /// assert_eq!((next.len(), next.positions()), (2, 3));
+    /// assert_eq!(next.tokens(1..2), Some(&[0, 0, 2][..]));
+    /// # Ok::<(), pathscope::data::DataError>(())
+    /// ```
+    pub fn of_tokens(
+        length: usize,
+        tokens: Vec<u32>,
+        labels: Vec<u32>,
+        description: impl Into<String>,
+    ) -> Result<Self, DataError> {
+        let file = description.into();
+        if length == 0 || tokens.is_empty() {
+            let wanted = "tokens";
+            return Err(DataError::Empty { file, wanted });
+        }
+        let sequences = tokens.len() / length;
+        let positions = if labels.len() == sequences { 1 } else { length };
+        let sizes = [
+            ("tokens", sequences.saturating_mul(length), tokens.len()),
+            ("labels", sequences.saturating_mul(positions), labels.len()),
+        ];
+        if let Some(&(what, claimed, found)) = sizes.iter().find(|(_, a, b)| a != b) {
+            return Err(DataError::SizeMismatch {
+                file,
+                offset: 0,
+                what,
+                claimed: claimed as u64,
+                found: found as u64,
+            });
+        }
+        Ok(Self {
+            shape: ImageShape {
+                channels: length,
+                height: 1,
+                width: 1,
+            },
+            inputs: Inputs::Tokens(tokens),
+            positions,
+            classes: labels.iter().max().map_or(0, |&label| label as usize + 1),
+            labels,
+            class_names: Vec::new(),
+            split: None,
+            description: file,
         })
     }
 
@@ -123,9 +192,14 @@ impl Dataset {
         self
     }
 
-    /// Number of examples, N.
+    /// Number of examples, N: images or sequences.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.labels.len() / self.positions
+    }
+
+    /// Labels of every example: 1, or T where every position of a sequence has one.
+    pub fn positions(&self) -> usize {
+        self.positions
     }
 
     /// Whether there are no examples, which only [`select`](Self::select) of none can bring about.
@@ -133,7 +207,7 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// The size of every image.
+    /// The size of every example.
     pub fn shape(&self) -> ImageShape {
         self.shape
     }
@@ -160,19 +234,42 @@ impl Dataset {
     }
 
     /// Pixels `[n, C, H, W]` of the examples in a range; what lies past the last is left out.
+    /// Tokens have none.
     pub fn pixels(&self, examples: Range<usize>) -> &[u8] {
-        let end = examples.end.min(self.len());
-        let start = examples.start.min(end);
-        &self.pixels[start * self.shape.pixels()..end * self.shape.pixels()]
+        match &self.inputs {
+            Inputs::Images(pixels) => self.part(pixels, self.shape.pixels(), examples),
+            Inputs::Tokens(_) => &[],
+        }
     }
 
-    /// Labels `[N]`.
-    pub fn labels(&self) -> &[u16] {
+    /// Tokens `[n, T]` of the examples in a range; what lies past the last is left out. `None` where
+    /// the examples are images.
+    pub fn tokens(&self, examples: Range<usize>) -> Option<&[u32]> {
+        match &self.inputs {
+            Inputs::Images(_) => None,
+            Inputs::Tokens(tokens) => Some(self.part(tokens, self.shape.pixels(), examples)),
+        }
+    }
+
+    /// Labels `[n]` or `[n, T]` of the examples in a range; what lies past the last is left out.
+    pub fn labels_of(&self, examples: Range<usize>) -> &[u32] {
+        self.part(&self.labels, self.positions, examples)
+    }
+
+    /// What `values` hold for the examples in a range, `each` of them for one.
+    fn part<'a, T>(&self, values: &'a [T], each: usize, examples: Range<usize>) -> &'a [T] {
+        let end = examples.end.min(self.len());
+        let start = examples.start.min(end);
+        values.get(start * each..end * each).unwrap_or_default()
+    }
+
+    /// Labels `[N]`, or `[N, T]` where every position has one.
+    pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// SHA-256, as 64 hex digits, of shape, labels and pixels: the same examples have the same
-    /// hash, whatever files they were read from.
+    /// SHA-256, as 64 hex digits, of shape, labels and pixels or tokens: the same examples have the
+    /// same hash, whatever files they were read from.
     pub fn content_hash(&self) -> String {
         let mut hasher = Sha256::new();
         let ImageShape {
@@ -183,10 +280,21 @@ impl Dataset {
         for size in [self.len(), channels, height, width] {
             hasher.update((size as u64).to_le_bytes());
         }
-        for label in &self.labels {
-            hasher.update(label.to_le_bytes());
+        match &self.inputs {
+            Inputs::Images(pixels) => {
+                // Labels of images are read as two bytes.
+                for label in &self.labels {
+                    hasher.update((*label as u16).to_le_bytes());
+                }
+                hasher.update(pixels);
+            }
+            Inputs::Tokens(tokens) => {
+                hasher.update((self.positions as u64).to_le_bytes());
+                for number in self.labels.iter().chain(tokens) {
+                    hasher.update(number.to_le_bytes());
+                }
+            }
         }
-        hasher.update(&self.pixels);
         hasher
             .finalize()
             .iter()
@@ -203,7 +311,10 @@ impl Dataset {
         if n >= self.len() {
             return self;
         }
-        let kept = limited(&self.labels, n);
+        let kept = match self.positions {
+            1 => limited(&self.labels, n),
+            _ => (0..n).collect(),
+        };
         self.gather(&kept)
     }
 
@@ -255,6 +366,20 @@ impl Dataset {
         Ok((self.gather(&rest), self.gather(&out)))
     }
 
+    /// Refuses tokens, for whatever is done to pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotImages`].
+    pub fn require_images(&self) -> Result<(), DataError> {
+        match self.inputs {
+            Inputs::Images(_) => Ok(()),
+            Inputs::Tokens(_) => Err(DataError::NotImages {
+                file: self.description.clone(),
+            }),
+        }
+    }
+
     pub(super) fn check(&self, indices: &[usize]) -> Result<(), DataError> {
         match indices.iter().find(|&&index| index >= self.len()) {
             Some(&index) => Err(DataError::ExampleOutOfRange {
@@ -266,14 +391,22 @@ impl Dataset {
     }
 
     fn gather(&self, indices: &[usize]) -> Self {
-        let mut pixels = Vec::with_capacity(indices.len() * self.shape.pixels());
-        for &index in indices {
-            pixels.extend_from_slice(self.pixels(index..index + 1));
+        fn chosen<T: Copy>(values: &[T], each: usize, indices: &[usize]) -> Vec<T> {
+            let mut chosen = Vec::with_capacity(indices.len() * each);
+            for &index in indices {
+                chosen.extend_from_slice(&values[index * each..(index + 1) * each]);
+            }
+            chosen
         }
+        let each = self.shape.pixels();
         Self {
             shape: self.shape,
-            pixels,
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            inputs: match &self.inputs {
+                Inputs::Images(pixels) => Inputs::Images(chosen(pixels, each, indices)),
+                Inputs::Tokens(tokens) => Inputs::Tokens(chosen(tokens, each, indices)),
+            },
+            positions: self.positions,
+            labels: chosen(&self.labels, self.positions, indices),
             classes: self.classes,
             class_names: self.class_names.clone(),
             split: self.split,
@@ -283,7 +416,7 @@ impl Dataset {
 }
 
 /// The indices that [`Dataset::limit`] keeps.
-pub(super) fn limited(labels: &[u16], n: usize) -> Vec<usize> {
+pub(super) fn limited<L: Ord>(labels: &[L], n: usize) -> Vec<usize> {
     let examples = labels.len();
     let n = n.min(examples);
     let by_class = labels.is_sorted() && labels.first() != labels.last();

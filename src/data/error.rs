@@ -1,7 +1,7 @@
 use std::io;
 use std::path::Path;
 
-/// Why images or labels could not be read, or do not suit what is asked of them.
+/// Why examples or labels could not be read, or do not suit what is asked of them.
 ///
 /// `file` names a file, or an entry of an archive as `archive: entry`; offsets are in bytes from
 /// the start of that file (after decompression).
@@ -28,14 +28,15 @@ pub enum DataError {
     #[error(
         "{file}: not a known layout; known are CIFAR-10/100 binary or Python batches, IDX files \
          (plain or .gz), image folders (train/CLASS/*.jpg, test/CLASS/*.png or CLASS/*), a .tar or \
-         .tar.gz of any of these, and .npz with arrays `images` and `labels`"
+         .tar.gz of any of these, .npz with arrays `images` and `labels`, and .npz with `tokens` \
+         and, unless the next token is the target, `targets` or `labels`"
     )]
     UnknownLayout {
         /// Where.
         file: String,
     },
     /// The requested split is absent.
-    #[error("{file}: no {split} images here, only {present}; give a folder that has them")]
+    #[error("{file}: no {split} images or tokens here, only {present}; give a place that has them")]
     MissingSplit {
         /// Where.
         file: String,
@@ -111,6 +112,32 @@ pub enum DataError {
         claimed: u64,
         /// Bytes present; for compressed files the most that they can hold.
         found: u64,
+    },
+    /// Tokens where only images will do.
+    #[error(
+        "{file}: sequences of tokens, where images are needed; give images, or a network exported \
+         with torch.export that takes tokens"
+    )]
+    NotImages {
+        /// Where.
+        file: String,
+    },
+    /// A token that no vocabulary has.
+    #[error(
+        "{file}: sequence {record}, place {place}, at byte {offset}: {value} is no token; tokens \
+         and targets count from 0"
+    )]
+    NotAToken {
+        /// Where.
+        file: String,
+        /// Number of the sequence, from 0.
+        record: usize,
+        /// Place in the sequence, from 0.
+        place: usize,
+        /// Where the number lies.
+        offset: u64,
+        /// The number.
+        value: i64,
     },
     /// Images and labels differ in number.
     #[error("{images}: {image_count} images, but {labels} has {label_count} labels")]

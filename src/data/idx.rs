@@ -305,6 +305,7 @@ fn decode_stream(file: &str, mut stream: impl Read, capacity: u64) -> Result<Idx
 ///
 /// More than 256 classes, or a folder that cannot be written.
 pub fn write_idx_gz(dataset: &Dataset, folder: &Path) -> Result<(), DataError> {
+    dataset.require_images()?;
     if dataset.classes() > 256 {
         return Err(DataError::TooManyClasses {
             file: shown(folder),

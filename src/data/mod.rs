@@ -1,7 +1,8 @@
-//! Images with labels, from the files in which they are found to batches that a network takes.
+//! Images or tokens with labels, from the files in which they are found to batches that a network
+//! takes.
 //!
 //! [`open`] recognises what lies at a location and reads one [`Dataset`] from it: unsigned bytes
-//! `[N, C, H, W]` with one label each. [`Normalization`] turns bytes into the numbers a network
+//! `[N, C, H, W]` with one label each, or numbers of tokens `[N, T]`. [`Normalization`] turns bytes into the numbers a network
 //! was trained on, and [`augmented_batch`] does so with random flips, shifts, scales and
 //! colours.
 //!
@@ -31,6 +32,7 @@ mod npz;
 mod open;
 mod pickle;
 mod scale_and_colour;
+mod tokens;
 
 pub use augmentation::{Augmentation, augmented_batch, normalized_batch, normalized_examples};
 pub use dataset::{Dataset, ImageShape};

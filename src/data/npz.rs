@@ -1,8 +1,8 @@
 //! NumPy archives: an array of images, bytes `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, and one
-//! of integer labels.
+//! of integer labels; or [`tokens`].
 
 use super::error::shown;
-use super::{DataError, Dataset, ImageShape, ReadRequest, Split};
+use super::{DataError, Dataset, ImageShape, ReadRequest, Split, tokens};
 use ndarray_npy::npy::header::Header;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -14,19 +14,48 @@ const ARRAY_LIMIT: u64 = 16 << 30;
 const HEADER_LIMIT: usize = 1024;
 
 const IMAGE_NAMES: [&str; 4] = ["images", "x", "data", "image"];
+const TOKEN_NAMES: [&str; 1] = ["tokens"];
 const LABEL_NAMES: [&str; 4] = ["labels", "y", "targets", "label"];
 
 type Archive = ZipArchive<BufReader<File>>;
 
-struct Array {
+pub(super) struct Array {
     /// How errors call it: `archive.npz: x_test.npy`.
-    file: String,
-    sizes: Vec<usize>,
+    pub file: String,
+    pub sizes: Vec<usize>,
     /// Element type as NumPy writes it, such as `|u1` or `<i8`.
     kind: String,
     elements: Vec<u8>,
     /// Bytes of the header, before the elements.
     offset: usize,
+}
+
+impl Array {
+    /// The elements, with the place of each in the file: `None` where they are no little-endian
+    /// integers.
+    pub fn integers(&self) -> Option<impl Iterator<Item = (u64, i64)>> {
+        let width = match self.kind.as_str() {
+            "|u1" | "|i1" => 1,
+            "<u2" | "<i2" => 2,
+            "<u4" | "<i4" => 4,
+            "<u8" | "<i8" => 8,
+            _ => return None,
+        };
+        let signed = self.kind.contains('i');
+        let number = move |bytes: &[u8]| {
+            let negative = signed && bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+            let mut number = [if negative { 0xff } else { 0 }; 8];
+            number[..width].copy_from_slice(bytes);
+            i64::from_le_bytes(number)
+        };
+        let places = (self.offset as u64..).step_by(width);
+        Some(places.zip(self.elements.chunks_exact(width).map(number)))
+    }
+
+    /// Type and sizes, as errors state them.
+    pub fn described(&self) -> String {
+        format!("type `{}` and sizes {:?}", self.kind, self.sizes)
+    }
 }
 
 /// Reads the arrays of the requested split (`x_test`, `test_images`, ...), or else those whose names
@@ -42,6 +71,16 @@ pub(super) fn open_file(location: &Path, request: &ReadRequest) -> Result<Datase
         names.extend(name.strip_suffix(".npy").map(str::to_owned));
     }
     let find = |words: &[&str], split| names.iter().position(|name| is_named(name, words, split));
+    for split in [Some(request.split), None] {
+        if let Some(found) = find(&TOKEN_NAMES, split) {
+            let sequences = read_array(&mut archive, &file, &names[found])?;
+            let labels = match find(&LABEL_NAMES, split) {
+                Some(labels) => Some(read_array(&mut archive, &file, &names[labels])?),
+                None => None,
+            };
+            return Ok(tokens::join(&sequences, labels.as_ref())?.with_split(split));
+        }
+    }
     let pair = |split| Some((find(&IMAGE_NAMES, split)?, find(&LABEL_NAMES, split)?));
     let (images, labels, split) = match (pair(Some(request.split)), pair(None)) {
         (Some((images, labels)), _) => (images, labels, Some(request.split)),
@@ -243,38 +282,22 @@ fn planes(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
 
 fn read_labels(labels: &Array) -> Result<Vec<u16>, DataError> {
     let column = matches!(*labels.sizes.as_slice(), [_] | [_, 1]);
-    let width = match labels.kind.as_str() {
-        "|u1" | "|i1" => 1,
-        "<u2" | "<i2" => 2,
-        "<u4" | "<i4" => 4,
-        "<u8" | "<i8" => 8,
-        _ => 0,
-    };
-    if !column || width == 0 {
+    let Some(numbers) = labels.integers().filter(|_| column) else {
         let reason = format!(
-            "labels of type `{}` and sizes {:?}; save them as little-endian integers of the size [N]",
-            labels.kind, labels.sizes
+            "labels of {}; save them as little-endian integers of the size [N]",
+            labels.described()
         );
         return Err(DataError::malformed(&labels.file, 0, reason));
-    }
-    let signed = labels.kind.contains('i');
-    let numbers = labels.elements.chunks_exact(width).enumerate();
+    };
     numbers
-        .map(|(record, bytes)| {
-            let fill = if signed && bytes[width - 1] & 0x80 != 0 {
-                0xff
-            } else {
-                0
-            };
-            let mut number = [fill; 8];
-            number[..width].copy_from_slice(bytes);
-            let label = i64::from_le_bytes(number);
+        .enumerate()
+        .map(|(record, (offset, label))| {
             // The largest label plus one must fit the count of classes.
             let known = u16::try_from(label).ok().filter(|&label| label < u16::MAX);
             known.ok_or_else(|| DataError::LabelOutOfRange {
                 file: labels.file.clone(),
                 record,
-                offset: (labels.offset + record * width) as u64,
+                offset,
                 label,
                 classes: u16::MAX.into(),
             })

@@ -61,7 +61,10 @@ impl ReadRequest {
 /// - image folders: `train/CLASS/*`, `test/CLASS/*` or `val/CLASS/*`, or `CLASS/*`, JPEG or PNG;
 ///   classes are sorted by name;
 /// - `.tar`, `.tar.gz` or `.tgz` of any of these, such as the official CIFAR archives;
-/// - `.npz` with `images` (or `x`, `x_test`, `test_images`, ...) and `labels` (or `y`, ...).
+/// - `.npz` with `images` (or `x`, `x_test`, `test_images`, ...) and `labels` (or `y`, ...);
+/// - `.npz` with `tokens` (or `tokens_test`, ...), integers `[N, T]`, and `targets` or `labels`,
+///   `[N, T]` or `[N]`. Without these the target of each token is the next one, and sequences are
+///   one token shorter than their rows.
 ///
 /// A single batch file, and a folder or `.npz` without splits, is read whatever the split asked
 /// for; [`Dataset::split`] tells.

@@ -84,9 +84,9 @@ const CACHE: u64 = 2 << 20;
 pub(super) struct MicroBatch {
     /// Position of its first example in the data set.
     pub first: usize,
-    /// Images `[N, C, H, W]`, normalised, channels-last.
+    /// Images `[N, C, H, W]`, normalised, channels-last; or tokens `[N, T]`.
     pub images: Tensor,
-    /// Labels `[N]`.
+    /// Labels `[N]`, or `[N, T]` where every position has one.
     pub labels: Tensor,
 }
 
@@ -138,28 +138,33 @@ impl Batches<'_> {
     }
 
     fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {
-        let images = normalized_batch(self.data, first..end, self.normalization)?;
-        let shape = self.input();
-        let size = [
-            (end - first) as i64,
-            shape.channels,
-            shape.height,
-            shape.width,
-        ];
-        let images = Tensor::f_from_slice(&images)?.f_view(size)?;
-        let labels: Vec<i64> = self.data.labels()[first..end]
-            .iter()
-            .map(|&label| i64::from(label))
-            .collect();
+        let examples = (end - first) as i64;
+        let integers = |numbers: &[u32]| -> Result<Tensor, ExperimentError> {
+            let wide: Vec<i64> = numbers.iter().map(|&number| i64::from(number)).collect();
+            Ok(Tensor::f_from_slice(&wide)?)
+        };
+        let inputs = match self.data.tokens(first..end) {
+            Some(tokens) => integers(tokens)?.f_view([examples, -1])?,
+            None => {
+                let images = normalized_batch(self.data, first..end, self.normalization)?;
+                let shape = self.input();
+                let size = [examples, shape.channels, shape.height, shape.width];
+                Tensor::f_from_slice(&images)?.f_view(size)?
+            }
+        };
+        let mut labels = integers(self.data.labels_of(first..end))?;
+        if self.data.positions() > 1 {
+            labels = labels.f_view([examples, -1])?;
+        }
         let device = self.options.device;
         Ok(MicroBatch {
             first,
-            images: channels_last(&images.f_to_device(device)?)?,
-            labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
+            images: channels_last(&inputs.f_to_device(device)?)?,
+            labels: labels.f_to_device(device)?,
         })
     }
 
-    /// Shape of one image.
+    /// Shape of one image; `[T, 1, 1]` of T tokens.
     pub fn input(&self) -> FeatureShape {
         let shape = self.data.shape();
         FeatureShape {
@@ -171,8 +176,11 @@ impl Batches<'_> {
 }
 
 impl MicroBatch {
-    /// The images in another kind of number.
+    /// The images in another kind of number; tokens as they are.
     pub fn images_as(&self, kind: Kind) -> Result<Tensor, ExperimentError> {
+        if self.images.kind() == Kind::Int64 {
+            return Ok(self.images.shallow_clone());
+        }
         Ok(self.images.f_to_kind(kind)?)
     }
 }

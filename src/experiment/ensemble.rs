@@ -5,6 +5,7 @@ use pathscope_analysis::{Seed, disagreement, error_correlation, majority_vote};
 use tch::{Kind, Tensor};
 
 use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions};
+use crate::data::Dataset;
 use crate::network::Plan;
 
 impl Laboratory<'_> {
@@ -58,7 +59,7 @@ impl Laboratory<'_> {
         };
         for size in sizes {
             let members: Vec<&Tensor> = logits.iter().take(size).collect();
-            let record = ensemble(key(size), what.clone(), &members, self.data().labels())?;
+            let record = ensemble(key(size), what.clone(), &members, self.data())?;
             journal.append(Record::Ensemble(record))?;
         }
         Ok(())
@@ -104,7 +105,7 @@ impl Laboratory<'_> {
             let key = key(number, &what);
             if journal.get(&key).is_none() {
                 let members: Vec<&Tensor> = members.iter().map(|&m| &logits[m]).collect();
-                let record = ensemble(key, what, &members, self.data().labels())?;
+                let record = ensemble(key, what, &members, self.data())?;
                 journal.append(Record::Ensemble(record))?;
             }
         }
@@ -151,13 +152,14 @@ fn ensemble(
     key: String,
     what: String,
     members: &[&Tensor],
-    labels: &[u16],
+    data: &Dataset,
 ) -> Result<Ensemble, ExperimentError> {
+    let labels = data.labels();
     let predictions = members
         .iter()
         .map(|logits| classes(logits))
         .collect::<Result<Vec<_>, _>>()?;
-    let is_wrong = |found: &[u16]| -> Vec<bool> {
+    let is_wrong = |found: &[u32]| -> Vec<bool> {
         found
             .iter()
             .zip(labels)
@@ -177,6 +179,7 @@ fn ensemble(
         members: what,
         size: members.len(),
         examples: labels.len(),
+        positions: data.positions(),
         member_errors: wrong.iter().map(|wrong| count(wrong)).collect(),
         vote_errors: count(&vote),
         mean_errors: count(&mean),
@@ -187,11 +190,11 @@ fn ensemble(
     })
 }
 
-/// The class of the largest logit of every example.
-fn classes(logits: &Tensor) -> Result<Vec<u16>, ExperimentError> {
-    let classes = Vec::<i64>::try_from(&logits.f_argmax(1, false)?)?;
+/// The class of the largest logit of every prediction.
+fn classes(logits: &Tensor) -> Result<Vec<u32>, ExperimentError> {
+    let classes = Vec::<i64>::try_from(&logits.f_argmax(-1, false)?.f_reshape(-1)?)?;
     Ok(classes
         .into_iter()
-        .map(|class| u16::try_from(class).unwrap_or(u16::MAX))
+        .map(|class| u32::try_from(class).unwrap_or(u32::MAX))
         .collect())
 }

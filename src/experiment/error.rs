@@ -30,6 +30,12 @@ pub enum ExperimentError {
         /// What cannot be asked of it, and what can.
         what: String,
     },
+    /// Examples that are not what the network takes or answers.
+    #[error("{what}")]
+    Misfit {
+        /// What each of the two has, and what to give.
+        what: String,
+    },
     /// A gradient that is not a number.
     #[error("the gradient is not finite: {what} {place} (blocks count from 0); {remedy}")]
     NotFinite {

@@ -87,6 +87,7 @@ impl Laboratory<'_> {
             .team()
             .firsts(latency(&network, self.input(), device)?)?;
         journal.append(Record::Removal(Removal {
+            positions: self.data().positions(),
             key,
             removed: removed.iter().map(|block| block.position()).collect(),
             latency,

@@ -9,7 +9,9 @@ use tch::Kind;
 
 use super::batches::Batches;
 use super::share::share;
-use super::{ComputeOptions, ExperimentError, Journal, Outcomes, SpectrumOptions, Sweep};
+use super::{
+    ComputeOptions, ExperimentError, Journal, Outcomes, Place, SpectrumOptions, Sweep, check_fit,
+};
 use crate::data::{Dataset, Normalization};
 use crate::network::{
     BlockShape, FeatureShape, FrozenNetwork, Plan, Specification, Substitutes, TrainableNetwork,
@@ -49,7 +51,7 @@ pub struct Laboratory<'a> {
 pub(super) const CELLS_AT_ONCE: usize = 64;
 
 impl<'a> Laboratory<'a> {
-    /// Freezes `network` and checks that it takes the images of `data`. What changed networks
+    /// Freezes `network` and checks that it takes the images or tokens of `data`. What changed networks
     /// need of statistics is measured on `calibration`.
     ///
     /// # Errors
@@ -61,6 +63,9 @@ impl<'a> Laboratory<'a> {
         normalization: &'a Normalization,
         options: ComputeOptions,
     ) -> Result<Self, ExperimentError> {
+        for data in [data, calibration] {
+            check_fit(network.specification(), data)?;
+        }
         let frozen = FrozenNetwork::freeze(network, Kind::Float)?;
         let batches = Batches {
             data,
@@ -216,6 +221,14 @@ impl<'a> Laboratory<'a> {
         Ok(())
     }
 
+    /// The record of what one cell gives on every example, written nowhere.
+    ///
+    /// # Errors
+    /// As [`Laboratory::measure`].
+    pub fn outcome(&self, cell: &Cell) -> Result<Outcome, ExperimentError> {
+        self.record(cell, &self.outcomes(&[cell])?.swap_remove(0))
+    }
+
     /// What every cell gives on every example, recorded nowhere.
     ///
     /// # Errors
@@ -252,8 +265,8 @@ impl<'a> Laboratory<'a> {
     /// every mini-batch in `journal`. `progress` is told of each.
     ///
     /// # Errors
-    /// Too few examples, a gradient that is not finite, or [`ExperimentError::Stopped`] with what
-    /// was finished recorded.
+    /// Too few examples, the gradient at tokens, one that is not finite, or
+    /// [`ExperimentError::Stopped`] with what was finished recorded.
     pub fn spectrum(
         &self,
         plan: &Plan,
@@ -262,6 +275,14 @@ impl<'a> Laboratory<'a> {
         journal: &mut Journal,
         progress: &dyn Fn(u64),
     ) -> Result<(), ExperimentError> {
+        if options.place == Place::Input && self.data.tokens(0..0).is_some() {
+            return Err(ExperimentError::Impossible {
+                what:
+                    "tokens are numbers of rows of a table, at which there is no gradient; take it \
+                       at the stem's output (--at stem)"
+                        .into(),
+            });
+        }
         let frozen = FrozenNetwork::freeze(self.network, kind)?;
         options.measure(&frozen, plan, &self.batches(), journal, progress)
     }
@@ -276,7 +297,7 @@ impl<'a> Laboratory<'a> {
         let wrong = outcomes.wrong(labels);
         let mut errors_by_class = vec![0; self.data.classes()];
         for (&label, _) in labels.iter().zip(&wrong).filter(|(_, wrong)| **wrong) {
-            if let Some(count) = errors_by_class.get_mut(usize::from(label)) {
+            if let Some(count) = errors_by_class.get_mut(label as usize) {
                 *count += 1;
             }
         }
@@ -287,6 +308,7 @@ impl<'a> Laboratory<'a> {
             draw: cell.draw,
             errors: wrong.iter().filter(|&&wrong| wrong).count(),
             examples: wrong.len(),
+            positions: self.data.positions(),
             loss: outcomes.mean_loss(),
             margin: outcomes.mean_margin(),
             errors_by_class,
@@ -358,6 +380,7 @@ impl<'a> Laboratory<'a> {
                 description: self.data.description().to_owned(),
                 hash: self.data.content_hash(),
                 examples: self.data.len(),
+                positions: self.data.positions(),
                 classes: self.data.classes(),
             },
             seed,

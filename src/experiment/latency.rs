@@ -1,8 +1,8 @@
-//! How long one image takes.
+//! How long one image or sequence takes.
 
 use std::time::Instant;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
 use super::ExperimentError;
 use crate::network::{FeatureShape, FrozenNetwork, Pass, Plan, TrainableNetwork, channels_last};
@@ -10,7 +10,7 @@ use crate::network::{FeatureShape, FrozenNetwork, Pass, Plan, TrainableNetwork, 
 /// Forward passes of which the fastest counts: what else the machine does only ever adds time.
 const RUNS: usize = 30;
 
-/// Seconds that `network` takes for one image of shape `input` on its own, on one thread of the
+/// Seconds that `network` takes for one example of shape `input` on its own, on one thread of the
 /// CPU or on the GPU: the least of 30 runs after a first one. It differs from run to run.
 ///
 /// # Errors
@@ -22,8 +22,8 @@ pub(super) fn latency(
 ) -> Result<f64, ExperimentError> {
     let frozen = FrozenNetwork::freeze(&network.to_device(device)?, Kind::Float)?;
     let plan = Plan::intact(frozen.structure());
-    let size = [1, input.channels, input.height, input.width];
-    let image = channels_last(&Tensor::f_zeros(size, (Kind::Float, device))?)?;
+    let image = network.specification().random_batch(input, 1, 0)?;
+    let image = channels_last(&image.f_to_device(device)?)?;
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);
     let mut least = f64::INFINITY;

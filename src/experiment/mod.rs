@@ -5,6 +5,7 @@ mod calibration;
 mod commutator;
 mod ensemble;
 mod error;
+mod fit;
 mod greedy;
 mod journal;
 mod laboratory;
@@ -22,6 +23,7 @@ mod tree;
 
 pub use batches::ComputeOptions;
 pub use error::ExperimentError;
+pub use fit::check_fit;
 pub use journal::Journal;
 pub use laboratory::{Cell, Laboratory};
 pub use lesion::LesionOptions;

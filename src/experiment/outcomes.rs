@@ -3,11 +3,12 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::network::NetworkError;
 
-/// What a plan gave on every example, in the order of the data set.
+/// What a plan gave on every example, in the order of the data set: one entry for an image, T for a
+/// sequence of which every position is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Class with the largest logit.
-    pub predictions: Vec<u16>,
+    pub predictions: Vec<u32>,
     /// Cross-entropy in nats.
     pub losses: Vec<f32>,
     /// Logit of the right class minus the largest other one: positive where right.
@@ -15,17 +16,20 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Outcomes of `examples` examples that are not computed yet.
-    pub(super) fn pending(examples: usize) -> Self {
+    /// Outcomes of so many predictions that are not computed yet.
+    pub(super) fn pending(predictions: usize) -> Self {
         Self {
-            predictions: vec![u16::MAX; examples],
-            losses: vec![f32::NAN; examples],
-            margins: vec![f32::NAN; examples],
+            predictions: vec![u32::MAX; predictions],
+            losses: vec![f32::NAN; predictions],
+            margins: vec![f32::NAN; predictions],
         }
     }
 
-    /// Measures logits `[N, classes]` against labels `[N]`.
+    /// Measures logits `[N, classes]` against labels `[N]`, or `[N, T, classes]` against `[N, T]`.
     pub(super) fn measure(logits: &Tensor, labels: &Tensor) -> Result<Self, NetworkError> {
+        let classes = logits.size().last().copied().unwrap_or(0);
+        let logits = logits.f_reshape([-1, classes])?;
+        let labels = &labels.f_reshape(-1)?;
         let weight: Option<Tensor> = None;
         let losses = logits.f_cross_entropy_loss(labels, weight, Reduction::None, -100, 0.0)?;
         let index = labels.f_unsqueeze(1)?;
@@ -43,14 +47,14 @@ impl Outcomes {
         Ok(Self {
             predictions: predictions
                 .into_iter()
-                .map(|class| u16::try_from(class).unwrap_or(u16::MAX))
+                .map(|class| u32::try_from(class).unwrap_or(u32::MAX))
                 .collect(),
             losses: floats(&losses)?,
             margins: floats(&margins)?,
         })
     }
 
-    /// Puts the outcomes of the examples from `first` on in their place.
+    /// Puts outcomes in their place, from prediction `first` on.
     pub(super) fn place(&mut self, first: usize, part: &Self) {
         let range = first..first + part.predictions.len();
         self.predictions[range.clone()].copy_from_slice(&part.predictions);
@@ -67,7 +71,7 @@ impl Outcomes {
 
     /// Whether each example is classified wrongly.
     #[must_use]
-    pub fn wrong(&self, labels: &[u16]) -> Vec<bool> {
+    pub fn wrong(&self, labels: &[u32]) -> Vec<bool> {
         self.predictions
             .iter()
             .zip(labels)
@@ -77,7 +81,7 @@ impl Outcomes {
 
     /// How many examples are classified wrongly.
     #[must_use]
-    pub fn errors(&self, labels: &[u16]) -> usize {
+    pub fn errors(&self, labels: &[u32]) -> usize {
         self.predictions
             .iter()
             .zip(labels)

@@ -64,7 +64,7 @@ impl Laboratory<'_> {
         intact: &Outcome,
     ) -> Result<Vec<super::Outcomes>, ExperimentError> {
         let examples = self.data().len();
-        let labels = self.data().labels();
+        let (labels, positions) = (self.data().labels(), self.data().positions());
         let intact = intact.wrong.to_vec(intact.examples);
         let mut found = vec![super::Outcomes::pending(0); cells.len()];
         let mut sequences = vec![ConfidenceSequence::paired_errors(Level::P95); cells.len()];
@@ -82,8 +82,10 @@ impl Laboratory<'_> {
             let plans: Vec<_> = open.iter().map(|&cell| cells[cell].plan.clone()).collect();
             let outcomes = self.sweep(self.frozen(), &part).evaluate(&plans, &|_| {})?;
             for (&cell, outcomes) in open.iter().zip(outcomes) {
-                let wrong = outcomes.wrong(&labels[first..end]);
-                observe(&mut sequences[cell], &intact[first..end], &wrong).map_err(analysis)?;
+                let here = first * positions..end * positions;
+                let wrong = outcomes.wrong(&labels[here.clone()]);
+                let sequence = &mut sequences[cell];
+                observe(sequence, &intact[here], &wrong, positions).map_err(analysis)?;
                 found[cell].extend(outcomes);
             }
             first = end;
@@ -107,18 +109,25 @@ pub fn paired_sequence(
         &mut sequence,
         &intact.wrong.to_vec(examples),
         &outcome.wrong.to_vec(examples),
+        outcome.positions,
     )?;
     Ok(sequence)
 }
 
+/// One observation for each example: its difference, the mean over the positions of a sequence.
 fn observe(
     sequence: &mut ConfidenceSequence,
     intact: &[bool],
     changed: &[bool],
+    positions: usize,
 ) -> Result<(), SequentialError> {
-    let number = |wrong: bool| f64::from(u8::from(wrong));
-    for (&intact, &changed) in intact.iter().zip(changed) {
-        sequence.observe(number(changed) - number(intact))?;
+    let rate = |wrong: &[bool]| {
+        let errors = wrong.iter().filter(|&&wrong| wrong).count();
+        errors as f64 / wrong.len().max(1) as f64
+    };
+    let positions = positions.max(1);
+    for (intact, changed) in intact.chunks(positions).zip(changed.chunks(positions)) {
+        sequence.observe(rate(changed) - rate(intact))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 use super::tree::Tree;
-use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions, SpectrumOptions};
+use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions, Place, SpectrumOptions};
 use crate::network::Plan;
 
 /// What single measurements took on this machine, in seconds.
@@ -150,14 +150,14 @@ impl Allotment {
 
     /// The gradients to measure.
     #[must_use]
-    pub fn spectrum(&self, seed: Seed) -> SpectrumOptions {
+    pub fn spectrum(&self, seed: Seed, place: Place) -> SpectrumOptions {
         SpectrumOptions {
             coherent: true,
             draws: self.sign_draws,
             samples: self.path_draws,
             record_paths: false,
             loss: super::Loss::default(),
-            place: super::Place::default(),
+            place,
             longest: None,
             grading: None,
             batches: self.batches,
@@ -193,7 +193,7 @@ impl Laboratory<'_> {
             let options = SpectrumOptions {
                 coherent,
                 samples,
-                ..Allotment::least(examples).spectrum(seed)
+                ..Allotment::least(examples).spectrum(seed, Place::of(self.data()))
             };
             let header = self.header("pilot", "", "", seed.0, serde_json::Value::Null);
             let mut journal = Journal::in_memory(header);

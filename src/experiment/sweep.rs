@@ -88,18 +88,20 @@ impl<'a> Sweep<'a> {
         plans: &[Plan],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Outcomes>, ExperimentError> {
-        let mut outcomes = vec![Outcomes::pending(self.batches.data.len()); plans.len()];
+        let data = self.batches.data;
+        let pending = Outcomes::pending(data.labels().len());
+        let mut outcomes = vec![pending; plans.len()];
         for (first, found) in self.visit(plans, &Outcomes::measure, progress)? {
             for (plans, part) in found {
                 for plan in plans {
-                    outcomes[plan].place(first, &part);
+                    outcomes[plan].place(first * data.positions(), &part);
                 }
             }
         }
         Ok(outcomes)
     }
 
-    /// The logits `[N, classes]` of every plan on every example, on the CPU.
+    /// The logits `[N, classes]`, or `[N, T, classes]`, of every plan on every example, on the CPU.
     ///
     /// # Errors
     /// As [`Sweep::evaluate`].
@@ -179,15 +181,21 @@ impl<'a> Sweep<'a> {
 /// Bytes of the widest activation of one example, in float32.
 pub(super) fn widest(network: &FrozenNetwork, batches: &Batches<'_>) -> Result<u64, NetworkError> {
     let shapes = network.specification().shapes(batches.input())?;
+    // Logits count where there is a row of them for every position of a sequence.
+    let positions = match network.specification().positions() {
+        1 => 0,
+        positions => positions as i64,
+    };
+    let classes = network.specification().classes().unwrap_or(0) as i64;
     let elements = shapes
         .iter()
         .flat_map(|shape| [shape.input.elements(), shape.output.elements()])
-        .chain([batches.input().elements()])
+        .chain([batches.input().elements(), positions * classes])
         .max();
     Ok(4 * u64::try_from(elements.unwrap_or(1)).unwrap_or(1))
 }
 
-/// What is kept of the logits `[N, classes]` of examples with labels `[N]`.
+/// What is kept of the logits of examples with these labels.
 type Measure<'m, T> = dyn Fn(&Tensor, &Tensor) -> Result<T, NetworkError> + Sync + 'm;
 
 /// What was measured, with the plans that it belongs to.

@@ -145,9 +145,12 @@ fn load_exported(
         (Some(normalization), _) => normalization,
         (None, channels) => {
             let name = if channels == 3 { "imagenet" } else { "half" };
-            notes.push(format!(
-                "the file states no normalisation; assuming `{name}` (choose with --normalize)"
-            ));
+            // Tokens are not normalised.
+            if specification.vocabulary().is_none() {
+                notes.push(format!(
+                    "the file states no normalisation; assuming `{name}` (choose with --normalize)"
+                ));
+            }
             Normalization::preset(name).map_err(|_| FormatError::Graph {
                 file: file.to_owned(),
                 what: "no normalisation is known for its input".into(),

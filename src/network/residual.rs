@@ -398,6 +398,31 @@ impl Specification {
         }
     }
 
+    /// How many tokens a sequence has; `None` where the input is no list of tokens.
+    #[must_use]
+    pub fn sequence_length(&self) -> Option<i64> {
+        match &self.stem.first()?.operation {
+            super::Operation::Fragment(fragment) if fragment.vocabulary().is_some() => {
+                Some(fragment.input.iter().product())
+            }
+            _ => None,
+        }
+    }
+
+    /// Predictions for each example: 1, or as many as the head of an exported graph gives rows of
+    /// logits, such as one for each token.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        match self.head.last().map(|layer| &layer.operation) {
+            Some(super::Operation::Fragment(fragment)) => {
+                let rows = fragment.output.split_last().map(|(_, rows)| rows);
+                let positions = rows.unwrap_or_default().iter().product::<i64>();
+                usize::try_from(positions).unwrap_or(1)
+            }
+            _ => 1,
+        }
+    }
+
     /// A random batch of inputs: images of shape `input`, or what an exported graph takes.
     ///
     /// # Errors

@@ -64,22 +64,26 @@ pub(super) fn error(outcome: &Outcome) -> String {
     rate(outcome.errors, outcome.examples) + &interval.unwrap_or_default()
 }
 
+/// The error in per cent of every example, or of every sequence of which each position is
+/// predicted: what a bootstrap may draw from.
+pub(super) fn error_of_each(outcome: &Outcome) -> Vec<f64> {
+    let wrong = outcome.wrong.to_vec(outcome.examples);
+    let share = |together: &[bool]| {
+        let errors = together.iter().filter(|&&wrong| wrong).count();
+        100.0 * errors as f64 / together.len().max(1) as f64
+    };
+    wrong.chunks(outcome.positions.max(1)).map(share).collect()
+}
+
 /// Difference between two error rates on the same examples, in percentage points, with its
 /// paired bootstrap interval.
 pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)> {
-    let flags = |outcome: &Outcome| -> Vec<f64> {
-        let wrong = outcome.wrong.to_vec(outcome.examples);
-        wrong
-            .into_iter()
-            .map(|wrong| 100.0 * f64::from(u8::from(wrong)))
-            .collect()
-    };
     let options = BootstrapOptions {
         replicates: 2_000,
         method: BootstrapMethod::Percentile,
         ..BootstrapOptions::default()
     };
-    let found = paired_bootstrap(&flags(from), &flags(to), &options).ok()?;
+    let found = paired_bootstrap(&error_of_each(from), &error_of_each(to), &options).ok()?;
     Some((found.estimate, found.interval))
 }
 
@@ -144,10 +148,14 @@ fn singles(
     if lesions.len() > 1 {
         answer += &format!(
             " It needs {} least: {}. Of {} single lesions, {significant} change the error \
-             significantly (exact McNemar test, Holm's correction, p < {ALPHA}).",
+             significantly (exact McNemar test{}, Holm's correction, p < {ALPHA}).",
             name(mildest.target),
             change(mildest).unwrap_or_else(|| "no prediction's correctness changes".into()),
             lesions.len(),
+            match intact.positions {
+                1 => "",
+                _ => " over sequences",
+            },
         );
     }
     Some(Finding {
@@ -347,7 +355,7 @@ fn ensemble(found: &Ensemble) -> Finding {
         ),
         answer: format!(
             "Its members err on {} on average, their vote on {}, the mean of their logits on {}. \
-             {} Members' classes differ on {} of the examples.",
+             {} Members' classes differ on {} of the {}.",
             percent(mean),
             rate(found.vote_errors, found.examples),
             rate(found.mean_errors, found.examples),
@@ -360,6 +368,11 @@ fn ensemble(found: &Ensemble) -> Finding {
                 ),
             ),
             percent(found.disagreement),
+            if found.positions == 1 {
+                "examples"
+            } else {
+                "positions"
+            },
         ),
     }
 }

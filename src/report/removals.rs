@@ -29,6 +29,7 @@ mod tests {
             latency: 1.0,
             errors,
             examples: 100,
+            positions: 1,
             parameters,
             multiply_adds: parameters,
         };

@@ -9,17 +9,17 @@ use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, cross_entropy_cota
 /// The scalar whose gradient is taken, one for each example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Loss {
-    /// Cross-entropy of the label.
+    /// Cross-entropy of the label; of a sequence, its sum over the positions.
     #[default]
     CrossEntropy,
-    /// The logit of one class.
+    /// The logit of one class; of a sequence, its sum over the positions.
     Logit(usize),
-    /// The largest logit.
+    /// The largest logit; of a sequence, the sum of the largest of every position.
     LargestLogit,
 }
 
 impl Loss {
-    /// Cotangent `[B, classes]` of the logits.
+    /// Cotangent `[B, classes]`, or `[B, T, classes]`, of the logits.
     pub(super) fn cotangent(
         self,
         logits: &Tensor,
@@ -51,8 +51,8 @@ impl Loss {
                     0.0,
                 )?
             }
-            Self::LargestLogit => logits.f_max_dim(1, false)?.0.f_sum(Kind::Float)?,
-            Self::Logit(class) => logits.f_select(1, class as i64)?.f_sum(logits.kind())?,
+            Self::LargestLogit => logits.f_max_dim(-1, false)?.0.f_sum(Kind::Float)?,
+            Self::Logit(class) => logits.f_select(-1, class as i64)?.f_sum(logits.kind())?,
         })
     }
 }

@@ -10,6 +10,7 @@ use super::grade::{Grading, length};
 use super::gradient::{Loss, norms, ordinary};
 use super::recursion::{GradedStack, Recursion};
 use super::{energy, not_finite, sampled};
+use crate::data::Dataset;
 use crate::experiment::batches::{Batches, MicroBatch};
 use crate::experiment::share::share;
 use crate::experiment::{ComputeOptions, ExperimentError, Journal};
@@ -24,6 +25,18 @@ pub enum Place {
     Input,
     /// At the stem's output.
     Stem,
+}
+
+impl Place {
+    /// Where the gradient begins to exist: at images, but not at tokens, which are numbers of rows
+    /// of a table.
+    #[must_use]
+    pub fn of(data: &Dataset) -> Self {
+        match data.tokens(0..0) {
+            Some(_) => Self::Stem,
+            None => Self::Input,
+        }
+    }
 }
 
 /// What to measure of the gradient.

@@ -2,7 +2,7 @@ use pathscope_analysis::record::Outcome;
 use pathscope_analysis::{BootstrapMethod, BootstrapOptions, Interval, McNemar, paired_bootstrap};
 use serde::Serialize;
 
-use crate::report::findings::difference;
+use crate::report::findings::{difference, error_of_each};
 use crate::report::lesions::{intact as intact_of, single_lesions};
 use crate::report::run::Run;
 
@@ -158,12 +158,10 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
 /// percentage points. Each pair is (intact, without).
 fn change_interval(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Interval> {
     let effects = |[intact, without]: [&Outcome; 2]| -> Vec<f64> {
-        let intact = intact.wrong.to_vec(intact.examples);
-        let without = without.wrong.to_vec(without.examples);
-        let effect = |(intact, without): (bool, bool)| {
-            100.0 * (f64::from(u8::from(without)) - f64::from(u8::from(intact)))
-        };
-        intact.into_iter().zip(without).map(effect).collect()
+        let pairs = error_of_each(intact)
+            .into_iter()
+            .zip(error_of_each(without));
+        pairs.map(|(intact, without)| without - intact).collect()
     };
     let options = BootstrapOptions {
         replicates: 2_000,

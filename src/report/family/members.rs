@@ -151,6 +151,9 @@ fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
     }
     let outcomes = journal.outcomes();
     let intact = intact(&outcomes).ok_or_else(|| FamilyError::NoIntact { path: path() })?;
+    if intact.positions > 1 {
+        return Err(FamilyError::Positions { path: path() });
+    }
     Ok(FamilyMember {
         // The stem's convolution and the classifier count too: 9 basic blocks are 20 layers.
         depth: blocks.iter().map(|block| block.layers).sum::<usize>() + 2,

@@ -36,6 +36,12 @@ pub enum FamilyError {
         /// The file.
         path: PathBuf,
     },
+    /// Errors that are no independent examples.
+    #[error("{}: its errors are counted over positions of sequences, which err together; the threshold needs independent examples", path.display())]
+    Positions {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line that is no network of a family.
     #[error("{}, line {line}: {problem}; give depth, k, parameters, errors, examples and seed as CSV with these names or as JSON Lines", path.display())]
     NotAMember {

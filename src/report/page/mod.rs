@@ -142,7 +142,16 @@ fn subject(number: usize, journals: &[&Journal]) -> Option<Subject> {
                     significant(model.multiply_adds as f64 / 1e6, 4)
                 ),
             ),
-            ("Examples", thousands(data.examples as u64)),
+            (
+                "Examples",
+                match data.positions {
+                    1 => thousands(data.examples as u64),
+                    positions => format!(
+                        "{} sequences of {positions} positions",
+                        thousands(data.examples as u64)
+                    ),
+                },
+            ),
             ("Classes", data.classes.to_string()),
         ],
         network: network::draw(header, journals),

@@ -93,7 +93,10 @@ pub(super) fn singles(header: &Header, outcomes: &[&Outcome]) -> Vec<Table> {
                 "95 % Wilson interval",
                 "Difference, points",
                 "95 % bootstrap interval",
-                "p (McNemar, Holm)",
+                match header.data.positions {
+                    1 => "p (McNemar, Holm)",
+                    _ => "p (McNemar over sequences, Holm)",
+                },
                 "Loss, nats",
                 "Paths left",
             ],

@@ -103,7 +103,10 @@ pub fn lesion_bars(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 ..Axis::default()
             },
             y: Axis {
-                label: "top-1 error, % of examples (95 % Wilson interval)".into(),
+                label: format!(
+                    "top-1 error, % of {} (95 % Wilson interval)",
+                    header.data.unit()
+                ),
                 ..Axis::default()
             },
             levels: intact_level(intact, "intact"),

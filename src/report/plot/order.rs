@@ -84,7 +84,10 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 ..Axis::default()
             },
             y: Axis {
-                label: "top-1 error, % of examples (95 % interval of the mean)".into(),
+                label: format!(
+                    "top-1 error, % of {} (95 % interval of the mean)",
+                    header.data.unit()
+                ),
                 include: vec![0.0],
                 ..Axis::default()
             },

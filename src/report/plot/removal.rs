@@ -1,5 +1,5 @@
+use pathscope_analysis::Level as Confidence;
 use pathscope_analysis::record::{Header, Removal};
-use pathscope_analysis::{Level as Confidence, wilson};
 
 use crate::report::lesions::block_name;
 use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series};
@@ -23,7 +23,7 @@ pub fn removal(header: &Header, removals: &[&Removal]) -> Option<Picture> {
     ];
     let series = sizes.iter().enumerate().map(|(index, (name, size))| {
         let points = removals.iter().map(|step| {
-            let interval = wilson(step.errors, step.examples, Confidence::P95).ok();
+            let interval = step.error_interval(Confidence::P95);
             Point {
                 // One whisker a step is enough.
                 interval: interval
@@ -62,7 +62,10 @@ pub fn removal(header: &Header, removals: &[&Removal]) -> Option<Picture> {
                 ..Axis::default()
             },
             y: Axis {
-                label: "top-1 error, % of examples (95 % Wilson interval)".into(),
+                label: format!(
+                    "top-1 error, % of {} (95 % Wilson interval)",
+                    header.data.unit()
+                ),
                 include: vec![0.0],
                 ..Axis::default()
             },

@@ -1,0 +1,279 @@
+//! Error rates where answers come in clusters, as the positions of a sequence do: what one
+//! sequence says at one position is no independent witness to what it says at the next.
+//!
+//! Answers lie cluster by cluster. Clusters of one give what [`wilson`](crate::wilson()) and
+//! [`mcnemar`](crate::mcnemar()) give, to the last bit.
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+use crate::interval::{Interval, IntervalError, Level, score_interval, wilson};
+use crate::paired::{McNemar, PairedError, mcnemar};
+
+/// Wilson's interval for the error rate of answers in clusters of `size`, given whether each is
+/// *wrong*: with as many examples as independent ones would have to be to vary as the clusters do.
+///
+/// That number is `n / design effect` with Student's correction for few clusters (Korn and
+/// Graubard 1998), never more than `n`. Where all answers are right, or all wrong, nothing tells how
+/// much clusters vary, and each counts as one example.
+///
+/// # Errors
+/// When there are no answers.
+///
+/// ```
+/// use pathscope_analysis::{Level, clustered_wilson, wilson};
+/// // Four sequences of five positions: two of them all wrong.
+/// let wrong = [[true; 5], [false; 5], [true; 5], [false; 5]].concat();
+/// let honest = clustered_wilson(&wrong, 5, Level::P95)?;
+/// assert!(honest.width() > 1.5 * wilson(10, 20, Level::P95)?.width());
+/// # Ok::<(), pathscope_analysis::IntervalError>(())
+/// ```
+pub fn clustered_wilson(
+    wrong: &[bool],
+    size: usize,
+    level: Level,
+) -> Result<Interval, IntervalError> {
+    let errors = count(wrong);
+    if size <= 1 || wrong.is_empty() {
+        return wilson(errors, wrong.len(), level);
+    }
+    let independent = independent_examples(wrong, size, level);
+    Ok(score_interval(errors, wrong.len(), independent, level))
+}
+
+/// How many independent examples would tell the error rate as well.
+fn independent_examples(wrong: &[bool], size: usize, level: Level) -> f64 {
+    let (n, clusters) = (wrong.len() as f64, wrong.len().div_ceil(size) as f64);
+    if clusters < 2.0 {
+        return 1.0;
+    }
+    let rate = count(wrong) as f64 / n;
+    let residual = |cluster: &[bool]| count(cluster) as f64 - rate * cluster.len() as f64;
+    let squares: f64 = wrong
+        .chunks(size)
+        .map(|cluster| residual(cluster).powi(2))
+        .sum();
+    let variance = clusters / (clusters - 1.0) * squares / (n * n);
+    let independent = rate * (1.0 - rate) / (n - 1.0);
+    let effect = if independent > 0.0 {
+        (variance / independent).max(1.0)
+    } else {
+        n / clusters
+    };
+    let quantile = |freedom: f64| match StudentsT::new(0.0, 1.0, freedom) {
+        Ok(law) => law.inverse_cdf(1.0 - level.alpha() / 2.0),
+        Err(_) => level.normal_quantile(),
+    };
+    n / effect * (quantile(n - 1.0) / quantile(clusters - 1.0)).powi(2)
+}
+
+/// [`mcnemar`](crate::mcnemar()) for answers in clusters of `size`. Counts and difference are over
+/// answers; the p-value asks whether the two networks may be exchanged within whole clusters.
+///
+/// It is the share of the 2^m ways to exchange them in some of the m clusters after which the counts
+/// of errors differ at least as much as they do: exact, and McNemar's test for clusters of one.
+/// For sets beyond hundreds of millions of additions it is the large-sample test of the same
+/// hypothesis (Durkalski et al. 2003), chi-square = (sum d)^2 / sum d^2 over clusters.
+///
+/// # Errors
+/// When there are no answers, or the two slices differ in length.
+///
+/// ```
+/// use pathscope_analysis::clustered_mcnemar;
+/// // In three sequences of four positions the second network is wrong everywhere.
+/// let table = clustered_mcnemar(&[false; 12], &[true; 12], 4)?;
+/// assert_eq!(table.only_second_wrong, 12);
+/// assert_eq!(table.p_value, 0.25); // three coins, not twelve
+/// # Ok::<(), pathscope_analysis::PairedError>(())
+/// ```
+pub fn clustered_mcnemar(
+    first_wrong: &[bool],
+    second_wrong: &[bool],
+    size: usize,
+) -> Result<McNemar, PairedError> {
+    let table = mcnemar(first_wrong, second_wrong)?;
+    if size <= 1 {
+        return Ok(table);
+    }
+    let pairs = first_wrong.chunks(size).zip(second_wrong.chunks(size));
+    let differences: Vec<i64> = pairs
+        .map(|(first, second)| count(second) as i64 - count(first) as i64)
+        .filter(|&difference| difference != 0)
+        .collect();
+    let total: u64 = differences.iter().map(|d| d.unsigned_abs()).sum();
+    let work = total.saturating_mul(differences.len() as u64);
+    let p_value = if work <= EXACT_WORK {
+        exchange_p_value(&differences)
+    } else {
+        large_sample_p_value(&differences)
+    };
+    Ok(McNemar { p_value, ..table })
+}
+
+/// Additions that the exact test may take.
+const EXACT_WORK: u64 = 200_000_000;
+
+/// The chance that |sum| is at least what it is when every difference gets a random sign.
+fn exchange_p_value(differences: &[i64]) -> f64 {
+    let sizes: Vec<usize> = differences
+        .iter()
+        .map(|d| usize::try_from(d.unsigned_abs()).unwrap_or(usize::MAX))
+        .collect();
+    let total: usize = sizes.iter().sum();
+    // chances[x]: that the differences with a plus add up to x; the sum is then 2 x - total.
+    let mut chances = vec![0.0; total + 1];
+    chances[0] = 1.0;
+    let mut reached = 0;
+    for &size in &sizes {
+        reached += size;
+        for x in (0..=reached).rev() {
+            let with = x.checked_sub(size).map_or(0.0, |before| chances[before]);
+            chances[x] = 0.5 * (chances[x] + with);
+        }
+    }
+    let sum: i64 = differences.iter().sum();
+    let least = (total - usize::try_from(sum.unsigned_abs()).unwrap_or(0)) / 2;
+    let tail: f64 = chances[..=least].iter().sum();
+    (2.0 * tail).min(1.0)
+}
+
+fn large_sample_p_value(differences: &[i64]) -> f64 {
+    let sum: f64 = differences.iter().map(|&d| d as f64).sum();
+    let squares: f64 = differences.iter().map(|&d| (d as f64).powi(2)).sum();
+    if squares == 0.0 {
+        return 1.0;
+    }
+    (2.0 * Normal::standard().cdf(-sum.abs() / squares.sqrt())).min(1.0)
+}
+
+fn count(flags: &[bool]) -> usize {
+    flags.iter().filter(|&&flag| flag).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use proptest::prelude::*;
+    use rand::RngExt;
+
+    /// All 2^m sign patterns, counted one by one.
+    fn counted(differences: &[i64]) -> f64 {
+        let sum: i64 = differences.iter().sum();
+        let patterns = 1_u32 << differences.len();
+        let extreme = (0..patterns).filter(|pattern| {
+            let signed = differences.iter().enumerate();
+            let other: i64 = signed
+                .map(|(place, d)| if pattern >> place & 1 == 1 { -d } else { *d })
+                .sum();
+            other.abs() >= sum.abs()
+        });
+        extreme.count() as f64 / f64::from(patterns)
+    }
+
+    proptest! {
+        #[test]
+        fn the_exact_test_is_all_exchanges(differences in prop::collection::vec(-6_i64..=6, 1..11)) {
+            let differences: Vec<i64> = differences.into_iter().filter(|&d| d != 0).collect();
+            prop_assert!((exchange_p_value(&differences) - counted(&differences)).abs() < 1e-12);
+        }
+
+        #[test]
+        fn clusters_of_one_change_nothing(flags in prop::collection::vec(any::<(bool, bool)>(), 1..60)) {
+            let (first, second): (Vec<bool>, Vec<bool>) = flags.into_iter().unzip();
+            let plain = mcnemar(&first, &second).unwrap();
+            prop_assert_eq!(clustered_mcnemar(&first, &second, 1).unwrap(), plain.clone());
+            let single = |wrong: &[bool]| {
+                wrong.iter().map(|&wrong| i64::from(wrong)).collect::<Vec<_>>()
+            };
+            let differences: Vec<i64> = single(&second)
+                .iter()
+                .zip(single(&first))
+                .map(|(b, a)| b - a)
+                .filter(|&d| d != 0)
+                .collect();
+            // The exchange test itself is McNemar's there.
+            prop_assert!((exchange_p_value(&differences) - plain.p_value).abs() < 1e-12);
+            let interval = wilson(count(&first), first.len(), Level::P95).unwrap();
+            prop_assert_eq!(clustered_wilson(&first, 1, Level::P95).unwrap(), interval);
+            if first.contains(&true) && first.contains(&false) {
+                let independent = independent_examples(&first, 1, Level::P95);
+                prop_assert!((independent / first.len() as f64 - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    /// By hand: d = 2, -1, 1, 3: (sum d)^2 / sum d^2 = 25 / 15, and scipy 1.16
+    /// `chi2.sf(25 / 15, 1)` = 0.19670560245894686.
+    #[test]
+    fn large_samples_agree_with_chi_square() {
+        let p = large_sample_p_value(&[2, -1, 1, 3]);
+        assert!((p - 0.196_705_602_458_946_86).abs() < 1e-9, "{p}");
+        assert_eq!(large_sample_p_value(&[]), 1.0);
+        let many: Vec<i64> = (0..400)
+            .map(|i| i % 7 - 3 + i64::from(i % 8 == 0))
+            .collect();
+        let (exact, approximate) = (exchange_p_value(&many), large_sample_p_value(&many));
+        assert!(
+            exact < 0.5 && (exact - approximate).abs() < 0.02,
+            "{exact} {approximate}"
+        );
+    }
+
+    /// The rates of equally long sequences are themselves a sample: their mean has the variance
+    /// s^2 / m, that of mT independent positions would have p (1 - p) / (mT - 1).
+    #[test]
+    fn the_design_effect_is_the_ratio_of_variances() {
+        let wrong: Vec<bool> = [3, 1, 0, 2]
+            .iter()
+            .flat_map(|&errors| (0..4).map(move |place| place < errors))
+            .collect();
+        let rates = [0.75, 0.25, 0.0, 0.5_f64];
+        let squares: f64 = rates.iter().map(|rate| (rate - 0.375).powi(2)).sum();
+        let effect = (squares / 12.0) / (0.375 * 0.625 / 15.0);
+        // scipy 1.16: `t.ppf(0.975, 15)`, `t.ppf(0.975, 3)`.
+        let student = (2.131_449_545_559_323_f64 / 3.182_446_305_284_263).powi(2);
+        let found = independent_examples(&wrong, 4, Level::P95);
+        assert!((found - 16.0 / effect * student).abs() < 1e-6, "{found}");
+    }
+
+    /// Sequences that differ in how hard they are: the plain interval covers the truth far too
+    /// seldom, the clustered one about as often as it claims.
+    #[test]
+    fn covers_the_rate_of_clustered_errors() {
+        let (sequences, positions, rounds) = (40, 16, 1_000);
+        let (mut plain, mut clustered) = (0, 0);
+        for round in 0..rounds {
+            let mut random = Seed(5).stream("coverage", round);
+            let wrong: Vec<bool> = (0..sequences)
+                .flat_map(|_| {
+                    let rate: f64 = if random.random_bool(0.5) { 0.1 } else { 0.7 };
+                    (0..positions)
+                        .map(|_| random.random_bool(rate))
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            let covers = |interval: Interval| usize::from(interval.contains(0.4));
+            plain += covers(wilson(count(&wrong), wrong.len(), Level::P95).unwrap());
+            clustered += covers(clustered_wilson(&wrong, positions, Level::P95).unwrap());
+        }
+        assert!(plain < 750, "{plain}");
+        assert!((935..=975).contains(&clustered), "{clustered}");
+    }
+
+    #[test]
+    fn what_tells_nothing_of_clusters_is_wide() {
+        let all_right = clustered_wilson(&[false; 64], 16, Level::P95).unwrap();
+        assert!(all_right.upper > 0.5 && all_right.lower == 0.0);
+        let one = clustered_wilson(&[true, false, false, false], 4, Level::P95).unwrap();
+        assert_eq!(one, score_interval(1, 4, 1.0, Level::P95));
+        assert!(clustered_wilson(&[], 4, Level::P95).is_err());
+        assert!(clustered_mcnemar(&[], &[], 4).is_err());
+        assert!(clustered_mcnemar(&[true], &[], 4).is_err());
+        assert_eq!(
+            clustered_mcnemar(&[true; 8], &[true; 8], 4)
+                .unwrap()
+                .p_value,
+            1.0
+        );
+    }
+}
