@@ -210,13 +210,11 @@ fn every_command_of_the_documents_runs() {
         }
         fs::create_dir_all(folder.join("home/.local/share/bash-completion/completions")).unwrap();
         let written = |name: &str| {
-            let name = format!(" {name}");
-            let writes = |option: &str| {
-                commands
-                    .iter()
-                    .any(|line| line.contains(&format!("{option}{name}")))
+            let writes = |line: &String| {
+                let line = format!("{line} ");
+                line.contains(&format!("--json {name} ")) || line.contains(&format!("-o {name} "))
             };
-            writes("--json") || writes("-o")
+            commands.iter().any(writes)
         };
         for entry in fs::read_dir(reader.path()).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

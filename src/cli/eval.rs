@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::record::Outcome;
-use pathscope_analysis::{Level, Summary};
+use pathscope_analysis::{Interval, Level, Summary, wilson};
 use serde_json::json;
 
 use super::arguments::{ComputeArguments, DataArguments};
@@ -12,6 +11,7 @@ use super::{Problem, outcome_table};
 use crate::data::{Dataset, Normalization};
 use crate::experiment::{ComputeOptions, Laboratory};
 use crate::format::{Model, load_model};
+use crate::team::Team;
 use crate::training::{View, evaluate};
 
 /// Evaluates models on a test split: error with its interval (over sequences where the positions of
@@ -37,20 +37,16 @@ pub(super) struct Arguments {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     json: bool,
-    /// Threads; all cores without it.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    compute: ComputeArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
-    let compute = ComputeArguments {
-        device: "cpu".into(),
-        batch: None,
-        threads: arguments.threads,
-        memory: 0,
+    let compute = ComputeOptions {
+        // The other processes do not take part.
+        team: Team::ALONE,
+        ..arguments.compute.options()?
     };
-    let threads = compute.threads()?;
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     let preset = arguments.normalize.as_deref();
     let normalization = preset.map(Normalization::preset).transpose()?;
     let mut percents = Vec::new();
@@ -66,40 +62,12 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
             (input.height, input.width) = (input.height * 8 / 7, input.width * 8 / 7);
         }
         let data = arguments.data.load(&model, file)?;
-        if data.tokens(0..0).is_some() {
-            let outcome = of_tokens(&model, &data, arguments.ten_crop, threads)?;
-            percents.push(100.0 * outcome.error());
-            if arguments.json {
-                lines.push(json!({
-                    "model": file.display().to_string(),
-                    "title": model.card.title,
-                    "model_hash": model.hash,
-                    "data": data.description(),
-                    "data_hash": data.content_hash(),
-                    "errors": outcome.errors,
-                    "examples": outcome.examples,
-                    "positions": outcome.positions,
-                    "interval": outcome.error_interval(Level::P95),
-                    "loss": outcome.loss,
-                }));
-            } else {
-                let error = outcome_table::error(&outcome);
-                let (file, title) = (file.display(), &model.card.title);
-                terminal.result(&format!("{file} ({title}): error {error}"))?;
-            }
-            continue;
-        }
-        let shape = data.shape();
-        let view = if arguments.ten_crop {
-            View::TenCrops {
-                height: shape.height * 7 / 8,
-                width: shape.width * 7 / 8,
-            }
+        let answer = if arguments.ten_crop {
+            of_crops(&model, &data, compute)?
         } else {
-            View::Whole
+            of_whole(&model, &data, compute)?
         };
-        let evaluation = evaluate(&model.network, &data, &model.card.normalization, view)?;
-        percents.push(evaluation.percent());
+        percents.push(100.0 * answer.errors as f64 / answer.predictions.max(1) as f64);
         if arguments.json {
             lines.push(json!({
                 "model": file.display().to_string(),
@@ -108,17 +76,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
                 "data": data.description(),
                 "data_hash": data.content_hash(),
                 "ten_crop": arguments.ten_crop,
-                "errors": evaluation.errors,
-                "examples": evaluation.examples,
-                "loss": evaluation.loss,
+                "errors": answer.errors,
+                "examples": answer.predictions,
+                "positions": data.positions(),
+                "interval": answer.interval,
+                "loss": answer.loss,
             }));
         } else {
-            terminal.result(&format!(
-                "{} ({}): error {}",
-                file.display(),
-                model.card.title,
-                stated(&evaluation)
-            ))?;
+            let (file, title) = (file.display(), &model.card.title);
+            terminal.result(&format!("{file} ({title}): error {}", answer.text))?;
         }
     }
     let summary = Summary::of(&percents).filter(|summary| summary.runs > 1);
@@ -135,22 +101,50 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     }
 }
 
-/// What the whole network gives on sequences of tokens.
-fn of_tokens(
-    model: &Model,
-    data: &Dataset,
-    ten_crop: bool,
-    threads: usize,
-) -> Result<Outcome, Problem> {
-    if ten_crop {
+/// What a network gives on all examples.
+struct Answer {
+    errors: usize,
+    predictions: usize,
+    loss: f64,
+    interval: Option<Interval>,
+    /// All of it in words.
+    text: String,
+}
+
+/// Every example as it is.
+fn of_whole(model: &Model, data: &Dataset, compute: ComputeOptions) -> Result<Answer, Problem> {
+    let network = model.network.to_device(compute.device)?;
+    let normalization = &model.card.normalization;
+    let laboratory = Laboratory::new(&network, data, data, normalization, compute)?;
+    let outcome = laboratory.outcome(&laboratory.intact_cell())?;
+    Ok(Answer {
+        errors: outcome.errors,
+        predictions: outcome.examples,
+        loss: outcome.loss,
+        interval: outcome.error_interval(Level::P95),
+        text: outcome_table::error(&outcome),
+    })
+}
+
+/// The mean over ten crops of every image.
+fn of_crops(model: &Model, data: &Dataset, compute: ComputeOptions) -> Result<Answer, Problem> {
+    if data.require_images().is_err() {
         let why = "--ten-crop cuts images, but these are sequences of tokens; leave it out";
         return Err(Problem::BadInput(why.into()));
     }
-    let options = ComputeOptions {
-        threads,
-        ..ComputeOptions::default()
+    tch::set_num_threads(i32::try_from(compute.threads).unwrap_or(i32::MAX));
+    let shape = data.shape();
+    let view = View::TenCrops {
+        height: shape.height * 7 / 8,
+        width: shape.width * 7 / 8,
     };
-    let normalization = &model.card.normalization;
-    let laboratory = Laboratory::new(&model.network, data, data, normalization, options)?;
-    Ok(laboratory.outcome(&laboratory.intact_cell())?)
+    let network = model.network.to_device(compute.device)?;
+    let found = evaluate(&network, data, &model.card.normalization, view)?;
+    Ok(Answer {
+        errors: found.errors,
+        predictions: found.examples,
+        loss: found.loss,
+        interval: wilson(found.errors, found.examples, Level::P95).ok(),
+        text: stated(&found),
+    })
 }

@@ -286,6 +286,15 @@ impl TrainableNetwork {
         self.structure.forward(batch, plan, pass)
     }
 
+    /// Where its parameters lie.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        let parameters = self.named_parameters();
+        parameters
+            .first()
+            .map_or(Device::Cpu, |(_, _, tensor)| tensor.device())
+    }
+
     /// The same network with its tensors on `device`.
     ///
     /// # Errors
