@@ -6,6 +6,7 @@
 
 mod blocks;
 mod native;
+mod nests;
 mod primitive;
 mod probe;
 
