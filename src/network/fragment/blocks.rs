@@ -4,6 +4,7 @@
 //! two waists that follow each other there is one operation, or something with several ways. Where
 //! that ends in an addition of terms that all come from the upper waist it is a residual block:
 //! one term is the skip, the others are its functions. Everything else is a chain of layers.
+//! A block that holds a sequence of blocks is taken apart before (`nests`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
