@@ -405,7 +405,11 @@ fn name_apart(blocks: &mut [Block<Layer>]) {
         .iter()
         .map(|block| {
             let layers = block.branches.iter().flat_map(|branch| &branch.layers);
-            let parameters: Vec<Parameter> = layers.flat_map(Layer::parameters).collect();
+            // A mask may lie anywhere.
+            let parameters: Vec<Parameter> = layers
+                .flat_map(Layer::parameters)
+                .filter(|parameter| parameter.role.is_trained())
+                .collect();
             let common = common_module(&parameters).unwrap_or_else(|| block.name.clone());
             // The last matrix says more than the scale that may follow it.
             let last = parameters
@@ -416,6 +420,7 @@ fn name_apart(blocks: &mut [Block<Layer>]) {
                 .and_then(|last| last.name.strip_prefix(&common))
                 .and_then(|rest| rest.trim_start_matches('.').split('.').next());
             let longer = match longer {
+                Some(next) if common.is_empty() => next.to_owned(),
                 Some(next) => format!("{common}.{next}"),
                 None => common.clone(),
             };
