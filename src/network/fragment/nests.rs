@@ -57,7 +57,8 @@ impl Finder<'_> {
         let saved = self.probe.each(from)?;
         let fits = |value: Value| {
             let shape = self.probe.each(value);
-            shape.is_some_and(|shape| shape.len() == saved.len() && shape[1..] == saved[1..])
+            shape
+                .is_some_and(|shape| shape.len() == saved.len() && shape.get(1..) == saved.get(1..))
         };
         let all_fit = !saved.is_empty() && steps.iter().all(|step| fits(step.0) && fits(step.1));
         all_fit.then_some(Nest {
