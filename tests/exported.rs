@@ -25,7 +25,7 @@ struct Fixture {
     deletions: Vec<Vec<f64>>,
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "vit",
     "vit-dynamic",
     "convnext",
@@ -33,6 +33,7 @@ const NAMES: [&str; 7] = [
     "gpt",
     "squeeze",
     "resnet",
+    "groups",
 ];
 
 fn path(name: &str, ending: &str) -> PathBuf {
@@ -169,8 +170,8 @@ fn one_linearization_gives_autograds_gradient_for_classes_and_tokens() {
 }
 
 #[test]
-fn the_spectrum_of_a_vision_transformer_and_a_convnext_adds_up() {
-    for name in ["vit", "convnext"] {
+fn spectra_add_up() {
+    for name in ["vit", "convnext", "groups"] {
         let (model, fixture, _) = fixture(name);
         let side = usize::try_from(fixture.shape[2]).unwrap();
         let shape = ImageShape {

@@ -8,7 +8,7 @@ use super::Problem;
 use super::arguments::ModelArguments;
 use super::terminal::Terminal;
 use crate::format::Model;
-use crate::network::{BlockShape, Plan, Specification};
+use crate::network::{BlockShape, Layer, Operation, Plan, Specification};
 
 /// Shows the blocks, shapes, branches and parameters of a model, and what was recognised.
 ///
@@ -47,6 +47,14 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Prob
     ))
 }
 
+/// Whether a layer is what the first block of a pre-activation stage shares with its skip.
+fn is_bn_relu(layer: &Layer) -> bool {
+    matches!(
+        layer.operation,
+        Operation::BatchNorm { .. } | Operation::Relu
+    )
+}
+
 /// The blocks with their shapes, one a row.
 pub(super) fn blocks(specification: &Specification, shapes: &[BlockShape]) -> Table {
     let mut table = Table::new();
@@ -64,7 +72,10 @@ pub(super) fn blocks(specification: &Specification, shapes: &[BlockShape]) -> Ta
         let skip = match &block.skip {
             None => "none",
             Some(layers) if layers.is_empty() && block.pre.is_empty() => "identity",
-            Some(layers) if layers.is_empty() => "shared BN-ReLU",
+            Some(layers) if layers.is_empty() && block.pre.iter().all(is_bn_relu) => {
+                "shared BN-ReLU"
+            }
+            Some(layers) if layers.is_empty() => "identity, behind shared layers",
             Some(_) if shape.is_preserving() => "projection",
             Some(_) => "changes shape",
         };

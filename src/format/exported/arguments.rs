@@ -1,10 +1,10 @@
 //! The arguments of a graph's node, by name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
 
-use super::schema::Node;
+use super::schema::{Node, TensorFacts};
 use crate::network::{Length, Value};
 
 /// Why a node is not understood: a piece of a sentence.
@@ -13,6 +13,7 @@ pub(super) type Refusal = String;
 /// The arguments of one node. Those that a node leaves out have the default of the operation.
 pub(super) struct Arguments<'g> {
     node: &'g Node,
+    facts: &'g BTreeMap<String, TensorFacts>,
     values: &'g HashMap<String, Value>,
     /// Names of whole numbers that are the number of examples.
     batch_sizes: &'g HashMap<String, Length>,
@@ -22,12 +23,14 @@ pub(super) struct Arguments<'g> {
 impl<'g> Arguments<'g> {
     pub fn new(
         node: &'g Node,
+        facts: &'g BTreeMap<String, TensorFacts>,
         values: &'g HashMap<String, Value>,
         batch_sizes: &'g HashMap<String, Length>,
         examples: Option<i64>,
     ) -> Self {
         Self {
             node,
+            facts,
             values,
             batch_sizes,
             examples,
@@ -109,6 +112,11 @@ impl<'g> Arguments<'g> {
 
     pub fn scalar_type(&self, name: &str) -> Option<i64> {
         self.get(name, "as_scalar_type")?.as_i64()
+    }
+
+    /// The number of the type that the export saw the tensor called `name` have.
+    pub fn type_of(&self, name: &str) -> Option<i64> {
+        Some(self.facts.get(self.name_of(name)?)?.dtype)
     }
 
     /// The graph's name of the tensor called `name`.

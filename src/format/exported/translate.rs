@@ -1,6 +1,6 @@
 //! From the operations of an exported graph to the primitives of a [`Fragment`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use tch::Tensor;
@@ -79,7 +79,7 @@ impl Translator {
         }
         let mut unknown = BTreeSet::new();
         for node in &graph.nodes {
-            if let Err(refusal) = self.node(node) {
+            if let Err(refusal) = self.node(node, &graph.tensor_values) {
                 // What follows from an operation that is not understood is not its fault.
                 let follows = refusal.contains("which nothing gives") && !unknown.is_empty();
                 if !follows {
@@ -116,8 +116,12 @@ impl Translator {
         Ok((fragment, self.tensors))
     }
 
-    fn node(&mut self, node: &schema::Node) -> Result<(), Refusal> {
-        let arguments = Arguments::new(node, &self.values, &self.batch_sizes, self.examples);
+    fn node(
+        &mut self,
+        node: &schema::Node,
+        facts: &BTreeMap<String, schema::TensorFacts>,
+    ) -> Result<(), Refusal> {
+        let arguments = Arguments::new(node, facts, &self.values, &self.batch_sizes, self.examples);
         let operation = node.target.strip_prefix(NAMESPACE).unwrap_or(&node.target);
         let meaning = self.meaning(operation, &arguments)?;
         let outputs: Vec<String> = arguments.outputs().into_iter().map(str::to_owned).collect();
@@ -251,8 +255,11 @@ impl Translator {
             // Everything that follows from the input is computed in one type.
             "to.dtype" | "_to_copy.default" | "to.dtype_layout" => {
                 let value = first(x()?)?;
-                let float = matches!(given.scalar_type("dtype"), None | Some(6..=8 | 13));
-                if !float || !self.follows_input(value) || value == Value::Input {
+                let is_float = |kind: Option<i64>| matches!(kind, None | Some(6..=8 | 13));
+                let (from, to) = (given.type_of("self"), given.scalar_type("dtype"));
+                let follows = self.follows_input(value) && value != Value::Input;
+                let stays = from.is_some() && is_float(from);
+                if !is_float(to) || !(follows || stays) {
                     return Err("to another type".into());
                 }
                 return Ok(Meaning::Passes(value));
@@ -560,6 +567,10 @@ impl Translator {
                     given.tensors(&["self", "mask"])?,
                 )
             }
+            "where.self" => (
+                Primitive::Where,
+                given.tensors(&["condition", "self", "other"])?,
+            ),
             _ => return Err(Refusal::new()),
         };
         Ok(Meaning::Computes(primitive, operands))

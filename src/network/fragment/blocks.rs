@@ -4,6 +4,7 @@
 //! two waists that follow each other there is one operation, or something with several ways. Where
 //! that ends in an addition of terms that all come from the upper waist it is a residual block:
 //! one term is the skip, the others are its functions. Everything else is a chain of layers.
+//! A block that holds a sequence of blocks is taken apart before (`nests`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,24 +25,30 @@ impl Fragment {
         parameters: &[Tensor],
         batch: &Tensor,
     ) -> Result<Specification, NetworkError> {
-        let probe = Probe::of(&self, parameters, batch)?;
+        let mut probe = Probe::of(&self, parameters, batch)?;
+        for _ in 0..NESTS {
+            let finder = Finder::of(&self, &probe);
+            let Some(unnested) = finder.unnested() else {
+                break;
+            };
+            self = unnested;
+            probe = Probe::of(&self, parameters, batch)?;
+        }
         let refuse = |reason: &str| NetworkError::Architecture {
             reason: reason.to_owned(),
         };
         self.output = probe
             .each(self.result)
             .ok_or_else(|| refuse("its output is not one row for each example"))?;
-        let finder = Finder {
-            probe: &probe,
-            uses: Uses::of(&self),
-            graph: &self,
-        };
-        finder.network()
+        Finder::of(&self, &probe).network()
     }
 }
 
+/// Blocks that are taken apart for what they hold, at most: a hostile graph must not keep us long.
+const NESTS: usize = 256;
+
 /// Who uses what, over the values that lie between input and result.
-struct Uses {
+pub(super) struct Uses {
     /// Nodes on a way from the input to the result.
     between: BTreeSet<usize>,
     /// The last node that uses a value; absent for the result.
@@ -95,7 +102,7 @@ impl Uses {
     }
 
     /// The values through which every way passes, from the input to the result.
-    fn waists(&self, result: Value) -> Vec<Value> {
+    pub fn waists(&self, result: Value) -> Vec<Value> {
         let mut waists = vec![Value::Input];
         let mut live: BTreeSet<Value> = BTreeSet::from([Value::Input]);
         for &place in &self.between {
@@ -118,7 +125,7 @@ impl Uses {
 }
 
 /// The nodes that `to` needs, up to `from`.
-fn ancestors(graph: &Fragment, to: Value, from: Option<Value>) -> BTreeSet<usize> {
+pub(super) fn ancestors(graph: &Fragment, to: Value, from: Option<Value>) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open = vec![to];
     while let Some(value) = open.pop() {
@@ -134,10 +141,21 @@ fn ancestors(graph: &Fragment, to: Value, from: Option<Value>) -> BTreeSet<usize
     found
 }
 
-struct Finder<'g> {
-    graph: &'g Fragment,
-    probe: &'g Probe,
-    uses: Uses,
+/// Looks for blocks in a graph.
+pub(super) struct Finder<'g> {
+    pub graph: &'g Fragment,
+    pub probe: &'g Probe,
+    pub uses: Uses,
+}
+
+impl<'g> Finder<'g> {
+    fn of(graph: &'g Fragment, probe: &'g Probe) -> Self {
+        Self {
+            graph,
+            probe,
+            uses: Uses::of(graph),
+        }
+    }
 }
 
 impl Finder<'_> {
@@ -181,7 +199,7 @@ impl Finder<'_> {
     }
 
     /// The terms of the addition that gives `to`, where all come from `from` and have its shape.
-    fn terms(&self, from: Value, to: Value) -> Option<Vec<Value>> {
+    pub fn terms(&self, from: Value, to: Value) -> Option<Vec<Value>> {
         let mut terms = Vec::new();
         self.flatten(from, to, &mut terms);
         let shape = self.probe.each(to)?;
@@ -271,19 +289,21 @@ impl Finder<'_> {
         if term == from {
             return Ok(Vec::new());
         }
+        self.cut(&self.waists_between(from, term)?)
+    }
+
+    /// The values through which every way from `from` to `term` passes.
+    pub fn waists_between(&self, from: Value, term: Value) -> Result<Vec<Value>, NetworkError> {
         let (part, origins) = self.extract(from, term)?;
-        let waists: Vec<Value> = Uses::of(&part)
-            .waists(part.result)
-            .into_iter()
-            .filter_map(|waist| match waist {
-                Value::Input => Some(from),
-                Value::Output(node, output) => {
-                    origins.get(node).map(|&node| Value::Output(node, output))
-                }
-                Value::Parameter(_) => None,
-            })
-            .collect();
-        self.cut(&waists)
+        let waists = Uses::of(&part).waists(part.result).into_iter();
+        let in_whole = waists.filter_map(|waist| match waist {
+            Value::Input => Some(from),
+            Value::Output(node, output) => {
+                origins.get(node).map(|&node| Value::Output(node, output))
+            }
+            Value::Parameter(_) => None,
+        });
+        Ok(in_whole.collect())
     }
 
     /// One layer for each step between `waists`, joined where a layer could not stand alone: where
@@ -385,7 +405,11 @@ fn name_apart(blocks: &mut [Block<Layer>]) {
         .iter()
         .map(|block| {
             let layers = block.branches.iter().flat_map(|branch| &branch.layers);
-            let parameters: Vec<Parameter> = layers.flat_map(Layer::parameters).collect();
+            // A mask may lie anywhere.
+            let parameters: Vec<Parameter> = layers
+                .flat_map(Layer::parameters)
+                .filter(|parameter| parameter.role.is_trained())
+                .collect();
             let common = common_module(&parameters).unwrap_or_else(|| block.name.clone());
             // The last matrix says more than the scale that may follow it.
             let last = parameters
@@ -396,6 +420,7 @@ fn name_apart(blocks: &mut [Block<Layer>]) {
                 .and_then(|last| last.name.strip_prefix(&common))
                 .and_then(|rest| rest.trim_start_matches('.').split('.').next());
             let longer = match longer {
+                Some(next) if common.is_empty() => next.to_owned(),
                 Some(next) => format!("{common}.{next}"),
                 None => common.clone(),
             };

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod native;
+mod nests;
 mod primitive;
 mod probe;
 
@@ -139,17 +140,19 @@ impl Fragment {
 
     /// Whether the result may share storage with the input or a parameter.
     fn is_view(&self) -> bool {
-        let mut value = self.result;
-        while let Value::Output(node, _) = value {
-            match self.nodes.get(node) {
-                Some(node) if node.primitive.is_view() => match node.operands.first() {
-                    Some(&operand) => value = operand,
-                    None => return true,
-                },
-                _ => return false,
-            }
+        !matches!(self.viewed(self.result), Value::Output(..))
+    }
+
+    /// What `value` is but another view of.
+    fn viewed(&self, mut value: Value) -> Value {
+        while let Value::Output(node, _) = value
+            && let Some(node) = self.nodes.get(node)
+            && node.primitive.is_view()
+            && let Some(&operand) = node.operands.first()
+        {
+            value = operand;
         }
-        true
+        value
     }
 
     /// Convolutions and matrices of parameters: what the length in layers counts.
@@ -162,12 +165,14 @@ impl Fragment {
     /// list of such numbers.
     pub(crate) fn vocabulary(&self) -> Option<i64> {
         self.nodes.iter().find_map(|node| {
-            let (Primitive::Embedding, [Value::Parameter(table), Value::Input]) =
+            let (Primitive::Embedding, &[Value::Parameter(table), numbers]) =
                 (&node.primitive, node.operands.as_slice())
             else {
                 return None;
             };
-            self.parameters.get(*table)?.shape.first().copied()
+            let of_input = self.viewed(numbers) == Value::Input;
+            let table = self.parameters.get(table).filter(|_| of_input)?;
+            table.shape.first().copied()
         })
     }
 

@@ -195,6 +195,8 @@ pub enum Primitive {
         #[serde(with = "number")]
         value: f64,
     },
+    /// Operands: Boolean condition, where it holds, where it does not.
+    Where,
 }
 
 impl Primitive {
@@ -255,7 +257,8 @@ impl Primitive {
             | Self::Subtract
             | Self::Multiply
             | Self::Divide
-            | Self::MaskedFill { .. } => {
+            | Self::MaskedFill { .. }
+            | Self::Where => {
                 let axes = sizes.iter().map(Vec::len).max().unwrap_or(0);
                 (1..=axes).fold(1_i64, |all, axis| {
                     let length = sizes
@@ -397,6 +400,7 @@ impl Primitive {
             Self::Pad { lengths, value } => x.f_pad(lengths, "constant", *value)?,
             Self::Roll { shifts, axes } => x.f_roll(shifts, axes)?,
             Self::MaskedFill { value } => x.f_masked_fill(operand(1)?, *value)?,
+            Self::Where => operand(1)?.f_where_self(x, operand(2)?)?,
         }])
     }
 }
