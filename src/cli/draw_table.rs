@@ -1,9 +1,8 @@
 //! Random draws as a table for people: one line for all draws of one kind.
 
 use comfy_table::{CellAlignment, Table, presets};
-use pathscope_analysis::record::{Change, Outcome};
+use pathscope_analysis::record::{Change, Outcome, ReorderMethod};
 
-use super::outcome_table::method;
 use crate::report::draws::mean_error;
 
 /// The table of `outcomes` that were drawn at random; none where there are none.
@@ -80,5 +79,18 @@ fn kind(change: &Change) -> String {
             several => format!("{several} random blocks"),
         },
         Change::Reordering(reordering) => method(reordering.method),
+    }
+}
+
+/// How an order was made, in words.
+pub(super) fn method(method: ReorderMethod) -> String {
+    use ReorderMethod as M;
+    match method {
+        M::Swaps { swaps } => format!("{swaps} random swap(s)"),
+        M::Adjacent { swaps } => format!("{swaps} swap(s) of neighbours"),
+        M::Rotate { by } => format!("rotated by {by}"),
+        M::Reverse => "reversed".to_owned(),
+        M::Tau { tau } => format!("uniform at tau {tau}"),
+        M::Exchange { first, second } => format!("{first} and {second} exchanged"),
     }
 }

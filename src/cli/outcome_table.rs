@@ -1,7 +1,7 @@
 //! Outcomes as a table for people.
 
 use comfy_table::{CellAlignment, Table, presets};
-use pathscope_analysis::record::{Change, Outcome, Record, ReorderMethod};
+use pathscope_analysis::record::{Change, Outcome, Record};
 use pathscope_analysis::{Level, holm};
 
 use super::terminal::Terminal;
@@ -299,22 +299,9 @@ fn describe(change: &Change, journal: &Journal) -> String {
             format!(
                 "tau {:.4}: {}",
                 reordering.kendall_tau,
-                method(reordering.method)
+                draw_table::method(reordering.method)
             )
         }
-    }
-}
-
-/// How an order was made, in words.
-pub(super) fn method(method: ReorderMethod) -> String {
-    use ReorderMethod as M;
-    match method {
-        M::Swaps { swaps } => format!("{swaps} random swap(s)"),
-        M::Adjacent { swaps } => format!("{swaps} swap(s) of neighbours"),
-        M::Rotate { by } => format!("rotated by {by}"),
-        M::Reverse => "reversed".to_owned(),
-        M::Tau { tau } => format!("uniform at tau {tau}"),
-        M::Exchange { first, second } => format!("{first} and {second} exchanged"),
     }
 }
 

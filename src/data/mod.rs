@@ -2,9 +2,9 @@
 //! takes.
 //!
 //! [`open`] recognises what lies at a location and reads one [`Dataset`] from it: unsigned bytes
-//! `[N, C, H, W]` with one label each, or numbers of tokens `[N, T]`. [`Normalization`] turns bytes into the numbers a network
-//! was trained on, and [`augmented_batch`] does so with random flips, shifts, scales and
-//! colours.
+//! `[N, C, H, W]` with one label each, or numbers of tokens `[N, T]`. [`Normalization`] turns bytes
+//! into the numbers a network was trained on, and [`augmented_batch`] does so with random flips,
+//! shifts, scales and colours.
 //!
 //! ```no_run
 //! use pathscope::data::{self, Normalization, ReadRequest, Split};
@@ -28,6 +28,7 @@ mod fetch;
 mod idx;
 mod image_folder;
 mod normalization;
+mod npy;
 mod npz;
 mod open;
 mod pickle;

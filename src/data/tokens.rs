@@ -1,7 +1,7 @@
 //! Sequences of tokens from arrays: integers `[N, T]` with targets `[N, T]`, labels `[N]`, or the
 //! next tokens as targets.
 
-use super::npz::Array;
+use super::npy::Array;
 use super::{DataError, Dataset};
 
 /// Joins sequences with their labels. Without labels, the target of each token is the one after
