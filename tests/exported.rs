@@ -25,10 +25,11 @@ struct Fixture {
     deletions: Vec<Vec<f64>>,
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "vit",
     "vit-dynamic",
     "convnext",
+    "convnextv2",
     "mixer",
     "gpt",
     "squeeze",

@@ -254,7 +254,8 @@ fn title(nodes: &[schema::Node]) -> String {
     let class = stack
         .and_then(|stack| stack.split(';').next())
         .and_then(|outermost| outermost.rsplit([',', '.']).next())
-        .filter(|class| !class.is_empty());
+        // Torch names what it does not know of with a function of its own.
+        .filter(|class| !class.is_empty() && !class.starts_with('_'));
     super::value::shorten(class.unwrap_or("exported model"))
 }
 

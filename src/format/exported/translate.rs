@@ -32,6 +32,8 @@ pub(super) struct Translator {
 /// What an operation of the graph amounts to.
 enum Meaning {
     Computes(Primitive, Vec<Value>),
+    /// Term, left, right: term + left right.
+    AddsProduct(Value, [Value; 2]),
     /// Nothing but another name for its operand.
     Passes(Value),
     /// The number of examples.
@@ -148,6 +150,13 @@ impl Translator {
                 self.tensors.push(tensor);
                 self.values.insert(name, Value::Parameter(place));
             }
+            Meaning::AddsProduct(term, factors) => {
+                // In two steps, since the sum may be that of a residual block.
+                let product = self.push(Primitive::Multiply, factors.to_vec(), scope(node));
+                let sum = self.push(Primitive::Add, vec![term, product], scope(node));
+                self.values
+                    .extend(outputs.into_iter().map(|name| (name, sum)));
+            }
             Meaning::Computes(primitive, operands) => {
                 self.assign_roles(&primitive, &operands);
                 let place = self.nodes.len();
@@ -160,19 +169,24 @@ impl Translator {
                 {
                     self.values.insert(overwritten, Value::Output(place, 0));
                 }
-                self.follows
-                    .push(operands.iter().any(|&operand| self.follows_input(operand)));
                 for (number, name) in outputs.into_iter().enumerate() {
                     self.values.insert(name, Value::Output(place, number));
                 }
-                self.nodes.push(Node {
-                    primitive,
-                    operands,
-                    scope: scope(node),
-                });
+                self.push(primitive, operands, scope(node));
             }
         }
         Ok(())
+    }
+
+    /// Adds a node, and gives its first output.
+    fn push(&mut self, primitive: Primitive, operands: Vec<Value>, scope: String) -> Value {
+        self.follows.push(self.follow_input(&operands));
+        self.nodes.push(Node {
+            primitive,
+            operands,
+            scope,
+        });
+        Value::Output(self.nodes.len() - 1, 0)
     }
 
     /// A tensor's use says what it is for.
@@ -406,6 +420,20 @@ impl Translator {
             "sqrt.default" => (Primitive::SquareRoot, x()?),
             "rsqrt.default" => (Primitive::ReciprocalSquareRoot, x()?),
             "softmax.int" | "_softmax.default" => (Primitive::Softmax { axis: axis(-1) }, x()?),
+            "addcmul.default" if !given.has("value") => {
+                let operands = given.tensors(&["self", "tensor1", "tensor2"])?;
+                let &[term, left, right] = operands.as_slice() else {
+                    return Err("has too few operands".into());
+                };
+                return Ok(Meaning::AddsProduct(term, [left, right]));
+            }
+            "linalg_vector_norm.default" if given.number("ord").unwrap_or(2.0) == 2.0 => (
+                Primitive::Norm {
+                    axes: axes()?,
+                    keep: given.truth("keepdim"),
+                },
+                x()?,
+            ),
             "mean.dim" | "sum.dim_IntList" => {
                 let (axes, keep) = (axes()?, given.truth("keepdim"));
                 let primitive = if operation == "mean.dim" {

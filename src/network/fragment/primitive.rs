@@ -110,6 +110,11 @@ pub enum Primitive {
         axes: Vec<i64>,
         keep: bool,
     },
+    /// Euclidean.
+    Norm {
+        axes: Vec<i64>,
+        keep: bool,
+    },
     MaxPool {
         kernel: [i64; 2],
         stride: [i64; 2],
@@ -362,6 +367,7 @@ impl Primitive {
             Self::Softmax { axis } => x.f_softmax(*axis, None::<Kind>)?,
             Self::Mean { axes, keep } => x.f_mean_dim(axes.as_slice(), *keep, None)?,
             Self::Sum { axes, keep } => x.f_sum_dim_intlist(axes.as_slice(), *keep, None)?,
+            Self::Norm { axes, keep } => x.f_norm_scalaropt_dim(2.0, axes.as_slice(), *keep)?,
             Self::MaxPool {
                 kernel,
                 stride,
