@@ -26,7 +26,7 @@ check: libtorch
 
 # Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too.
 # What fails stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 30
 fuzz: libtorch
 	RUSTC_WORKSPACE_WRAPPER=scripts/instrumented.sh \
 	  cargo build --release --locked --package pathscope-fuzz

@@ -248,15 +248,13 @@ fn output(signature: &schema::Signature) -> Option<String> {
 
 /// The class of the outermost module, without its path.
 fn title(nodes: &[schema::Node]) -> String {
-    let stack = nodes
-        .iter()
-        .find_map(|node| node.metadata.get("nn_module_stack")?.as_str());
-    let class = stack
-        .and_then(|stack| stack.split(';').next())
-        .and_then(|outermost| outermost.rsplit([',', '.']).next())
+    let class = nodes.iter().find_map(|node| {
+        let stack = node.metadata.get("nn_module_stack")?.as_str()?;
+        let class = stack.split(';').next()?.rsplit([',', '.']).next()?;
         // Torch names what it does not know of with a function of its own.
-        .filter(|class| !class.is_empty() && !class.starts_with('_'));
-    super::value::shorten(class.unwrap_or("exported model"))
+        (!class.is_empty() && !class.starts_with('_')).then_some(class)
+    });
+    super::value::shorten(class.unwrap_or("model"))
 }
 
 fn brief(json: &Json) -> String {
