@@ -1,12 +1,12 @@
 # Two commands do everything on a fresh machine: `make demo`, then `make test`.
 
-.PHONY: demo test test-mpi check fuzz libtorch build
+.PHONY: demo test test-mpi check fuzz gpu-check libtorch build
 
 demo: build
 	target/release/pathscope study assets/preresnet20.safetensors --output runs/demo --budget 1m
 
 test: libtorch
-	cargo test --release --workspace --locked
+	@bash scripts/test.sh
 
 # Needs an MPI with its headers, and libclang.
 test-mpi: libtorch
@@ -34,6 +34,11 @@ fuzz: libtorch
 	target/release/open_model -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
 	  -max_len=200000 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
 	  fuzz/corpus/open_model tests/fixtures tests/fixtures/exported
+
+# Correctness and throughput on a CUDA device, beside plain PyTorch there; see scripts/gpu_check.py.
+# GPU_CHECK holds its options, such as --data cifar-10-batches-bin.
+gpu-check:
+	scripts/gpu.sh $(GPU_CHECK)
 
 build: libtorch
 	cargo build --release --locked

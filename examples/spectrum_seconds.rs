@@ -8,16 +8,19 @@
 //! yes | head -3 | target/release/examples/spectrum_seconds MODEL DATA EXAMPLES THREADS
 //! ```
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use pathscope::data::{self, ReadRequest, Split};
-use pathscope::experiment::{ComputeOptions, Journal, Laboratory, Loss, Place, SpectrumOptions};
+use pathscope::experiment::{
+    ComputeOptions, GradientPoint, Journal, Laboratory, Loss, Origin, SpectrumOptions,
+};
 use pathscope::format::load_model;
 use pathscope_analysis::Seed;
-use pathscope_analysis::record::Record;
+use pathscope_analysis::record::{Measure, Options, Record};
 use tch::Kind;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,23 +42,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let card = &model.card;
     let laboratory = Laboratory::new(&model.network, &data, &data, &card.normalization, compute)?;
     let options = SpectrumOptions {
-        coherent: true,
-        draws: 0,
-        samples: 0,
+        measures: BTreeMap::from([(Measure::Coherent, 1)]),
         record_paths: false,
         loss: Loss::CrossEntropy,
-        place: Place::Input,
+        at: GradientPoint::Input,
         longest: None,
         grading: None,
         batches: 1,
         examples,
         seed: Seed(0),
+        deadline: None,
     };
     let plan = laboratory.intact();
     for line in io::stdin().lock().lines() {
         line?;
-        let described = serde_json::json!({});
-        let header = laboratory.header("gradient-spectrum", &card.title, &model.hash, 0, described);
+        let settings = options.settings(32, laboratory.normalization());
+        let asked = Options::GradientSpectrum(settings);
+        let header = laboratory.header(
+            asked,
+            Origin {
+                title: &card.title,
+                hash: &model.hash,
+                ..Origin::default()
+            },
+        )?;
         let mut journal = Journal::in_memory(header);
         let start = Instant::now();
         laboratory.spectrum(&plan, &options, Kind::Float, &mut journal, &|_| {})?;

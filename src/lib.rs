@@ -3,10 +3,11 @@
 //! depth?
 
 pub mod cli;
-pub mod data;
-pub mod experiment;
-pub mod format;
-pub mod network;
-pub mod report;
-pub mod team;
-pub mod training;
+pub use pathscope_data as data;
+pub use pathscope_experiment as experiment;
+pub use pathscope_file as file;
+pub use pathscope_format as format;
+pub use pathscope_network as network;
+pub use pathscope_report as report;
+pub use pathscope_team as team;
+pub use pathscope_training as training;

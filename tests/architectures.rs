@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use pathscope::format::{FloatStorage, load_model, save_pytorch, save_safetensors};
-use pathscope::network::{BlockIndex, BranchState, FrozenNetwork, Pass, Plan};
+use pathscope::network::{BlockIndex, FrozenNetwork, FunctionState, Pass, Plan};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
@@ -104,7 +104,7 @@ fn check(name: &str, fixture: &Fixture, folder: &Path) {
     let intact = Plan::intact(network.structure());
     let off = |&block: &usize| {
         let plan = intact.clone();
-        plan.with_block(BlockIndex::new(block), BranchState::Off)
+        plan.with_block(BlockIndex::new(block), FunctionState::Off)
     };
     let plans = fixture.deletions.keys().map(off);
     let expected = std::iter::once(&fixture.logits).chain(fixture.deletions.values());

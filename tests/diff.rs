@@ -38,7 +38,7 @@ fn two_networks_are_compared_in_pairs() {
         "error",
         "effective range (coherent)",
         "rho (sampled)",
-        "lesions give",
+        "deletions give",
         "points",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -107,7 +107,7 @@ fn a_run_does_not_differ_from_itself() {
     for condition in conditions {
         arguments.extend(["--fail-if", condition]);
     }
-    assert!(succeed(folder.path(), &arguments).contains("0 of 9 lesions"));
+    assert!(succeed(folder.path(), &arguments).contains("0 of 9 deletions"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What README and guide tell a reader to type: every `pathscope` command runs.
 //!
-//! They run as written, on small stand-ins for the reader's files; commands that would take long get
+//! One test for each page. They run as written, on small stand-ins for the reader's files; commands that would take long get
 //! fewer examples or epochs (see [`shorter`]).
 
 #![allow(clippy::print_stdout)]
@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use common::*;
@@ -170,11 +171,11 @@ fn belongings(folder: &Path) {
     run(folder, "pathscope -q convert model.safetensors model.pt");
     let data = "--data cifar-10-batches-bin --limit 20";
     for line in [
-        format!("pathscope -q lesion model.pt {data} --each --json lesion.jsonl"),
-        format!("pathscope -q reorder model.pt {data} --swaps 2 --count 3 --json reorder.jsonl"),
+        format!("pathscope -q lesion model.pt {data} --each --results lesion.jsonl"),
+        format!("pathscope -q reorder model.pt {data} --swaps 2 --count 3 --results reorder.jsonl"),
         format!(
             "pathscope -q gradient-spectrum model.pt {data} --batches 1 --examples 2 --samples 5 \
-             --json spectrum.jsonl"
+             --results spectrum.jsonl"
         ),
         format!("pathscope -q study model.pt {data} --budget 2s -o run-a"),
         format!("pathscope -q study model.pt {data} --budget 2s -o run-b"),
@@ -191,59 +192,101 @@ fn belongings(folder: &Path) {
     }
 }
 
-#[test]
-fn every_command_of_the_documents_runs() {
-    let reader = tempfile::tempdir().unwrap();
-    belongings(reader.path());
-    let mut names = BTreeSet::new();
-    for document in documents() {
-        let commands = commands(&document);
-        println!("-- {}", document.display());
+/// What the reader has, made once for all pages.
+fn reader() -> &'static Path {
+    static READER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = READER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        for place in [
-            "docs/images",
-            "home/.zfunc",
-            "home/.config/fish/completions",
-        ] {
-            fs::create_dir_all(folder.join(place)).unwrap();
-        }
-        fs::create_dir_all(folder.join("home/.local/share/bash-completion/completions")).unwrap();
-        let written = |name: &str| {
-            let writes = |line: &String| {
-                let line = format!("{line} ");
-                line.contains(&format!("--json {name} ")) || line.contains(&format!("-o {name} "))
-            };
-            commands.iter().any(writes)
+        belongings(folder.path());
+        folder
+    });
+    folder.path()
+}
+
+/// Runs every command of a document in a folder where the reader's files lie.
+fn follow(document: &str) {
+    let commands = commands(&project().join(document));
+    assert!(!commands.is_empty(), "{document} has no command");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for place in [
+        "docs/images",
+        "home/.zfunc",
+        "home/.config/fish/completions",
+        "home/.local/share/bash-completion/completions",
+    ] {
+        fs::create_dir_all(folder.join(place)).unwrap();
+    }
+    let written = |name: &str| {
+        let writes = |line: &String| {
+            let line = format!("{line} ");
+            line.contains(&format!("--results {name} ")) || line.contains(&format!("-o {name} "))
         };
-        for entry in fs::read_dir(reader.path()).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            // What the document itself makes is not there yet.
-            if !written(&name) {
-                symlink(reader.path().join(&name), folder.join(&name)).unwrap();
-            }
+        commands.iter().any(writes)
+    };
+    for entry in fs::read_dir(reader()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        // What the document itself makes is not there yet.
+        if !written(&name) {
+            symlink(reader().join(&name), folder.join(&name)).unwrap();
         }
-        for command in &commands {
-            if command.starts_with("pathscope data get") {
-                println!("skipped, since it needs the network: {command}");
-                continue;
-            }
-            names.insert(command.split(' ').nth(1).unwrap().to_owned());
-            if format!("{command} ").contains(" -o run ") {
-                // Each example begins its run anew.
-                let _ = fs::remove_dir_all(folder.join("run"));
-            }
-            run(folder, &shorter(command));
-            // The other parts of a sweep, so that they can be merged.
-            if command.contains("--shard 3/8") {
-                for part in [1, 2, 4, 5, 6, 7, 8] {
-                    let other = command
-                        .replace("--shard 3/8", &format!("--shard {part}/8"))
-                        .replace("3.jsonl", &format!("{part}.jsonl"));
-                    run(folder, &shorter(&other));
-                }
+    }
+    for command in &commands {
+        if command.starts_with("pathscope data get") {
+            println!("left out, since it needs the network: {command}");
+            continue;
+        }
+        if format!("{command} ").contains(" -o run ") {
+            // Each example starts its own run.
+            let _ = fs::remove_dir_all(folder.join("run"));
+        }
+        run(folder, &shorter(command));
+        // The other parts of a sweep, so that they can be merged.
+        if command.contains("--shard 3/8") {
+            for part in [1, 2, 4, 5, 6, 7, 8] {
+                let other = command
+                    .replace("--shard 3/8", &format!("--shard {part}/8"))
+                    .replace("3.jsonl", &format!("{part}.jsonl"));
+                run(folder, &shorter(&other));
             }
         }
     }
-    assert!(names.len() > 15, "{names:?}");
+}
+
+/// One test for each document that shows commands.
+macro_rules! pages {
+    ($($test:ident: $document:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            follow($document);
+        })*
+
+        const PAGES: &[&str] = &[$($document),*];
+    };
+}
+
+pages! {
+    readme: "README.md",
+    tutorial: "docs/src/tutorial.md",
+    count_paths: "docs/src/how-to/count-paths.md",
+    draw: "docs/src/how-to/draw.md",
+    find_blocks: "docs/src/how-to/find-blocks.md",
+    open_models: "docs/src/how-to/open-models.md",
+    reorder: "docs/src/how-to/reorder.md",
+    several_machines: "docs/src/how-to/several-machines.md",
+    shell: "docs/src/how-to/shell.md",
+    spectrum: "docs/src/how-to/spectrum.md",
+    study: "docs/src/how-to/study.md",
+    tokens: "docs/src/how-to/tokens.md",
+    train: "docs/src/how-to/train.md",
+}
+
+#[test]
+fn every_document_with_commands_has_a_test() {
+    let with_commands: BTreeSet<PathBuf> = documents()
+        .into_iter()
+        .filter(|document| !commands(document).is_empty())
+        .collect();
+    let tested = PAGES.iter().map(|page| project().join(page)).collect();
+    assert_eq!(with_commands, tested);
 }

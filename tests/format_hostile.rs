@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pathscope::format::{FloatStorage, FormatError, StateDict, open, save_safetensors};
+use pathscope::format::{Fault, FloatStorage, FormatError, StateDict, open, save_safetensors};
 use proptest::{
     prelude::{Just, any},
     prop_assert, prop_oneof, proptest,
@@ -181,7 +181,7 @@ fn claims_beyond_the_file_name_the_entry() {
         ),
         (
             tensor("0", 4, 0, &[huge, huge], &[0, 0]),
-            "out of a storage",
+            "claim more memory",
         ),
         (
             tensor("0", 4, 0, &[huge, huge, huge], &[huge, huge, huge]),
@@ -391,14 +391,20 @@ fn instructions_without_operands_are_errors() {
 }
 
 #[test]
-fn compressed_storages_are_refused() {
+fn compressed_archives_grow_within_bounds() {
     let desk = Desk::new();
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let squeezed = zip::write::SimpleFileOptions::default();
-    archive.start_file("a/data.pkl", squeezed).unwrap();
-    archive.write_all(&vec![0; 10_000_000]).unwrap();
-    let error = desk.error(&archive.finish().unwrap().into_inner());
-    assert!(error.contains("compressed"), "{error}");
+    let squeezed = |pickle: &[u8]| {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let deflated = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Deflated);
+        archive.start_file("a/data.pkl", deflated).unwrap();
+        archive.write_all(pickle).unwrap();
+        archive.finish().unwrap().into_inner()
+    };
+    let error = desk.error(&squeezed(b"N."));
+    assert!(error.contains("it holds None"), "{error}");
+    let error = desk.error(&squeezed(&vec![0; 80_000_000]));
+    assert!(error.contains("too large when decompressed"), "{error}");
 }
 
 #[test]
@@ -420,7 +426,7 @@ fn big_endian_files_are_refused() {
             plain[little..little + 6].copy_from_slice(b"big   ");
             desk.open(&plain)
         },
-        Err(FormatError::BigEndian { .. })
+        Err(error) if matches!(*error.fault, Fault::BigEndian)
     ));
     let mut legacy = fixture("types_legacy.pt");
     let at = legacy
@@ -431,7 +437,7 @@ fn big_endian_files_are_refused() {
     legacy[truth] = 0x89;
     assert!(matches!(
         desk.open(&legacy),
-        Err(FormatError::BigEndian { .. })
+        Err(error) if matches!(*error.fault, Fault::BigEndian)
     ));
 }
 
@@ -550,5 +556,53 @@ proptest! {
             }
             Err(error) => prop_assert!(error.to_string().contains("hostile.pt")),
         }
+    }
+}
+
+/// The archive with `copies` entries in its directory where one lies: `.../0`, `.../1`, ...
+fn overlapped(archive: &[u8], name: &[u8], copies: u8) -> Vec<u8> {
+    let number = |at: usize| u32::from_le_bytes(archive[at..at + 4].try_into().unwrap()) as usize;
+    let end = archive.len() - 22;
+    let (start, size) = (number(end + 16), number(end + 12));
+    let mut directory = archive[start..start + size].to_vec();
+    let found = directory.windows(name.len()).position(|part| part == name);
+    let header = found.unwrap() - 46;
+    let length = |at: usize| {
+        usize::from(u16::from_le_bytes([
+            directory[header + at],
+            directory[header + at + 1],
+        ]))
+    };
+    let header = directory[header..][..46 + length(28) + length(30) + length(32)].to_vec();
+    for copy in 1..copies {
+        let mut header = header.clone();
+        header[46 + name.len() - 1] = b'0' + copy;
+        directory.extend(header);
+    }
+    let mut end = archive[end..].to_vec();
+    for at in [8, 10] {
+        end[at] += copies - 1;
+    }
+    end[12..16].copy_from_slice(&(directory.len() as u32).to_le_bytes());
+    [&archive[..start], &directory, &end].concat()
+}
+
+#[test]
+fn entries_that_lie_over_each_other_are_refused() {
+    let desk = Desk::new();
+    let storage = vec![0; 4_000];
+    for copies in [2, 5, 9] {
+        let entries = (0..copies).flat_map(|copy| {
+            let key = copy.to_string();
+            [
+                text(&format!("w{copy}")),
+                tensor(&key, 1_000, 0, &[1_000], &[1]),
+            ]
+            .concat()
+        });
+        let pickle = [b"\x80\x02}(".to_vec(), entries.collect(), b"u.".to_vec()].concat();
+        let plain = archive(&pickle, &[("0", &storage)]);
+        let error = desk.error(&overlapped(&plain, b"archive/data/0", copies));
+        assert!(error.contains("lies over another entry"), "{error}");
     }
 }

@@ -10,7 +10,8 @@ use pathscope_analysis::record::{Record, Spectrum};
 
 fn pathscope() -> Command {
     let mut command = cargo_bin_cmd!("pathscope");
-    command.args(["-q"]);
+    // So wide that no sentence is wrapped.
+    command.args(["-q"]).env("COLUMNS", "500");
     command
 }
 
@@ -74,13 +75,13 @@ fn a_shape_finds_the_trained_network_from_any_folder() {
     assert!(first.contains("preresnet20.safetensors"), "{text}");
     // Both units of length, path share, range with interval, cancellation, decay and prediction.
     for expected in [
-        "one module is 2 layers",
+        "one block is 2 layers",
         "cancellation",
         "of all paths",
-        "95 % of the gradient lies in lengths",
-        "layers), which hold",
-        "95 % intervals over mini-batches",
-        "of single examples, the middle half",
+        "the shortest that hold 95 %",
+        "last length",
+        "95 % intervals: bootstrap over 3 mini-batches",
+        "of single examples, middle half",
         "rho =",
         "Binomial(n, ",
     ] {
@@ -111,7 +112,7 @@ fn a_shape_without_an_asset_says_that_it_is_untrained() {
                 "--width",
                 "4",
             ])
-            .args(["--by-branch", "--float64"])
+            .args(["--by-function", "--float64"])
             .args(SMALL),
     );
     assert!(text.starts_with("an UNTRAINED network"), "{text}");
@@ -146,8 +147,8 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     for spectrum in &found {
         assert_eq!(spectrum.examples, 2);
         assert_eq!(spectrum.paths, ["1", "9", "36", "84", "126"]);
-        for values in [&spectrum.coherent, &spectrum.energy, &spectrum.sampled] {
-            let values = values.as_ref().unwrap();
+        assert_eq!(spectrum.measures.len(), 3);
+        for values in spectrum.measures.values() {
             assert_eq!(values.mean.len(), 5);
             assert_eq!(values.by_example.len(), 2);
         }
@@ -218,7 +219,7 @@ fn what_cannot_be_asked_is_bad_input() {
         (vec!["--share", "1.5"], "share"),
         (vec!["--draws", "0"], "--draws"),
         (vec!["--batches", "0"], "--batches"),
-        (vec!["--sample-paths"], "--json"),
+        (vec!["--sample-paths"], "--results"),
         (vec!["--examples", "5000"], "examples"),
         (
             vec![
@@ -311,12 +312,12 @@ fn a_family_grows() {
             .arg(&picture),
     );
     for expected in [
-        "width of the effective range, modules against n:",
-        "width of the effective range, modules against k:",
-        "rho: factor per function on a path against n:",
-        "exponent 1: p =",
-        "k = 1: n^",
-        "n = 3: k^",
+        "width of the effective range, blocks against n",
+        "width of the effective range, blocks against k",
+        "rho: factor per function on a path against n",
+        "p (exponent 1)",
+        "k = 1 ",
+        "n = 3 ",
     ] {
         assert!(text.contains(expected), "no `{expected}` in\n{text}");
     }

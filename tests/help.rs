@@ -49,6 +49,15 @@ fn workplace() -> tempfile::TempDir {
             std::fs::copy(&shipped, data.join(format!("{split}-{kind}-ubyte.gz"))).unwrap();
         }
     }
+    for part in ["1/2", "2/2"] {
+        let results = format!("part-{}.jsonl", &part[..1]);
+        cargo_bin_cmd!("pathscope")
+            .current_dir(folder.path())
+            .args(["lesion", "assets/preresnet20.safetensors", "--limit", "20"])
+            .args(["--shard", part, "--results", &results])
+            .assert()
+            .success();
+    }
     folder
 }
 
@@ -67,7 +76,9 @@ fn expanded(folder: &Path, word: &str) -> Vec<String> {
 #[test]
 fn every_example_runs() {
     let examples = examples();
-    assert!(examples.len() >= 8, "{examples:?}");
+    // `bench` and `data` each have one subcommand.
+    let commands = Cli::command().get_subcommands().count();
+    assert_eq!(examples.len(), commands, "{examples:?}");
     let folder = workplace();
     for (name, words) in examples {
         if words.first().is_some_and(|word| word == "data") {
@@ -139,4 +150,63 @@ fn the_schemas_of_the_guide_are_those_of_the_program() {
             file.display()
         );
     }
+}
+
+#[test]
+fn commands_are_listed_in_groups() {
+    let output = cargo_bin_cmd!("pathscope").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let alone = String::from_utf8(output.stderr).unwrap();
+    let output = cargo_bin_cmd!("pathscope").arg("--help").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), alone);
+    let mut last = 0;
+    for part in [
+        "Start here:\n  study ",
+        "\n  lesion ",
+        "Measure:\n  gradient-spectrum ",
+        "Draw and report:\n  plot ",
+        "Train:\n  train ",
+        "Plumbing:\n  convert ",
+        "Example: pathscope study ",
+        "Options:\n",
+    ] {
+        let place = alone.find(part);
+        let place = place.unwrap_or_else(|| panic!("{part:?} is missing:\n{alone}"));
+        assert!(place >= last, "{part}:\n{alone}");
+        last = place;
+    }
+    for command in Cli::command().get_subcommands() {
+        let listed = format!("\n  {} ", command.get_name());
+        assert!(alone.contains(&listed), "{listed}:\n{alone}");
+    }
+}
+
+/// The help of every option is a clause: it starts with a capital letter and ends without a period.
+#[test]
+fn help_of_options_is_one_clause() {
+    fn check(command: &clap::Command, name: &str, faults: &mut Vec<String>) {
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string);
+            let help = help.unwrap_or_default().replace("et al. ", "");
+            let id = argument.get_id().as_str();
+            let hidden = argument.is_hide_set() || ["help", "version"].contains(&id);
+            if !hidden && (help.is_empty() || help.ends_with('.') || help.contains(". ")) {
+                faults.push(format!("{name} --{id}: {help:?}"));
+            }
+        }
+        for inner in command.get_subcommands() {
+            let about = inner
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let name = format!("{name} {}", inner.get_name());
+            if about.is_empty() || about.ends_with('.') || about.len() > 90 {
+                faults.push(format!("{name}: {about:?}"));
+            }
+            check(inner, &name, faults);
+        }
+    }
+    let mut faults = Vec::new();
+    check(&Cli::command(), "pathscope", &mut faults);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

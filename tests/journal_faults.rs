@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -116,7 +117,7 @@ fn a_damaged_last_line_is_told_and_measured_again() {
         loud.stdout(Stdio::null()).stderr(Stdio::piped());
         let (code, error) = finish(loud.spawn().unwrap());
         assert_eq!(code, Some(0), "{error}");
-        assert!(error.contains("cut off"), "{error}");
+        assert!(error.contains("is incomplete"), "{error}");
         assert!(
             journal(folder.path()) == wanted,
             "the repaired file differs"
@@ -151,30 +152,35 @@ fn damage_in_the_middle_and_foreign_files_are_refused() {
 }
 
 #[test]
-fn an_interrupt_leaves_the_file_whole() {
-    let folder = tempdir().unwrap();
-    let child = sweep(folder.path(), "400").spawn().unwrap();
-    let id = child.id().to_string();
-    let start = Instant::now();
-    // Until the header is there, the program has begun.
-    while std::fs::read(folder.path().join(JOURNAL))
-        .unwrap_or_default()
-        .is_empty()
-    {
-        assert!(start.elapsed() < Duration::from_secs(60), "no journal");
-        sleep(Duration::from_millis(10));
-    }
-    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(sent.success());
-    let (code, error) = finish(child);
-    assert_eq!(code, Some(130), "{error}");
-    assert!(error.contains("interrupted"), "{error}");
-    let text = journal(folder.path());
-    assert!(text.ends_with(b"\n"));
-    for line in text
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        serde_json::from_slice::<serde_json::Value>(line).unwrap();
+fn an_interrupt_ends_the_program_by_its_signal_and_leaves_the_file_whole() {
+    for (name, signal) in [("-INT", 2), ("-TERM", 15)] {
+        let folder = tempdir().unwrap();
+        let child = sweep(folder.path(), "400").spawn().unwrap();
+        let id = child.id().to_string();
+        let start = Instant::now();
+        // Until the header is there, the program has begun.
+        while std::fs::read(folder.path().join(JOURNAL))
+            .unwrap_or_default()
+            .is_empty()
+        {
+            assert!(start.elapsed() < Duration::from_secs(60), "no journal");
+            sleep(Duration::from_millis(10));
+        }
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        // A script of the shell ends with it.
+        assert_eq!(output.status.signal(), Some(signal), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains("interrupted"), "{error}");
+        assert!(error.contains("the same command resumes"), "{error}");
+        let text = journal(folder.path());
+        for line in text
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| line.ends_with(b"\n"))
+        {
+            serde_json::from_slice::<serde_json::Value>(line).unwrap();
+        }
     }
 }

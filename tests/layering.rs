@@ -1,53 +1,43 @@
-//! Data flows one way through the modules; a `use` that points back fails here.
+//! Data flows one way through the crates of the workspace; a dependency that points back fails here.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// What each module may use of the crate.
-const ALLOWED: [(&str, &[&str]); 8] = [
+/// What each crate below `src/` may use of the others.
+const ALLOWED: [(&str, &[&str]); 9] = [
+    ("file", &[]),
     ("team", &[]),
-    ("data", &[]),
-    ("network", &[]),
-    ("format", &["network", "data"]),
-    ("training", &["team", "network", "data", "format"]),
-    ("experiment", &["team", "network", "data"]),
-    ("report", &[]),
+    ("data", &["file"]),
+    ("torch", &[]),
+    ("network", &["analysis", "torch"]),
+    ("format", &["file", "torch", "network", "data"]),
     (
-        "cli",
+        "training",
         &[
-            "team",
-            "data",
-            "network",
-            "format",
-            "training",
-            "experiment",
-            "report",
+            "analysis", "file", "team", "torch", "network", "data", "format",
         ],
     ),
+    (
+        "experiment",
+        &["analysis", "file", "team", "network", "data"],
+    ),
+    ("report", &["analysis", "file"]),
 ];
 
 #[test]
-fn modules_use_only_what_lies_before_them() {
+fn crates_use_only_what_lies_before_them() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut faults = Vec::new();
-    for file in rust_files(&source) {
-        let path = file.strip_prefix(&source).unwrap();
-        let module = path.components().next().unwrap().as_os_str();
-        let module = module.to_str().unwrap().trim_end_matches(".rs");
-        if ["lib", "main"].contains(&module) {
-            continue;
-        }
-        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else {
-            faults.push(format!("src/{module} has no place in the order of modules"));
-            continue;
-        };
-        for used in used_modules(&fs::read_to_string(&file).unwrap()) {
-            if used != module && !allowed.contains(&used.as_str()) {
-                faults.push(format!("src/{} uses crate::{used}", path.display()));
-            }
-        }
+    for (name, allowed) in ALLOWED {
+        let manifest = fs::read_to_string(source.join(name).join("Cargo.toml")).unwrap();
+        let used: BTreeSet<&str> = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("pathscope-")?.split(['.', ' ']).next())
+            .collect();
+        let forbidden = used.iter().filter(|used| !allowed.contains(used));
+        faults.extend(forbidden.map(|used| format!("src/{name} uses {used}")));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -77,62 +67,27 @@ fn the_mathematics_needs_no_tensors() {
 }
 
 #[test]
-fn groups_of_imports_are_read() {
-    let source = "use crate::data::Dataset;\nuse crate::{network::{Plan, Step}, format};\n\
-                  // crate::report is told here only\nlet x = crate::cli::run();";
-    let expected = ["cli", "data", "format", "network"].map(str::to_owned);
-    assert_eq!(used_modules(source), BTreeSet::from(expected));
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+fn commands_do_not_use_one_another() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
+    let mut faults = Vec::new();
+    for part in ["command", "args", "show"] {
+        for entry in fs::read_dir(folder.join(part)).unwrap() {
+            let file = entry.unwrap().path();
+            if file.ends_with("command/mod.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let uses = |line: &&str| {
+                let line = line.trim_start();
+                let sibling = part == "command"
+                    && line.starts_with("use super::")
+                    && line != "use super::Execute;"
+                    && line != "use super::*;";
+                sibling || line.contains("cli::command")
+            };
+            let lines = text.lines().filter(uses);
+            faults.extend(lines.map(|line| format!("{}: {line}", file.display())));
         }
     }
-    files
-}
-
-/// The first names after `crate::`, also within braces; comments do not count.
-fn used_modules(source: &str) -> BTreeSet<String> {
-    let code: String = source
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n");
-    code.split("crate::")
-        .skip(1)
-        .flat_map(|rest| match rest.strip_prefix('{') {
-            Some(group) => heads(group),
-            None => vec![name(rest)],
-        })
-        .collect()
-}
-
-/// The name before each comma of a group of imports, up to the brace that ends it.
-fn heads(group: &str) -> Vec<String> {
-    let mut depth = 0;
-    let mut found = vec![name(group)];
-    for (position, character) in group.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => found.push(name(&group[position + 1..])),
-            _ => {}
-        }
-    }
-    found.retain(|name| !name.is_empty());
-    found
-}
-
-fn name(text: &str) -> String {
-    text.trim_start()
-        .chars()
-        .take_while(|&character| character.is_alphanumeric() || character == '_')
-        .collect()
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -2,7 +2,7 @@
 //! trainable one, and the linearization against autograd.
 
 use pathscope::network::{
-    Architecture, BlockIndex, BranchState, Family, FeatureShape, FrozenNetwork, Linearization,
+    Architecture, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionState, Linearization,
     Pass, Plan, Shortcut, TrainableNetwork, Unit, cross_entropy_cotangent,
 };
 use tch::{Kind, Tensor};
@@ -134,7 +134,7 @@ fn frozen_agrees_with_trainable() {
         let intact = Plan::intact(network.structure());
         let plans = [
             intact.clone(),
-            intact.with_block(BlockIndex::new(1), BranchState::Off),
+            intact.with_block(BlockIndex::new(1), FunctionState::Off),
         ];
         for plan in plans {
             let batch = images();
@@ -190,7 +190,7 @@ fn linearization_is_the_gradient() {
             let sum = block.through_post(stack).unwrap();
             let mut u = block.through_skip(&sum).unwrap();
             for function in 0..block.functions() {
-                let term = block.through_branch(function, &sum).unwrap().unwrap();
+                let term = block.through_function(function, &sum).unwrap().unwrap();
                 u = Some(match u {
                     Some(u) => u + term,
                     None => term,
@@ -219,7 +219,7 @@ fn plans_that_cannot_run_are_refused() {
     // Layer 3 halves the resolution: nothing can stand in for it without a skip.
     let without = plan
         .clone()
-        .with_block(BlockIndex::new(3), BranchState::Off);
+        .with_block(BlockIndex::new(3), FunctionState::Off);
     assert!(without.check(&specification, &shapes).is_err());
     let swapped = plan.reordered(&[3, 1, 2, 0, 4, 5, 6, 7, 8]);
     assert!(swapped.check(&specification, &shapes).is_err());

@@ -88,7 +88,7 @@ fn training_logs_share_a_picture() {
                 r#"{{"record":"epoch","epoch":{epoch},"loss":1.0,"errors":{errors},"examples":100,"learning_rate":0.1,"validation":{{"errors":4,"examples":10,"loss":1.0}},"seconds":1.0,"images_per_second":9.0}}"#
             )
         });
-        let text: Vec<String> = std::iter::once(r#"{"record":"header"}"#.to_owned())
+        let text: Vec<String> = std::iter::once(r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#.to_owned())
             .chain(lines)
             .collect();
         fs::write(place.join("log.jsonl"), text.join("\n")).unwrap();

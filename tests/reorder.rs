@@ -39,7 +39,7 @@ const CLASSES: [usize; 9] = [0, 0, 0, 1, 2, 2, 3, 4, 4];
 fn blocks_move_only_within_their_class() {
     let (text, records) = reorder(&["--swaps", "3", "--count", "3"]);
     assert!(
-        text.contains("3 random swap(s)") && text.contains("mean tau"),
+        text.contains("3 random swaps") && text.contains("mean tau"),
         "{text}"
     );
     assert_eq!(records.len(), 1 + 9);
@@ -124,6 +124,7 @@ fn commutators_of_every_pair_of_equal_shape() {
                 file,
                 "--plot",
                 "matrix.svg",
+                "--force",
             ],
         );
         records(&folder.path().join(file))
@@ -247,7 +248,7 @@ fn sub_networks_are_compared_as_an_ensemble() {
         ],
     );
     assert!(
-        text.contains("error correlation") && text.contains("additivity"),
+        text.contains("error correlation") && text.contains("Additivity"),
         "{text}"
     );
     let records = records(&folder.path().join("ensemble.jsonl"));

@@ -1,5 +1,4 @@
 //! The report command, and what a browser makes of its page.
-#![allow(clippy::print_stderr)]
 
 mod common;
 
@@ -25,7 +24,7 @@ fn a_page_is_made_from_a_folder() {
     assert!(page.trim_end().ends_with("</html>"));
     assert!(page.len() < 5 << 20);
     for part in [
-        "What does putting one block out of action cost (deleted)?",
+        "What does disabling one block cost (deleted)?",
         "Which path lengths carry the gradient?",
         "95 % interval",
         "class=\"network\"",
@@ -60,7 +59,19 @@ fn a_page_is_made_from_a_folder() {
     );
     // To the standard output it is the same page, to the byte.
     assert_eq!(succeed(folder.path(), &["report", place, "-o", "-"]), page);
-    browse(&page);
+}
+
+mod needs_chromium {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs chromium"]
+    fn a_browser_draws_and_sorts_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        measure(&shipped_model(), folder.path());
+        let place = folder.path().to_str().unwrap();
+        browse(&succeed(folder.path(), &["report", place, "-o", "-"]));
+    }
 }
 
 #[test]
@@ -154,10 +165,7 @@ document.title = `sorted ${sorted} ${button.parentElement.ariaSort}, rows ${erro
 </script>"#;
 
 fn browse(page: &str) {
-    let Some(browser) = browser() else {
-        eprintln!("skipped the browser: there is no chromium");
-        return;
-    };
+    let browser = browser().expect("chromium is on the PATH");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("probe.html");
     fs::write(&file, page.replace("</body>", &format!("{PROBE}</body>"))).unwrap();

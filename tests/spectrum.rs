@@ -1,15 +1,17 @@
 //! The gradient by path length against brute force over all paths: dense Jacobians of every skip
 //! and every function by autograd, multiplied out path by path.
 
+use std::collections::BTreeMap;
+
 use pathscope::data::{Dataset, ImageShape, Normalization, normalized_batch};
 use pathscope::experiment::{
-    ComputeOptions, Grading, Journal, Laboratory, Loss, Place, SpectrumOptions,
+    ComputeOptions, GradientPoint, Grading, Journal, Laboratory, Loss, Origin, SpectrumOptions,
 };
 use pathscope::network::{
-    Architecture, BranchState, Family, FrozenNetwork, FunctionIndex, Pass, Plan, Shortcut,
+    Architecture, Family, FrozenNetwork, FunctionIndex, FunctionState, Pass, Plan, Shortcut,
     TrainableNetwork, Unit,
 };
-use pathscope_analysis::record::{Record, SampledPath, Spectrum};
+use pathscope_analysis::record::{Measure, Options, Record, SampledPath, Spectrum};
 use pathscope_analysis::{PathPolynomial, Seed};
 use tch::{Kind, Tensor};
 
@@ -65,18 +67,29 @@ fn data(examples: usize) -> Dataset {
 
 fn options(batch: usize) -> SpectrumOptions {
     SpectrumOptions {
-        coherent: true,
-        draws: 0,
-        samples: 0,
+        measures: BTreeMap::from([(Measure::Coherent, 1)]),
         record_paths: false,
         loss: Loss::CrossEntropy,
-        place: Place::Input,
+        at: GradientPoint::Input,
         longest: None,
         grading: None,
         batches: 1,
         examples: batch,
         seed: Seed(0),
+        deadline: None,
     }
+}
+
+fn every_measure(draws: u64, samples: u64) -> BTreeMap<Measure, u64> {
+    BTreeMap::from([
+        (Measure::Coherent, 1),
+        (Measure::Energy, draws),
+        (Measure::Sampled, samples),
+    ])
+}
+
+fn header_options(options: &SpectrumOptions, laboratory: &Laboratory<'_>) -> Options {
+    Options::GradientSpectrum(options.settings(64, laboratory.normalization()))
 }
 
 fn compute(threads: usize) -> ComputeOptions {
@@ -96,7 +109,9 @@ fn measure(
     let normalization = Normalization::preset("half").unwrap();
     let laboratory =
         Laboratory::new(network, data, data, &normalization, compute(threads)).unwrap();
-    let header = laboratory.header("gradient-spectrum", "tiny", "-", 0, serde_json::json!({}));
+    let header = laboratory
+        .header(header_options(options, &laboratory), Origin::default())
+        .unwrap();
     let mut journal = Journal::in_memory(header);
     laboratory
         .spectrum(&laboratory.intact(), options, kind, &mut journal, &|_| {})
@@ -146,19 +161,19 @@ fn pieces(
     for step in plan.steps() {
         let index = step.block;
         // With functions detached the values stay, so the mask of a final ReLU does too.
-        let detached = plan.clone().with_block(index, BranchState::Detached);
+        let detached = plan.clone().with_block(index, FunctionState::Detached);
         let through = |plan: &Plan| {
             let step = plan.steps()[index.position()].clone();
             jacobian(|x| structure.step(&step, x, pass).unwrap(), &x)
         };
         let skip = through(&detached);
         let mut all = vec![skip.shallow_clone()];
-        for function in 0..step.branches.len() {
+        for function in 0..step.functions.len() {
             let function = FunctionIndex {
                 block: index,
                 function,
             };
-            all.push(through(&detached.clone().with_function(function, BranchState::On)) - &skip);
+            all.push(through(&detached.clone().with_function(function, FunctionState::On)) - &skip);
         }
         blocks.push(all);
         x = tch::no_grad(|| structure.step(step, &x, pass)).unwrap();
@@ -259,7 +274,7 @@ fn every_length_is_the_sum_of_its_paths() {
             "{name}: {:?}",
             spectrum.sum_check
         );
-        let coherent = spectrum.coherent.as_ref().unwrap();
+        let coherent = &spectrum.measures[&Measure::Coherent];
         for example in 0..2 {
             let paths = every_path(&network, &data, example, &functions);
             let longest = functions.len();
@@ -348,15 +363,15 @@ fn the_gradient_of_a_logit_and_that_at_the_stem_sum_up_too() {
         &functions,
     ));
     for loss in [Loss::CrossEntropy, Loss::Logit(2), Loss::LargestLogit] {
-        for place in [Place::Input, Place::Stem] {
+        for at in [GradientPoint::Input, GradientPoint::Stem] {
             let asked = SpectrumOptions {
                 loss,
-                place,
+                at,
                 ..options(3)
             };
             let (spectra, _) = measure(&network, &data(3), &asked, Kind::Double, 1);
             let check = spectra[0].sum_check.unwrap();
-            assert!(check < 1e-10, "{loss:?} {place:?}: {check}");
+            assert!(check < 1e-10, "{loss:?} {at:?}: {check}");
         }
     }
 }
@@ -367,7 +382,7 @@ fn drawn_paths_have_the_gradients_of_brute_force() {
         let network = network(&architecture);
         let data = data(2);
         let asked = SpectrumOptions {
-            samples: 7,
+            measures: BTreeMap::from([(Measure::Coherent, 1), (Measure::Sampled, 7)]),
             record_paths: true,
             ..options(2)
         };
@@ -397,8 +412,7 @@ fn energy_and_sampling_are_unbiased() {
     let data = data(1);
     let paths = every_path(&network, &data, 0, &functions);
     let asked = SpectrumOptions {
-        draws: 16,
-        samples: 16,
+        measures: every_measure(16, 16),
         ..options(1)
     };
     let runs: Vec<Spectrum> = (0..20)
@@ -422,8 +436,8 @@ fn energy_and_sampling_are_unbiased() {
         let mean = norms.iter().sum::<f64>() / norms.len() as f64;
         let estimates =
             |pick: &dyn Fn(&Spectrum) -> f64| runs.iter().map(pick).collect::<Vec<f64>>();
-        let energies = estimates(&|run| run.energy.as_ref().unwrap().mean[length]);
-        let means = estimates(&|run| run.sampled.as_ref().unwrap().mean[length]);
+        let energies = estimates(&|run| run.measures[&Measure::Energy].mean[length]);
+        let means = estimates(&|run| run.measures[&Measure::Sampled].mean[length]);
         for (what, found, expected) in [("energy", energies, energy), ("sampled", means, mean)] {
             let n = found.len() as f64;
             let average = found.iter().sum::<f64>() / n;
@@ -454,8 +468,8 @@ fn short_paths_alone_are_those_of_the_whole() {
     let (short, _) = measure(&network, &data(3), &asked, Kind::Double, 1);
     assert_eq!(short[0].sum_check, None);
     let (whole, short) = (
-        whole[0].coherent.as_ref().unwrap(),
-        short[0].coherent.as_ref().unwrap(),
+        &whole[0].measures[&Measure::Coherent],
+        &short[0].measures[&Measure::Coherent],
     );
     assert_eq!(short.mean.len(), 3);
     for (found, expected) in short.mean.iter().zip(&whole.mean) {
@@ -504,8 +518,7 @@ fn threads_change_nothing() {
     let architecture = architecture(Family::Preresnet, Unit::Basic, Shortcut::A, &functions);
     let network = network(&architecture);
     let asked = SpectrumOptions {
-        draws: 3,
-        samples: 4,
+        measures: every_measure(3, 4),
         batches: 2,
         ..options(20)
     };
@@ -535,7 +548,9 @@ fn refusal(network: &TrainableNetwork, options: &SpectrumOptions) -> String {
     let data = data(2);
     let normalization = Normalization::preset("half").unwrap();
     let laboratory = Laboratory::new(network, &data, &data, &normalization, compute(1)).unwrap();
-    let header = laboratory.header("gradient-spectrum", "tiny", "-", 0, serde_json::json!({}));
+    let header = laboratory
+        .header(header_options(options, &laboratory), Origin::default())
+        .unwrap();
     let mut journal = Journal::in_memory(header);
     let plan = laboratory.intact();
     laboratory

@@ -40,8 +40,8 @@ fn a_study_holds_the_whole_protocol_and_goes_on_where_it_stopped() {
     ];
     let said = succeed(folder.path(), &study);
     for part in [
-        "What does putting one block out of action cost (deleted)?",
-        "How does the error grow with the number of blocks lost (deleted)?",
+        "What does disabling one block cost (deleted)?",
+        "How does the error grow with the number of disabled blocks (deleted)?",
         "Does the order of the blocks matter?",
         "Which path lengths carry the gradient?",
         "95 % interval",
@@ -72,7 +72,7 @@ fn a_study_holds_the_whole_protocol_and_goes_on_where_it_stopped() {
     fs::remove_file(Path::new(place).join("report.html")).unwrap();
     let told = pathscope().args(study).assert().success();
     let remarks = String::from_utf8(told.get_output().stderr.clone()).unwrap();
-    assert!(remarks.contains("going on with the study"), "{remarks}");
+    assert!(remarks.contains("resuming the study"), "{remarks}");
     let resumed = contents(Path::new(place));
     assert!(keys(&resumed["lesion.jsonl"]).is_superset(&keys(lesions)));
     assert_eq!(resumed["study.json"], made["study.json"]);

@@ -1,5 +1,6 @@
 //! Training end to end: it learns, continues to the last bit, keeps its books and stops in time.
-#![allow(clippy::print_stderr)]
+
+mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +8,13 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use common::shared;
 use pathscope::data::{
     self, Augmentation, Dataset, ImageShape, Normalization, ReadRequest, Split, normalized_batch,
     write_idx_gz,
 };
 use pathscope::format;
-use pathscope::network::{Family, Plan, TrainableNetwork, Unit, channels_last};
+use pathscope::network::{Family, Plan, Recalibration, TrainableNetwork, Unit, channels_last};
 use pathscope::training::{
     Optimizer, OptimizerOptions, Precision, RecipeArchitecture, Restriction, RunRecord, Schedule,
     SurvivalMode, Trainer, TrainingOptions, View, evaluate, read_log,
@@ -53,59 +55,65 @@ fn options(epochs: usize, restriction: Restriction) -> TrainingOptions {
     }
 }
 
-/// Trains on 512 images of CIFAR-10 until each of them is told right.
-fn overfits(architecture: &RecipeArchitecture, epochs: usize, restriction: Restriction) {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/cifar10/cifar-10-batches-bin");
-    if !folder.exists() {
-        eprintln!("skipped: {} is not here", folder.display());
-        return;
-    }
-    let request = ReadRequest {
-        limit: Some(512),
-        ..ReadRequest::new(Split::Train)
-    };
-    let data = data::open(&folder, &request).unwrap();
-    let normalization = Normalization::preset("cifar10").unwrap();
-    let specification = architecture.build(3, 10).unwrap().build().unwrap();
-    let network = TrainableNetwork::initialized(&specification, 1).unwrap();
-    let options = options(epochs, restriction);
-    let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
-    while !trainer.is_finished() {
-        trainer.train_epoch(&data, |_| ()).unwrap();
-    }
-    let finished = trainer.finished_network().unwrap();
-    if restriction != Restriction::None {
-        let batches = (0..data.len()).step_by(64).map(|start| {
-            let pixels = normalized_batch(&data, start..start + 64, &normalization)?;
-            let batch = Tensor::from_slice(&pixels).view([64, 3, 32, 32]);
-            Ok(channels_last(&batch)?)
-        });
-        let plan = Plan::intact(finished.structure());
-        Trainer::recalibrate(&finished, &plan, batches).unwrap();
-    }
-    let evaluation = evaluate(&finished, &data, &normalization, View::Whole).unwrap();
-    assert_eq!((evaluation.errors, evaluation.examples), (0, 512));
-}
+mod needs_shared {
+    use super::*;
 
-#[test]
-fn a_preresnet_overfits() {
-    overfits(&architecture(8, 1, 16), 30, Restriction::None);
-}
+    /// Trains on 512 images of CIFAR-10 until each of them is told right.
+    fn overfits(architecture: &RecipeArchitecture, epochs: usize, restriction: Restriction) {
+        let folder = shared("data/cifar10/cifar-10-batches-bin");
+        let request = ReadRequest {
+            limit: Some(512),
+            ..ReadRequest::new(Split::Train)
+        };
+        let data = data::open(folder.as_ref(), &request).unwrap();
+        let normalization = Normalization::preset("cifar10").unwrap();
+        let specification = architecture.build(3, 10).unwrap().build().unwrap();
+        let network = TrainableNetwork::initialized(&specification, 1).unwrap();
+        let options = options(epochs, restriction);
+        let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
+        while !trainer.is_finished() {
+            trainer.train_epoch(&data, |_| ()).unwrap();
+        }
+        let mut finished = trainer.finished_network().unwrap();
+        if restriction != Restriction::None {
+            let batches = (0..data.len()).step_by(64).map(|start| {
+                let pixels = normalized_batch(&data, start..start + 64, &normalization).unwrap();
+                let batch = Tensor::from_slice(&pixels).view([64, 3, 32, 32]);
+                channels_last(&batch).unwrap()
+            });
+            let plan = Plan::intact(finished.structure());
+            let mut recalibration = Recalibration::new(finished, plan);
+            for batch in batches {
+                recalibration.add(&batch).unwrap();
+            }
+            finished = recalibration.finish();
+        }
+        let evaluation = evaluate(&finished, &data, &normalization, View::Whole).unwrap();
+        assert_eq!((evaluation.errors, evaluation.examples), (0, 512));
+    }
 
-#[test]
-fn a_multi_resnet_overfits() {
-    overfits(&architecture(8, 4, 8), 30, Restriction::None);
-}
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_preresnet_overfits() {
+        overfits(&architecture(8, 1, 16), 30, Restriction::None);
+    }
 
-/// Leaving out paths works against learning by heart, so only a few are left out.
-#[test]
-fn a_path_restricted_network_overfits() {
-    let restriction = Restriction::EffectiveFunctions {
-        functions: 11,
-        backward_only: false,
-    };
-    overfits(&architecture(8, 4, 8), 40, restriction);
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_multi_resnet_overfits() {
+        overfits(&architecture(8, 4, 8), 30, Restriction::None);
+    }
+
+    /// Leaving out paths works against learning by heart, so only a few are left out.
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_path_restricted_network_overfits() {
+        let restriction = Restriction::EffectiveFunctions {
+            functions: 11,
+            backward_only: false,
+        };
+        overfits(&architecture(8, 4, 8), 40, restriction);
+    }
 }
 
 /// Made-up grey images whose class shows in their brightness.
@@ -149,7 +157,7 @@ fn place() -> tempfile::TempDir {
 
 fn pathscope(arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("pathscope"));
-    command.args(arguments);
+    command.args(arguments).env("COLUMNS", "500");
     command
 }
 
@@ -181,8 +189,7 @@ fn tensors(folder: &Path) -> Vec<(String, Vec<f32>)> {
     };
     let mut tensors: Vec<(String, Vec<f32>)> = state
         .tensors()
-        .iter()
-        .map(|(name, tensor)| (name.clone(), values(tensor)))
+        .map(|(name, tensor)| (name.to_owned(), values(tensor)))
         .collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors
@@ -193,10 +200,7 @@ fn epochs(folder: &Path) -> Vec<(usize, u64, usize)> {
     let records = read_log(&folder.join("log.jsonl")).unwrap();
     assert!(matches!(records.first(), Some(RunRecord::Header(_))));
     let epoch = |record| match record {
-        RunRecord::Epoch(record) => {
-            let summary = record.summary;
-            Some((summary.epoch, summary.loss.to_bits(), summary.errors))
-        }
+        RunRecord::Epoch(record) => Some((record.epoch, record.loss.to_bits(), record.errors)),
         _ => None,
     };
     records.into_iter().filter_map(epoch).collect()
@@ -289,43 +293,10 @@ fn a_run_keeps_its_books() {
     assert!(result.test.unwrap().percent() < 50.0, "{result:?}");
     assert!(result.best_test.is_some());
 
-    let events: Vec<PathBuf> = fs::read_dir(&run)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().contains("tfevents"))
-        .collect();
-    let [file] = events.as_slice() else {
-        panic!("{events:?}");
-    };
-    let records = event_records(&fs::read(file).unwrap());
-    assert_eq!(records.len(), 1 + 8);
-    let tags = [
-        "loss/train",
-        "error_percent/train",
-        "learning_rate",
-        "loss/validation",
-    ];
-    for tag in tags {
-        let has = |record: &&Vec<u8>| record.windows(tag.len()).any(|part| part == tag.as_bytes());
-        assert_eq!(records.iter().filter(has).count(), 8, "{tag}");
-    }
-
     // The same folder is not written over.
     let again = self::output(&arguments);
     assert_eq!(again.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"));
-}
-
-/// The data of every record of a TFRecord file.
-fn event_records(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut records = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-        records.push(rest[12..12 + length].to_vec());
-        rest = &rest[12 + length + 4..];
-    }
-    records
 }
 
 #[test]
@@ -432,8 +403,8 @@ fn every_restriction_takes_a_step_in_both_precisions() {
                 ..options(1, restriction)
             };
             let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
-            let first = trainer.step(&data).unwrap().loss;
-            let second = trainer.step(&data).unwrap().loss;
+            let first = trainer.step(&data).unwrap().measured.unwrap().loss;
+            let second = trainer.step(&data).unwrap().measured.unwrap().loss;
             assert!(second.is_finite(), "{restriction:?}");
             first
         };
@@ -543,7 +514,7 @@ fn evaluations_and_tables_summarise_runs() {
     arguments.extend(models.iter().map(String::as_str));
     let evaluated = output(&arguments);
     let said = String::from_utf8(evaluated.stdout).unwrap();
-    assert_eq!(said.lines().count(), 4, "{said}");
+    assert_eq!(said.matches("of 40)").count(), 3, "{said}");
     assert!(
         said.contains("of 40") && said.contains("3 models") && said.contains("+-"),
         "{said}"

@@ -58,8 +58,10 @@ pub enum AdditivityError {
         /// How many there may be.
         limit: usize,
     },
-    /// Terms that the subsets cannot tell apart.
-    #[error("additivity: the subsets cannot tell all terms apart; measure more or raise the ridge")]
+    /// Terms that the subsets do not determine.
+    #[error(
+        "additivity: these subsets do not determine all terms; measure more of them, or raise the ridge"
+    )]
     Singular,
 }
 
@@ -118,7 +120,7 @@ pub struct Additivity {
 ///
 /// # Errors
 /// When there are no blocks, too few subsets or too many terms, a response is not finite, all are
-/// equal, or the terms cannot be told apart.
+/// equal, or the subsets do not determine the terms.
 ///
 /// ```
 /// use ndarray::Array2;

@@ -151,13 +151,13 @@ pub fn fit_decay(
         / count;
     let spread = spread.sqrt();
     let powers = |columns: i32| {
-        let cell = |(row, power): (usize, usize)| {
+        let measurement = |(row, power): (usize, usize)| {
             lengths
                 .get(row)
                 .map_or(0.0, |&l| ((l as f64 - centre) / spread).powi(power as i32))
         };
         fit(
-            &Array2::from_shape_fn((lengths.len(), columns as usize), cell),
+            &Array2::from_shape_fn((lengths.len(), columns as usize), measurement),
             &logarithms,
             &weights,
         )

@@ -64,7 +64,7 @@ impl Level {
     /// 99 %.
     pub const P99: Level = Level(0.99);
 
-    /// A level of one's own.
+    /// Any other level.
     ///
     /// # Errors
     /// When the number is not strictly between 0 and 1.

@@ -55,6 +55,7 @@
 
 mod additivity;
 mod binomial;
+mod block_scores;
 mod bootstrap;
 mod cholesky;
 mod clustered;
@@ -65,14 +66,17 @@ mod effective_range;
 mod ensemble;
 mod equivalence;
 mod exact;
+mod exchange;
 mod interval;
 mod kendall;
 mod least_squares;
 mod length_law;
+mod lesion_kind;
 mod multinomial;
 mod multiplicity;
 mod orders_at_tau;
 mod paired;
+mod paired_sequence;
 mod path;
 mod path_counts;
 mod permutation;
@@ -80,8 +84,11 @@ mod poisson_binomial;
 mod scaling;
 mod seed;
 mod sequential;
+mod shares_by_length;
 mod summary;
 mod type_count;
+mod verdict;
+mod width_against_depth;
 
 pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial};
 pub use path::{Path, PathStep, PathsOfLength};
@@ -102,12 +109,18 @@ pub use effective_range::{
     effective_range,
 };
 pub use scaling::{CommonPowerLaw, PowerLaw, ScalingError, fit_common_power_law, fit_power_law};
+pub use width_against_depth::{
+    Covers, EQUAL_PARAMETERS, WidthAgainstDepth, WidthAgainstDepthError, thresholds,
+};
+
+pub use shares_by_length::{BatchMagnitudes, SharesByLength, shares_by_length};
 
 pub use kendall::{KendallError, inversions, kendall_tau};
 pub use orders_at_tau::OrdersAtTau;
 pub use permutation::{BlockOrder, OrderSpace, PermutationError, TauPairs};
 
 pub use additivity::{Additivity, AdditivityError, AdditivityOptions, EffectOrder, additivity};
+pub use block_scores::{BlockScores, SCORES, spearman, spearman_interval};
 pub use bootstrap::{
     BootstrapError, BootstrapInterval, BootstrapMethod, BootstrapOptions, bca_interval, bootstrap,
     paired_bootstrap, percentile_interval, resample,
@@ -116,10 +129,15 @@ pub use clustered::{clustered_mcnemar, clustered_wilson};
 pub use comparison::{ComparisonError, benjamini_hochberg, holm};
 pub use ensemble::{disagreement, error_correlation, majority_vote};
 pub use equivalence::{Equivalence, EquivalenceError, equivalent_paired, equivalent_welch};
+pub use exchange::exchange_test;
 pub use interval::{Interval, IntervalError, Level, clopper_pearson, wilson};
 pub use paired::{McNemar, PairedError, mcnemar, mcnemar_p_value};
+pub use paired_sequence::{observe_pairs, paired_sequence};
 pub use seed::Seed;
 pub use sequential::{ConfidenceSequence, SequentialError};
 pub use summary::Summary;
+pub use verdict::{
+    MarginTest, Verdict, VerdictError, is_removable, is_settled, margin_test, verdicts,
+};
 
 pub mod record;

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::exact::random_below;
+use crate::exact::ratio;
 use crate::multiplicity::{BlockPaths, MultiplicityError, PathPolynomial, multiply, terms};
 
 /// One function that a path takes; blocks that a path skips are not listed.
@@ -69,6 +69,10 @@ impl PathPolynomial {
 
     /// A sampler of paths of `length`, each equally likely, whatever the `k_l`.
     ///
+    /// Samplers of all lengths share a walk: from equal states of the generator, `n + 1` paths of
+    /// lengths 0 to n over n blocks have at most `d + 1` different ends in the last d blocks, so that
+    /// what depends on the ends alone is computed once for many paths.
+    ///
     /// # Errors
     /// When no path has this length, or the exact counts of unequal blocks would need over 1 GiB.
     ///
@@ -92,12 +96,12 @@ impl PathPolynomial {
                 counts: Counts::Equal { functions },
             });
         }
-        let counts = self.suffix_counts(length)?;
-        match counts.first().and_then(|row| row.get(length)) {
+        let counts = self.prefix_counts(length)?;
+        match counts.last().and_then(|row| row.get(length)) {
             Some(paths) if !paths.is_zero() => Ok(PathsOfLength {
                 network: self,
                 length,
-                counts: Counts::Suffix(counts),
+                counts: Counts::Prefix(counts),
             }),
             _ => Err(none),
         }
@@ -110,8 +114,8 @@ impl PathPolynomial {
         (plain && self.blocks().iter().all(|block| block == first)).then_some(first.functions.len())
     }
 
-    /// `rows[b][l]`: ways from block `b` to the end with length `l`, up to `length`.
-    fn suffix_counts(&self, length: usize) -> Result<Vec<Vec<BigUint>>, MultiplicityError> {
+    /// `rows[b][l]`: ways through the blocks before `b` with length `l`, up to `length`.
+    fn prefix_counts(&self, length: usize) -> Result<Vec<Vec<BigUint>>, MultiplicityError> {
         const MEMORY: usize = 1 << 30;
         let blocks = self.blocks().len();
         let each = self.log10_paths() / std::f64::consts::LOG10_2 / 8.0 + 32.0;
@@ -122,21 +126,22 @@ impl PathPolynomial {
             return Err(MultiplicityError::TooLarge { blocks, bytes });
         }
         let mut rows = vec![vec![BigUint::one()]];
-        for block in self.blocks().iter().rev() {
-            let after = rows.last().map_or(&[][..], Vec::as_slice);
-            let mut row = multiply(after, &terms(block));
+        for block in self.blocks() {
+            let before = rows.last().map_or(&[][..], Vec::as_slice);
+            let mut row = multiply(before, &terms(block));
             row.truncate(length + 1);
             rows.push(row);
         }
-        rows.reverse();
         Ok(rows)
     }
 }
 
 /// Draws paths of one length, all equally likely.
 ///
-/// Block by block from the first, each way through is taken with its exact share of the paths that
-/// remain, counted by the polynomial of the blocks after it.
+/// Block by block from the last, each way through is taken with its exact share of the paths that
+/// remain, counted by the polynomial of the blocks before it. A longer path takes a function wherever a
+/// shorter one does that has as many blocks left, and two numbers are drawn for every block in any
+/// case: this is what makes paths of neighbouring lengths end alike.
 #[derive(Clone, Debug)]
 pub struct PathsOfLength<'network> {
     network: &'network PathPolynomial,
@@ -150,7 +155,7 @@ enum Counts {
     Equal {
         functions: usize,
     },
-    Suffix(Vec<Vec<BigUint>>),
+    Prefix(Vec<Vec<BigUint>>),
 }
 
 impl PathsOfLength<'_> {
@@ -159,15 +164,16 @@ impl PathsOfLength<'_> {
         let blocks = self.network.blocks();
         let mut remaining = self.length;
         let mut steps = Vec::new();
-        for (index, block) in blocks.iter().enumerate() {
+        for (index, block) in blocks.iter().enumerate().rev() {
+            let points: [f64; 2] = [random.random(), random.random()];
             let function = match &self.counts {
                 Counts::Equal { functions } => {
-                    let taken = random.random_range(0..blocks.len() - index) < remaining;
-                    taken.then(|| random.random_range(0..*functions))
+                    let taken = points[0] * ((index + 1) as f64) < remaining as f64;
+                    taken.then(|| ((points[1] * *functions as f64) as usize).min(functions - 1))
                 }
-                Counts::Suffix(rows) => {
-                    let after = rows.get(index + 1).map_or(&[][..], Vec::as_slice);
-                    choose(block, remaining, after, random)
+                Counts::Prefix(rows) => {
+                    let before = rows.get(index).map_or(&[][..], Vec::as_slice);
+                    choose(block, remaining, before, points)
                 }
             };
             let used = function
@@ -179,38 +185,35 @@ impl PathsOfLength<'_> {
                 function,
             }));
         }
+        steps.reverse();
         Path(steps)
     }
 }
 
-/// The function to take through a block, or none for its skip.
-fn choose<R: Rng + ?Sized>(
+/// The function to take through a block, or none for its skip: the first point decides between
+/// these two, the second between the functions.
+fn choose(
     block: &BlockPaths,
     remaining: usize,
-    after: &[BigUint],
-    random: &mut R,
+    before: &[BigUint],
+    points: [f64; 2],
 ) -> Option<usize> {
     let ways = |length: usize| {
-        remaining
-            .checked_sub(length)
-            .and_then(|rest| after.get(rest))
+        let rest = remaining.checked_sub(length);
+        rest.and_then(|rest| before.get(rest))
+            .cloned()
+            .unwrap_or_default()
     };
-    let options = block.functions.iter().map(|&length| ways(length));
-    let skip = ways(block.skip).cloned().unwrap_or(BigUint::ZERO);
-    let total = options.clone().flatten().sum::<BigUint>() + &skip;
-    let mut point = random_below(&total, random);
-    if point < skip {
+    let functions: Vec<BigUint> = block.functions.iter().map(|&length| ways(length)).collect();
+    let taking: BigUint = functions.iter().sum();
+    if points[0] >= ratio(&taking, &(&taking + ways(block.skip)))? {
         return None;
     }
-    point -= skip;
-    for (function, ways) in options.enumerate() {
-        let Some(ways) = ways else { continue };
-        if point < *ways {
-            return Some(function);
-        }
-        point -= ways;
-    }
-    None
+    let mut reached = BigUint::ZERO;
+    functions.iter().position(|ways| {
+        reached += ways;
+        ratio(&reached, &taking).is_some_and(|share| points[1] < share)
+    })
 }
 
 #[cfg(test)]
@@ -281,6 +284,32 @@ mod tests {
                 square < freedom + 5.0 * (2.0 * freedom).sqrt(),
                 "{square} for {freedom}"
             );
+        }
+    }
+
+    #[test]
+    fn paths_of_all_lengths_share_their_ends() {
+        for network in [
+            PathPolynomial::uniform(12, 2).unwrap(),
+            PathPolynomial::new(&[1, 3, 2, 1, 2, 0, 4]).unwrap(),
+        ] {
+            let blocks = network.blocks().len();
+            for draw in 0..50 {
+                let paths: Vec<Path> = (0..=network.longest())
+                    .map(|length| {
+                        let sampler = network.paths_of_length(length).unwrap();
+                        sampler.sample(&mut Seed(5).stream("paths", draw))
+                    })
+                    .collect();
+                for last in 0..=blocks {
+                    let end = |path: &Path| {
+                        let steps = path.0.iter().filter(|step| step.block >= blocks - last);
+                        steps.copied().collect::<Vec<_>>()
+                    };
+                    let ends: BTreeSet<Vec<PathStep>> = paths.iter().map(end).collect();
+                    assert!(ends.len() <= last + 1, "{} ends", ends.len());
+                }
+            }
         }
     }
 

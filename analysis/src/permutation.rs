@@ -80,7 +80,7 @@ pub enum PermutationError {
 pub struct BlockOrder(Vec<usize>);
 
 impl BlockOrder {
-    /// An order of one's own.
+    /// The order that a list states.
     ///
     /// # Errors
     /// When the list is not a permutation of `0..order.len()`.

@@ -5,9 +5,9 @@
 const KEPT: i32 = 32 << 20;
 
 /// Keeps memory that libtorch frees. Every mini-batch takes blocks of the same sizes again; glibc
-/// would give each back to the system, which clears it page by page when it is touched anew.
+/// would give each back to the system, which clears it page by page at the next use.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(super) fn keep_memory() {
+pub(crate) fn keep_memory() {
     // SAFETY: `mallopt` sets numbers of the allocator under the allocator's own lock, and refuses what
     // it does not know.
     unsafe {
@@ -18,4 +18,4 @@ pub(super) fn keep_memory() {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(super) fn keep_memory() {}
+pub(crate) fn keep_memory() {}

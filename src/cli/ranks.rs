@@ -5,17 +5,17 @@ use std::sync::OnceLock;
 
 use super::Problem;
 use super::terminal::Terminal;
-use crate::team::{Team, TeamError};
+use crate::team::Team;
 
 static TEAM: OnceLock<Team> = OnceLock::new();
 
 /// The processes that work on this command together.
-pub(super) fn team() -> Team {
+pub(crate) fn team() -> Team {
     TEAM.get().copied().unwrap_or(Team::ALONE)
 }
 
 /// Makes `team` the processes that work on this command together.
-pub(super) fn work_with(team: Team) {
+pub(crate) fn work_with(team: Team) {
     let _ = TEAM.set(team);
 }
 
@@ -24,18 +24,18 @@ const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 
 /// What keeps this process in its team, and the team.
 #[cfg(feature = "mpi")]
-pub(super) type Joined = (Option<crate::team::Membership>, Team);
+pub(crate) type Joined = (Option<crate::team::Membership>, Team);
 
 /// As with the feature `mpi`, but for the membership.
 #[cfg(not(feature = "mpi"))]
-pub(super) type Joined = ((), Team);
+pub(crate) type Joined = ((), Team);
 
 /// Joins the processes that were started together with this one.
 ///
 /// # Errors
 /// An MPI that does not suffice.
 #[cfg(feature = "mpi")]
-pub(super) fn join() -> Result<Joined, Problem> {
+pub(crate) fn join() -> Result<Joined, Problem> {
     /// Slurm's, where it speaks PMIx, which does not tell how many there are.
     const PMIX: &str = "PMIX_RANK";
     let launched = |name: &&str| std::env::var_os(name).is_some();
@@ -51,7 +51,7 @@ pub(super) fn join() -> Result<Joined, Problem> {
 /// # Errors
 /// A launcher that started several.
 #[cfg(not(feature = "mpi"))]
-pub(super) fn join() -> Result<Joined, Problem> {
+pub(crate) fn join() -> Result<Joined, Problem> {
     let several = |name: &&str| {
         let size = std::env::var(name).ok();
         size.and_then(|size| size.parse().ok())
@@ -71,7 +71,7 @@ pub(super) fn join() -> Result<Joined, Problem> {
 ///
 /// # Errors
 /// Processes that do not understand each other.
-pub(super) fn threads() -> Result<usize, Problem> {
+pub(crate) fn threads() -> Result<usize, Problem> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let team = team();
     let neighbours = match team.size() {
@@ -85,9 +85,20 @@ pub(super) fn threads() -> Result<usize, Problem> {
     Ok(team.everyones(share)?.into_iter().min().unwrap_or(share))
 }
 
-/// Tells of the problem of this process, if it has one that the first does not tell of, and gives
-/// the exit code.
-pub(super) fn conclude(team: Team, outcome: Result<(), Problem>, terminal: &Terminal) -> ExitCode {
+/// Makes libtorch compute with so many threads.
+///
+/// # Errors
+/// More threads than any machine has.
+pub(crate) fn use_threads(threads: usize) -> Result<(), Problem> {
+    let threads = i32::try_from(threads)
+        .map_err(|_| Problem::BadInput(format!("{threads} threads are too many")))?;
+    tch::set_num_threads(threads);
+    Ok(())
+}
+
+/// Prints the problem of this process, if it has one that the first process does not
+/// have, and gives the exit code.
+pub(crate) fn conclude(team: Team, outcome: Result<(), Problem>, terminal: &Terminal) -> ExitCode {
     let code = outcome.as_ref().map_or_else(Problem::exit_code, |()| 0);
     let explain = || {
         if let Err(problem) = &outcome {
@@ -99,10 +110,4 @@ pub(super) fn conclude(team: Team, outcome: Result<(), Problem>, terminal: &Term
         explain();
     }
     ExitCode::from(code)
-}
-
-impl From<TeamError> for Problem {
-    fn from(error: TeamError) -> Self {
-        Self::Failed(error.to_string())
-    }
 }

@@ -60,16 +60,38 @@ impl Augmentation {
         colour: 0.0,
         lighting: 0.0,
     };
+
+    /// Whether images are mirrored and shifted at most, so that every pixel keeps its value.
+    #[must_use]
+    pub fn only_moves(&self) -> bool {
+        !self.crop && is_zero(&self.colour) && is_zero(&self.lighting)
+    }
 }
 
-/// How one example is changed in one epoch.
-struct Change {
-    mirrored: bool,
-    down: isize,
-    right: isize,
+/// How one example is moved in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whether it is mirrored left to right, before it is shifted.
+    pub mirrored: bool,
+    /// Pixels by which it is shifted down.
+    pub down: isize,
+    /// Pixels by which it is shifted to the right.
+    pub right: isize,
 }
 
 impl Change {
+    /// How the examples with these indices are moved by `augmentation` in an epoch: what
+    /// [`augmented_batch`] does to them where [`Augmentation::only_moves`].
+    #[must_use]
+    pub fn of(indices: &[usize], augmentation: &Augmentation, seed: u64, epoch: u64) -> Vec<Self> {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(epoch);
+        indices
+            .iter()
+            .map(|&index| Self::draw(augmentation, generator.clone(), index))
+            .collect()
+    }
+
     fn draw(augmentation: &Augmentation, mut generator: ChaCha8Rng, example: usize) -> Self {
         generator.set_word_pos(example as u128 * BLOCK_WORDS);
         let mirrored = augmentation.flip && generator.next_u32() & 1 == 1;
@@ -120,7 +142,8 @@ impl Change {
 ///
 /// # Errors
 ///
-/// Tokens, an index out of range, or a normalisation for another number of channels.
+/// Tokens or normalised images, an index out of range, or a normalisation for another number of
+/// channels.
 pub fn augmented_batch(
     dataset: &Dataset,
     indices: &[usize],
@@ -129,7 +152,7 @@ pub fn augmented_batch(
     seed: u64,
     epoch: u64,
 ) -> Result<Vec<f32>, DataError> {
-    dataset.require_images()?;
+    dataset.require_pixels()?;
     dataset.check(indices)?;
     let shape = dataset.shape();
     let tables = normalization.tables(shape)?;
@@ -187,7 +210,8 @@ pub fn normalized_batch(
 ///
 /// # Errors
 ///
-/// Tokens, an index out of range, or a normalisation for another number of channels.
+/// Tokens or normalised images, an index out of range, or a normalisation for another number of
+/// channels.
 pub fn normalized_examples(
     dataset: &Dataset,
     indices: &[usize],
@@ -196,6 +220,10 @@ pub fn normalized_examples(
     dataset.require_images()?;
     dataset.check(indices)?;
     let shape = dataset.shape();
+    if dataset.normalized(0..0).is_some() {
+        let images = indices.iter().filter_map(|&i| dataset.normalized(i..i + 1));
+        return Ok(images.flatten().copied().collect());
+    }
     let tables = normalization.tables(shape)?;
     let plane = shape.height * shape.width;
     let mut batch = vec![0.0; indices.len() * shape.pixels()];

@@ -3,7 +3,26 @@
 
 use super::cifar::{self, Cifar, Examples, FILE_LIMIT, IMAGE_BYTES};
 use super::container::Container;
+use super::reader::{FileReader, Match, Reader};
 use super::{DataError, Dataset, ReadRequest};
+use std::path::Path;
+
+pub(super) const READER: Reader = Reader {
+    what: "CIFAR-10/100 binary batches",
+    open,
+    file: Some(FileReader {
+        recognises: |start| {
+            if start.name.ends_with(".bin") {
+                Match::Certain
+            } else if fits(start.length) && !start.compressed {
+                Match::Possible
+            } else {
+                Match::No
+            }
+        },
+        open: open_file,
+    }),
+};
 
 const COARSE_CLASSES: usize = 20;
 
@@ -22,10 +41,7 @@ impl Cifar {
 }
 
 /// A folder or archive with the official file names; `None` where it has none of them.
-pub(super) fn open(
-    container: &Container,
-    request: &ReadRequest,
-) -> Result<Option<Dataset>, DataError> {
+fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>, DataError> {
     let Some(batches) = cifar::batches(container, request.split, ".bin", "")? else {
         return Ok(None);
     };
@@ -69,7 +85,8 @@ pub(super) fn open(
 /// The official names decide between CIFAR-10 and CIFAR-100; for other names the length does
 /// (3,073 or 3,074 bytes a record), and where it fits both or neither, whether the first bytes of
 /// all records of 3,073 are labels of CIFAR-10.
-pub(super) fn open_file(container: &Container) -> Result<Dataset, DataError> {
+fn open_file(location: &Path, _: &ReadRequest) -> Result<Dataset, DataError> {
+    let container = Container::file(location)?;
     let Some(entry) = container.entries().first() else {
         return Err(DataError::Empty {
             file: container.shown(),
@@ -85,7 +102,7 @@ pub(super) fn open_file(container: &Container) -> Result<Dataset, DataError> {
 }
 
 /// Whether a file of this length can be whole records.
-pub(super) fn fits(bytes: u64) -> bool {
+fn fits(bytes: u64) -> bool {
     [Cifar::Ten, Cifar::Hundred]
         .iter()
         .any(|cifar| bytes.is_multiple_of(cifar.record_bytes() as u64))

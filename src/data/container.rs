@@ -3,13 +3,14 @@
 use super::DataError;
 use super::error::shown;
 use flate2::read::MultiGzDecoder;
+use pathscope_file::{open_regular, printable};
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Deeper folders than any layout has; also ends cycles of symbolic links.
+/// Deeper folders than any layout has.
 const DEEPEST: usize = 8;
 /// Bytes of all names together, some ten million files.
 const NAME_BUDGET: usize = 1 << 30;
@@ -23,6 +24,8 @@ pub(super) struct Container {
     location: PathBuf,
     archived: bool,
     entries: Vec<Entry>,
+    /// Paths of folders below the location.
+    folders: Vec<String>,
 }
 
 pub(super) struct Entry {
@@ -34,7 +37,7 @@ pub(super) struct Entry {
 
 enum Place {
     File(PathBuf),
-    /// The how-manyth member of the archive.
+    /// Index of the archive member.
     Member(usize),
 }
 
@@ -51,23 +54,30 @@ impl Entry {
 }
 
 impl Container {
-    /// All files below a folder, hidden ones left out, sorted by name.
+    /// All files below a folder, hidden ones left out, sorted by name. A symbolic link to a folder
+    /// is followed where it leads to one that is not read anyway.
     pub(super) fn folder(location: &Path) -> Result<Self, DataError> {
         let mut entries = Vec::new();
+        let mut names = Vec::new();
         let mut folders = vec![(location.to_path_buf(), String::new(), 0)];
         let mut budget = NAME_BUDGET;
+        let mut known = HashSet::new();
+        known.extend(fs::canonicalize(location));
         while let Some((folder, prefix, depth)) = folders.pop() {
             let failed = |source| DataError::io(shown(&folder), source);
             for found in fs::read_dir(&folder).map_err(failed)? {
                 let path = found.map_err(failed)?.path();
-                let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else {
+                let Some(name) = path
+                    .file_name()
+                    .map(|name| lossless(name.as_encoded_bytes()))
+                else {
                     continue;
                 };
                 // A link that leads nowhere is no file of the data set.
                 let Ok(metadata) = fs::metadata(&path) else {
                     continue;
                 };
-                if name.starts_with('.') {
+                if is_hidden(&name) {
                     continue;
                 }
                 let name = format!("{prefix}{name}");
@@ -78,12 +88,25 @@ impl Container {
                         bytes: metadata.len(),
                         place: Place::File(path),
                     });
-                } else if metadata.is_dir() && depth < DEEPEST {
+                } else if metadata.is_dir() && depth < DEEPEST && leads_on(&path, &mut known) {
+                    names.push(name.clone());
                     folders.push((path, name + "/", depth + 1));
                 }
             }
         }
-        Ok(Self::sorted(location, false, entries))
+        Ok(Self {
+            folders: names,
+            ..Self::sorted(location, false, entries)
+        })
+    }
+
+    /// One file.
+    pub(super) fn file(location: &Path) -> Result<Self, DataError> {
+        let name = location.file_name().map(|name| name.to_string_lossy());
+        Self::files(
+            location.parent().unwrap_or(Path::new("")),
+            &[&name.unwrap_or_default()],
+        )
     }
 
     /// The given files of one folder.
@@ -107,8 +130,8 @@ impl Container {
     pub(super) fn archive(location: &Path) -> Result<Self, DataError> {
         let mut budget = NAME_BUDGET;
         let mut latest: HashMap<String, (usize, u64)> = HashMap::new();
-        for_each_member(location, |member, name, _, bytes| {
-            if !name.split('/').any(|part| part.starts_with('.')) {
+        let folders = for_each_member(location, |member, name, _, bytes| {
+            if !name.split('/').any(is_hidden) {
                 spend(&mut budget, name.len(), location)?;
                 // As when unpacking, a later member replaces an earlier one of the same name.
                 latest.insert(name, (member, bytes));
@@ -123,7 +146,10 @@ impl Container {
                 place: Place::Member(member),
             })
             .collect();
-        Ok(Self::sorted(location, true, entries))
+        Ok(Self {
+            folders,
+            ..Self::sorted(location, true, entries)
+        })
     }
 
     fn sorted(location: &Path, archived: bool, mut entries: Vec<Entry>) -> Self {
@@ -132,11 +158,17 @@ impl Container {
             location: location.to_path_buf(),
             archived,
             entries,
+            folders: Vec::new(),
         }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Paths of the folders below the location, hidden ones left out.
+    pub(super) fn folders(&self) -> &[String] {
+        &self.folders
     }
 
     /// The location as errors and descriptions show it.
@@ -148,7 +180,7 @@ impl Container {
     pub(super) fn shown_entry(&self, entry: &Entry) -> String {
         match &entry.place {
             Place::File(path) => shown(path),
-            Place::Member(_) => format!("{}: {}", self.shown(), entry.name),
+            Place::Member(_) => format!("{}: {}", self.shown(), printable(&entry.name)),
         }
     }
 
@@ -260,12 +292,30 @@ fn read_file(entry: &Entry, limit: u64) -> Result<Vec<u8>, DataError> {
     };
     let failed = |source| DataError::io(shown(path), source);
     let mut bytes = Vec::new();
-    File::open(path)
+    open_regular(path)
         .map_err(failed)?
         .take(limit)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     Ok(bytes)
+}
+
+/// Whether a folder holds files that are not read by another way: a link may lead into a folder
+/// that is known, or to one above it.
+fn leads_on(folder: &Path, known: &mut HashSet<PathBuf>) -> bool {
+    let is_link = fs::symlink_metadata(folder).is_ok_and(|facts| facts.is_symlink());
+    let Ok(target) = fs::canonicalize(folder) else {
+        return false;
+    };
+    let overlaps = |other: &PathBuf| other.starts_with(&target) || target.starts_with(other);
+    if is_link && known.iter().any(overlaps) {
+        return false;
+    }
+    // What lies below the location needs no entry: the location covers it.
+    if is_link {
+        known.insert(target);
+    }
+    true
 }
 
 fn spend(budget: &mut usize, bytes: usize, location: &Path) -> Result<(), DataError> {
@@ -280,16 +330,32 @@ fn spend(budget: &mut usize, bytes: usize, location: &Path) -> Result<(), DataEr
     Ok(())
 }
 
-/// Visits each file of an archive: number of the member, name, content, size in bytes.
+/// Whether a file or folder is no part of a data set: hidden, or left by macOS.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
+
+/// A name as text in which different names stay different: bytes that are no UTF-8 are escaped.
+fn lossless(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}
+
+/// Visits each file of an archive: number of the member, name, content, size in bytes. Gives the
+/// paths of its folders, hidden ones left out.
 ///
 /// Long names are resolved here and not by the `tar` crate, which would read a name of any claimed
 /// length into memory.
 fn for_each_member(
     location: &Path,
     mut visit: impl FnMut(usize, String, &mut dyn Read, u64) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+) -> Result<Vec<String>, DataError> {
     let failed = |source| DataError::io(shown(location), source);
-    let mut file = File::open(location).map_err(failed)?;
+    let mut file = open_regular(location).map_err(failed)?;
     let compressed = starts_with_gzip(&mut file).map_err(failed)?;
     let file = BufReader::new(file);
     let stream: Box<dyn Read> = if compressed {
@@ -299,6 +365,8 @@ fn for_each_member(
     };
     let mut archive = tar::Archive::new(BufReader::new(stream));
     let mut long_name = None;
+    let mut folders = Vec::new();
+    let mut budget = NAME_BUDGET;
     for (member, entry) in archive.entries().map_err(failed)?.raw(true).enumerate() {
         let mut entry = entry.map_err(failed)?;
         let size = entry.size();
@@ -326,21 +394,23 @@ fn for_each_member(
                 };
                 long_name = name.or(long_name);
             }
-            kind if kind.is_file() || kind.is_contiguous() => {
+            kind if kind.is_file() || kind.is_contiguous() || kind.is_dir() => {
                 let bytes = long_name
                     .take()
                     .unwrap_or_else(|| entry.path_bytes().into_owned());
-                let name = String::from_utf8_lossy(&bytes);
-                let name = name
-                    .trim_start_matches("./")
-                    .trim_start_matches('/')
-                    .to_owned();
-                visit(member, name, &mut entry, size)?;
+                let name = lossless(&bytes);
+                let name = name.trim_start_matches("./").trim_matches('/').to_owned();
+                if !kind.is_dir() {
+                    visit(member, name, &mut entry, size)?;
+                } else if !name.split('/').any(is_hidden) {
+                    spend(&mut budget, name.len(), location)?;
+                    folders.push(name);
+                }
             }
             _ => long_name = None,
         }
     }
-    Ok(())
+    Ok(folders)
 }
 
 fn pax_path(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -1,8 +1,9 @@
-use super::{DataError, Split};
+use super::{DataError, DataNote, Split};
+use pathscope_file::{hexadecimal, printable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
-use std::fmt::{self, Write};
+use std::fmt;
 use std::ops::Range;
 
 /// The size of every example of a [`Dataset`]: `[C, H, W]` of an image, `[T, 1, 1]` of T tokens.
@@ -23,6 +24,11 @@ impl ImageShape {
             .saturating_mul(self.height)
             .saturating_mul(self.width)
     }
+
+    /// `[C, H, W]` as libtorch counts; no image in memory is longer than an `i64` counts.
+    pub fn axes(&self) -> [i64; 3] {
+        [self.channels, self.height, self.width].map(|side| side as i64)
+    }
 }
 
 impl fmt::Display for ImageShape {
@@ -32,17 +38,19 @@ impl fmt::Display for ImageShape {
 }
 
 /// What networks take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Inputs {
     /// Bytes `[N, C, H, W]`.
     Images(Vec<u8>),
+    /// Normalised numbers `[N, C, H, W]`.
+    Normalized(Vec<f32>),
     /// Numbers of tokens `[N, T]`.
     Tokens(Vec<u32>),
 }
 
-/// Examples of one size, in memory: images, bytes `[N, C, H, W]` with labels `[N]`; or sequences of
-/// tokens `[N, T]` with labels `[N]`, or `[N, T]` where every position has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Examples of one size, in memory: images, bytes or normalised numbers `[N, C, H, W]` with labels
+/// `[N]`; or sequences of tokens `[N, T]` with labels `[N]`, or `[N, T]` where every position has one.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     shape: ImageShape,
     inputs: Inputs,
@@ -51,8 +59,11 @@ pub struct Dataset {
     labels: Vec<u32>,
     classes: usize,
     class_names: Vec<String>,
+    /// The classes that the examples can be of, where these are not all.
+    classes_held: Vec<u32>,
     split: Option<Split>,
     description: String,
+    notes: Vec<DataNote>,
 }
 
 impl Dataset {
@@ -63,13 +74,13 @@ impl Dataset {
     /// No examples, a number of pixels that is not `N * C * H * W`, or a label out of range.
     ///
     /// ```
-    /// use pathscope::data::{Dataset, ImageShape};
+    /// use pathscope_data::{Dataset, ImageShape};
     ///
     /// let shape = ImageShape { channels: 1, height: 1, width: 2 };
     /// let dataset = Dataset::new(shape, vec![0, 255, 7, 8], vec![1, 0], 2, "two pixels")?;
     /// assert_eq!(dataset.len(), 2);
     /// assert_eq!(dataset.pixels(1..2), [7, 8]);
-    /// # Ok::<(), pathscope::data::DataError>(())
+    /// # Ok::<(), pathscope_data::DataError>(())
     /// ```
     pub fn new(
         shape: ImageShape,
@@ -78,7 +89,42 @@ impl Dataset {
         classes: usize,
         description: impl Into<String>,
     ) -> Result<Self, DataError> {
-        let description = description.into();
+        let found = pixels.len();
+        Self::of_images(
+            shape,
+            Inputs::Images(pixels),
+            found,
+            labels,
+            classes,
+            description.into(),
+        )
+    }
+
+    /// Joins images that are normalised already, `[N, C, H, W]`, and labels `[N]`, each below
+    /// `classes`.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn of_normalized(
+        shape: ImageShape,
+        values: Vec<f32>,
+        labels: Vec<u16>,
+        classes: usize,
+        description: impl Into<String>,
+    ) -> Result<Self, DataError> {
+        let found = values.len();
+        let inputs = Inputs::Normalized(values);
+        Self::of_images(shape, inputs, found, labels, classes, description.into())
+    }
+
+    fn of_images(
+        shape: ImageShape,
+        inputs: Inputs,
+        found: usize,
+        labels: Vec<u16>,
+        classes: usize,
+        description: String,
+    ) -> Result<Self, DataError> {
         if labels.is_empty() || shape.pixels() == 0 {
             return Err(DataError::Empty {
                 file: description,
@@ -86,13 +132,13 @@ impl Dataset {
             });
         }
         let claimed = labels.len().saturating_mul(shape.pixels());
-        if claimed != pixels.len() {
+        if claimed != found {
             return Err(DataError::SizeMismatch {
                 file: description,
                 offset: 0,
                 what: "pixels",
                 claimed: claimed as u64,
-                found: pixels.len() as u64,
+                found: found as u64,
             });
         }
         if let Some(record) = labels
@@ -109,13 +155,15 @@ impl Dataset {
         }
         Ok(Self {
             shape,
-            inputs: Inputs::Images(pixels),
+            inputs,
             positions: 1,
             labels: labels.into_iter().map(u32::from).collect(),
             classes,
             class_names: Vec::new(),
+            classes_held: Vec::new(),
             split: None,
             description,
+            notes: Vec::new(),
         })
     }
 
@@ -127,12 +175,12 @@ impl Dataset {
     /// No tokens, or numbers of tokens or labels that fit no such sizes.
     ///
     /// ```
-    /// use pathscope::data::Dataset;
+    /// use pathscope_data::Dataset;
     ///
     /// let next = Dataset::of_tokens(3, vec![5, 1, 4, 0, 0, 2], vec![1, 4, 9, 0, 2, 7], "two")?;
     /// assert_eq!((next.len(), next.positions()), (2, 3));
     /// assert_eq!(next.tokens(1..2), Some(&[0, 0, 2][..]));
-    /// # Ok::<(), pathscope::data::DataError>(())
+    /// # Ok::<(), pathscope_data::DataError>(())
     /// ```
     pub fn of_tokens(
         length: usize,
@@ -171,8 +219,10 @@ impl Dataset {
             classes: labels.iter().max().map_or(0, |&label| label as usize + 1),
             labels,
             class_names: Vec::new(),
+            classes_held: Vec::new(),
             split: None,
             description: file,
+            notes: Vec::new(),
         })
     }
 
@@ -180,16 +230,51 @@ impl Dataset {
     #[must_use]
     pub fn with_class_names(mut self, names: Vec<String>) -> Self {
         self.class_names = if names.len() == self.classes {
-            names
+            let names = names.iter().map(|name| printable(name).into_owned());
+            names.collect()
         } else {
             Vec::new()
         };
         self
     }
 
+    /// States which classes the examples can be of, where these are not all.
+    #[must_use]
+    pub(super) fn with_classes_held(mut self, classes: Vec<u32>) -> Self {
+        self.classes_held = classes;
+        self
+    }
+
+    /// Grey images repeated in red, green and blue; anything else as it is.
+    #[must_use]
+    pub(super) fn in_colour(mut self) -> Self {
+        if self.shape.channels != 1 {
+            return self;
+        }
+        let each = self.shape.pixels();
+        match &mut self.inputs {
+            Inputs::Images(pixels) => *pixels = three_times(pixels, each),
+            Inputs::Normalized(values) => *values = three_times(values, each),
+            Inputs::Tokens(_) => return self,
+        }
+        self.shape.channels = 3;
+        self.notes.push(DataNote::GreyInColour);
+        self
+    }
+
     pub(super) fn with_split(mut self, split: Option<Split>) -> Self {
         self.split = split;
         self
+    }
+
+    pub(super) fn with_notes(mut self, notes: Vec<DataNote>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// What a person should know about how the files were read.
+    pub fn notes(&self) -> &[DataNote] {
+        &self.notes
     }
 
     /// Number of examples, N: images or sequences.
@@ -223,7 +308,13 @@ impl Dataset {
         &self.class_names
     }
 
-    /// The split these examples belong to; `None` where the source does not tell splits apart.
+    /// The classes that the examples can be of, in the order of their labels, where these are not
+    /// all: ten of ImageNet's 1000, for instance. Empty otherwise.
+    pub fn classes_held(&self) -> &[u32] {
+        &self.classes_held
+    }
+
+    /// The split these examples belong to; `None` where the source does not state them.
     pub fn split(&self) -> Option<Split> {
         self.split
     }
@@ -234,19 +325,40 @@ impl Dataset {
     }
 
     /// Pixels `[n, C, H, W]` of the examples in a range; what lies past the last is left out.
-    /// Tokens have none.
+    /// Normalised images and tokens have none.
     pub fn pixels(&self, examples: Range<usize>) -> &[u8] {
         match &self.inputs {
             Inputs::Images(pixels) => self.part(pixels, self.shape.pixels(), examples),
-            Inputs::Tokens(_) => &[],
+            Inputs::Normalized(_) | Inputs::Tokens(_) => &[],
         }
+    }
+
+    /// Normalised numbers `[n, C, H, W]` of the examples in a range; what lies past the last is left
+    /// out. `None` where the examples are pixels or tokens.
+    pub fn normalized(&self, examples: Range<usize>) -> Option<&[f32]> {
+        match &self.inputs {
+            Inputs::Normalized(values) => Some(self.part(values, self.shape.pixels(), examples)),
+            Inputs::Images(_) | Inputs::Tokens(_) => None,
+        }
+    }
+
+    /// Whether the examples are sequences of tokens rather than images.
+    #[must_use]
+    pub fn holds_tokens(&self) -> bool {
+        matches!(self.inputs, Inputs::Tokens(_))
+    }
+
+    /// Whether the examples are images that were normalised before they were stored.
+    #[must_use]
+    pub fn is_normalized(&self) -> bool {
+        matches!(self.inputs, Inputs::Normalized(_))
     }
 
     /// Tokens `[n, T]` of the examples in a range; what lies past the last is left out. `None` where
     /// the examples are images.
     pub fn tokens(&self, examples: Range<usize>) -> Option<&[u32]> {
         match &self.inputs {
-            Inputs::Images(_) => None,
+            Inputs::Images(_) | Inputs::Normalized(_) => None,
             Inputs::Tokens(tokens) => Some(self.part(tokens, self.shape.pixels(), examples)),
         }
     }
@@ -288,6 +400,14 @@ impl Dataset {
                 }
                 hasher.update(pixels);
             }
+            Inputs::Normalized(values) => {
+                for label in &self.labels {
+                    hasher.update(label.to_le_bytes());
+                }
+                for value in values {
+                    hasher.update(value.to_le_bytes());
+                }
+            }
             Inputs::Tokens(tokens) => {
                 hasher.update((self.positions as u64).to_le_bytes());
                 for number in self.labels.iter().chain(tokens) {
@@ -295,13 +415,7 @@ impl Dataset {
                 }
             }
         }
-        hasher
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hexadecimal(hasher.finalize())
     }
 
     /// At most `n` examples: the first ones, or, where the examples lie class by class, evenly
@@ -373,10 +487,24 @@ impl Dataset {
     /// [`DataError::NotImages`].
     pub fn require_images(&self) -> Result<(), DataError> {
         match self.inputs {
-            Inputs::Images(_) => Ok(()),
+            Inputs::Images(_) | Inputs::Normalized(_) => Ok(()),
             Inputs::Tokens(_) => Err(DataError::NotImages {
                 file: self.description.clone(),
             }),
+        }
+    }
+
+    /// Refuses whatever has no pixels, for what is done to bytes.
+    ///
+    /// # Errors
+    /// [`DataError::NotImages`] or [`DataError::NotPixels`].
+    pub fn require_pixels(&self) -> Result<(), DataError> {
+        self.require_images()?;
+        match self.inputs {
+            Inputs::Normalized(_) => Err(DataError::NotPixels {
+                file: self.description.clone(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -403,16 +531,25 @@ impl Dataset {
             shape: self.shape,
             inputs: match &self.inputs {
                 Inputs::Images(pixels) => Inputs::Images(chosen(pixels, each, indices)),
+                Inputs::Normalized(values) => Inputs::Normalized(chosen(values, each, indices)),
                 Inputs::Tokens(tokens) => Inputs::Tokens(chosen(tokens, each, indices)),
             },
             positions: self.positions,
             labels: chosen(&self.labels, self.positions, indices),
             classes: self.classes,
             class_names: self.class_names.clone(),
+            classes_held: self.classes_held.clone(),
             split: self.split,
             description: self.description.clone(),
+            notes: self.notes.clone(),
         }
     }
+}
+
+/// Every run of `each` values three times in a row.
+fn three_times<T: Copy>(values: &[T], each: usize) -> Vec<T> {
+    let images = values.chunks_exact(each.max(1));
+    images.flat_map(|image| image.repeat(3)).collect()
 }
 
 /// The indices that [`Dataset::limit`] keeps.

@@ -1,3 +1,5 @@
+use pathscope_file::pickle::PickleError;
+use pathscope_file::{printable, sentence, shortened};
 use std::io;
 use std::path::Path;
 
@@ -25,15 +27,20 @@ pub enum DataError {
         wanted: &'static str,
     },
     /// Nothing known was recognised.
-    #[error(
-        "{file}: not a known layout; known are CIFAR-10/100 binary or Python batches, IDX files \
-         (plain or .gz), image folders (train/CLASS/*.jpg, test/CLASS/*.png or CLASS/*), a .tar or \
-         .tar.gz of any of these, .npz with arrays `images` and `labels`, and .npz with `tokens` \
-         and, unless the next token is the target, `targets` or `labels`"
-    )]
+    #[error("{file}: not a known data set; known are {known} (folders also as .tar or .tar.gz)")]
     UnknownLayout {
         /// Where.
         file: String,
+        /// What is known.
+        known: String,
+    },
+    /// A table in the Parquet format.
+    #[error("{file}: a Parquet file, which is not read; write it as .npz in Python")]
+    Parquet {
+        /// Where.
+        file: String,
+        /// The lines that write it as .npz.
+        python: String,
     },
     /// The requested split is absent.
     #[error("{file}: no {split} images or tokens here, only {present}; give a place that has them")]
@@ -161,13 +168,89 @@ pub enum DataError {
         /// Which rule, and what to do.
         reason: String,
     },
+    /// A Python batch that cannot be read.
+    #[error("{file}: {fault}")]
+    Pickle {
+        /// Where.
+        file: String,
+        /// What is wrong.
+        #[source]
+        fault: PickleError,
+    },
     /// An image cannot be decoded.
-    #[error("{file}: not a readable JPEG or PNG image ({})", one_line(source))]
+    #[error("{file}: not a readable image ({})", sentence(source))]
     UndecodableImage {
         /// Which image.
         file: String,
         /// What the decoder said.
         source: image::ImageError,
+    },
+    /// An image file that ends before its image does.
+    #[error("{file}: the image is cut off; copy it again, or move it away")]
+    CutOff {
+        /// Which image.
+        file: String,
+    },
+    /// An image whose values have no plain reading as bytes.
+    #[error("{file}: {what}; save it with 8 bits for each colour, as RGB or grey")]
+    UnsuitableImage {
+        /// Which image.
+        file: String,
+        /// What its values are.
+        what: String,
+    },
+    /// A colour image for a network that takes grey ones.
+    #[error(
+        "{file}: a colour image, but the network takes grey ones; convert all images to grey first, \
+         for example with Pillow's `convert(\"L\")`"
+    )]
+    NotGrey {
+        /// Which image.
+        file: String,
+    },
+    /// Image files that cannot be read, all of them counted.
+    #[error("{first}{others}")]
+    BrokenImages {
+        /// What is wrong with the first of them.
+        #[source]
+        first: Box<DataError>,
+        /// The others, as a clause; empty where there is one only.
+        others: String,
+    },
+    /// Images of which none lies in a folder that states its class.
+    #[error(
+        "{file}: {images} images lie in no class folder, such as {first}; sort them into one folder \
+         for each class, or put the list of their classes beside them (val_annotations.txt of \
+         Tiny-ImageNet, LOC_val_solution.csv of ILSVRC)"
+    )]
+    NoClassFolders {
+        /// Where.
+        file: String,
+        /// How many.
+        images: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// Bytes of pixels where only those will do.
+    #[error(
+        "{file}: images of normalised numbers, where pixels are needed; save them as uint8 from 0 \
+         to 255"
+    )]
+    NotPixels {
+        /// Where.
+        file: String,
+    },
+    /// More pixels than are decoded.
+    #[error("{file}: {width}x{height} pixels, more than the {limit} that are allowed")]
+    TooManyPixels {
+        /// Which image.
+        file: String,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The most that are allowed.
+        limit: u64,
     },
     /// Images differ in size and no size was asked for.
     #[error(
@@ -178,13 +261,13 @@ pub enum DataError {
         /// The first image that differs.
         file: String,
         /// Width of the first image, in pixels.
-        expected_width: u32,
+        expected_width: usize,
         /// Height of the first image, in pixels.
-        expected_height: u32,
+        expected_height: usize,
         /// Width of this image.
-        found_width: u32,
+        found_width: usize,
         /// Height of this image.
-        found_height: u32,
+        found_height: usize,
     },
     /// Something is larger than any real data set of this kind.
     #[error("{file}: {what} takes {bytes} bytes, more than the {limit} that are allowed")]
@@ -242,6 +325,36 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether an image file holds no image that can be used: it may be skipped.
+    pub(super) fn is_broken_image(&self) -> bool {
+        matches!(
+            self,
+            Self::UndecodableImage { .. } | Self::CutOff { .. } | Self::UnsuitableImage { .. }
+        )
+    }
+
+    /// The first error of image files, with the names of some other files.
+    pub(super) fn broken_images<'a>(
+        first: Self,
+        others: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Self {
+        const SHOWN: usize = 3;
+        let count = others.len();
+        let named: Vec<String> = others.take(SHOWN).map(shortened).collect();
+        let others = match count {
+            0 => String::new(),
+            _ => format!(
+                "; {count} more image file(s) cannot be used: {}{}",
+                named.join(", "),
+                if count > SHOWN { ", ..." } else { "" }
+            ),
+        };
+        Self::BrokenImages {
+            first: Box::new(first),
+            others,
+        }
+    }
+
     pub(super) fn io(file: impl Into<String>, source: io::Error) -> Self {
         Self::Io {
             file: file.into(),
@@ -260,14 +373,5 @@ impl DataError {
 
 /// A path as errors show it.
 pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-/// The text of a foreign error, which may have several lines.
-fn one_line(source: &image::ImageError) -> String {
-    source
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    printable(&path.display().to_string()).into_owned()
 }

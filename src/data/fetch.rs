@@ -1,8 +1,7 @@
 //! Data sets from their official addresses, in one step into place.
 
 use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use pathscope_file::sha256_of_file;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use thiserror::Error;
 
 /// Data sets that can be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum PublicData {
     /// Krizhevsky 2009, 10 classes, binary batches.
     Cifar10,
@@ -52,7 +52,7 @@ pub struct FetchProgress<'a> {
 pub enum FetchError {
     /// No answer.
     #[error(
-        "cannot reach {address}: {fault}; is there a network? What has arrived is kept in {} and the same command goes on from there (or fetch the file by hand and give its folder to --data)",
+        "cannot reach {address}: {fault}; is there a network? What has arrived is kept in {}, and fetching again goes on from there; a file fetched by hand will do as well",
         staging.display()
     )]
     Unreachable {
@@ -64,7 +64,7 @@ pub enum FetchError {
         staging: PathBuf,
     },
     /// An answer, but not the file.
-    #[error("{address} answers with status {status}; give another address with --from")]
+    #[error("{address} answers with status {status}")]
     Refused {
         /// What was asked for.
         address: String,
@@ -84,7 +84,7 @@ pub enum FetchError {
         found: String,
     },
     /// The place is taken.
-    #[error("{} is there already and not empty; give another folder, or use it with --data", folder.display())]
+    #[error("{} is there already and not empty", folder.display())]
     Taken {
         /// The place.
         folder: PathBuf,
@@ -289,7 +289,7 @@ impl Download<'_> {
                 )));
             }
         }
-        let found = checksum(&part).map_err(at(&part))?;
+        let found = sha256_of_file(&part).map_err(at(&part))?;
         if found != file.sha256 {
             fs::remove_file(&part).map_err(at(&part))?;
             return Err(FetchError::Checksum {
@@ -397,24 +397,6 @@ fn length(part: &Path) -> Result<u64, FetchError> {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(fault) => Err(at(part)(fault)),
     }
-}
-
-fn checksum(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut reader = File::open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = reader.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
-    let digest = hasher.finalize();
-    Ok(digest.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
 }
 
 /// Unpacks the plain files of an archive beside each other; folders in it are left out.

@@ -6,12 +6,26 @@
 
 use super::container::{Container, Entry, GZIP};
 use super::error::shown;
+use super::reader::{FileReader, Match, Reader};
 use super::{DataError, Dataset, ImageShape, ReadRequest, Split};
 use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
+
+pub(super) const READER: Reader = Reader {
+    what: "IDX files (MNIST), plain or .gz",
+    open,
+    file: Some(FileReader {
+        recognises: |start| {
+            let named = start.name.contains("idx") && start.name.contains("ubyte");
+            let begins = matches!(start.head.as_slice(), [0, 0, UNSIGNED_BYTE, 1 | 3 | 4, ..]);
+            Match::certain(named || begins)
+        },
+        open: open_file,
+    }),
+};
 
 const FILE_LIMIT: u64 = 16 << 30;
 const UNSIGNED_BYTE: u8 = 8;
@@ -24,10 +38,7 @@ struct Idx {
 }
 
 /// A folder or archive with an images and a labels file; `None` where it has no images file.
-pub(super) fn open(
-    container: &Container,
-    request: &ReadRequest,
-) -> Result<Option<Dataset>, DataError> {
+fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>, DataError> {
     let all: Vec<&Entry> = container
         .entries()
         .iter()
@@ -67,7 +78,7 @@ pub(super) fn open(
 }
 
 /// One images file, with its labels file beside it.
-pub(super) fn open_file(location: &Path) -> Result<Dataset, DataError> {
+fn open_file(location: &Path, _: &ReadRequest) -> Result<Dataset, DataError> {
     let name = location
         .file_name()
         .map(|name| name.to_string_lossy())
@@ -305,7 +316,7 @@ fn decode_stream(file: &str, mut stream: impl Read, capacity: u64) -> Result<Idx
 ///
 /// More than 256 classes, or a folder that cannot be written.
 pub fn write_idx_gz(dataset: &Dataset, folder: &Path) -> Result<(), DataError> {
-    dataset.require_images()?;
+    dataset.require_pixels()?;
     if dataset.classes() > 256 {
         return Err(DataError::TooManyClasses {
             file: shown(folder),

@@ -1,104 +1,266 @@
-//! Image folders: one folder per class, JPEG or PNG, with or without a folder per split above.
+//! Image folders: one folder per class, with or without a folder per split above; or images in one
+//! folder with a list of their classes.
 
+use super::annotations::Annotations;
 use super::container::{Container, Entry};
 use super::dataset::limited;
-use super::{DataError, Dataset, ImageShape, ReadRequest, Split};
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader, Limits};
-use rayon::prelude::*;
-use std::collections::BTreeSet;
-use std::io::{Cursor, ErrorKind};
+use super::image_file::is_image;
+use super::reader::Reader;
+use super::{ClassOrder, DataError, DataNote, Dataset, ReadRequest, Split, image_set, wordnet};
+use pathscope_file::shortened;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-const FILE_LIMIT: u64 = 64 << 20;
-const LONGEST_SIDE: u32 = 1 << 15;
-const DECODER_BYTES: u64 = 512 << 20;
-/// Bytes of pixels of a whole data set.
-const PIXEL_LIMIT: u64 = 64 << 30;
+pub(super) const READER: Reader = Reader {
+    what: "image folders (train/CLASS/*.jpg, test/CLASS/*.png or CLASS/*)",
+    open,
+    file: None,
+};
 
 /// One image file, before it is read.
 struct Labelled<'a> {
     entry: &'a Entry,
-    /// What the first folder of its path is, where it is the name of a split.
+    place: Classified<'a>,
+}
+
+/// What the folders of a path say.
+#[derive(Clone, Copy)]
+struct Classified<'a> {
+    /// What the first folder is, where it is the name of a split.
     split: Option<Split>,
     /// Name of the folder of the split, as it is written.
     split_folder: &'a str,
     class: &'a str,
 }
 
-/// A folder or archive of images; `None` where it has none in a class folder.
+/// A folder or archive of images; `None` where it has none.
 ///
-/// The classes are those of all splits together, sorted by name, so that a class without test
-/// images does not renumber the others.
-pub(super) fn open(
-    container: &Container,
-    request: &ReadRequest,
-) -> Result<Option<Dataset>, DataError> {
-    let images: Vec<&Entry> = container
+/// The classes are those of all splits together, so that a class without test images does not
+/// renumber the others.
+fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>, DataError> {
+    let (images, others): (Vec<&Entry>, Vec<&Entry>) = container
         .entries()
         .iter()
-        .filter(|entry| is_image(entry.file_name()))
-        .collect();
-    let mut all = classified(&images);
-    if all.is_empty() {
+        .partition(|entry| is_image(entry.file_name()));
+    if images.is_empty() {
         return Ok(None);
     }
-    let split = all
-        .iter()
-        .any(|image| image.split.is_some())
-        .then_some(request.split);
+    let annotations = Annotations::find(container)?;
+    let layout = Layout::of(&images);
+    let mut all = labelled(&images, &layout, annotations.as_ref());
+    let has_splits = all.iter().any(|image| image.place.split.is_some());
+    let split = has_splits.then_some(request.split);
     // Beside folders of splits, other images (of a documentation, say) are no examples.
-    all.retain(|image| image.split.is_some() == split.is_some());
-    let chosen = choose(container, &all, split)?;
-    let classes: Vec<&str> = all
-        .iter()
-        .map(|image| image.class)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    if let (Some(Split::Test), Some(stray)) = (split, untrained(&all, &chosen)) {
-        let reason = format!(
-            "the class `{}` has no folder among the training images",
-            stray.class
-        );
-        return Err(DataError::malformed(
-            &container.shown_entry(stray.entry),
-            0,
-            reason,
-        ));
-    }
-    if classes.len() > usize::from(u16::MAX) {
-        return Err(DataError::TooLarge {
-            file: container.shown(),
-            what: "the list of classes",
-            bytes: classes.len() as u64,
-            limit: u16::MAX.into(),
-        });
-    }
+    all.retain(|image| image.place.split.is_some() == has_splits);
+    let unlabelled = unlabelled(&images, &all);
+    let chosen = choose(container, &all, split, &unlabelled)?;
+    let empty = layout.empty_classes(container, &images, has_splits);
+    let classes = Classes::of(&all, &empty, request);
+    classes.check(container, &all, &chosen)?;
+    let mut notes = left_out(&chosen, &others);
+    let first = |names: &[&str]| names.first().map(|name| shortened(name));
+    notes.extend(first(&unlabelled).map(|first| DataNote::Unlabelled {
+        files: unlabelled.len(),
+        first,
+    }));
+    notes.extend(first(&empty).map(|first| DataNote::EmptyClasses {
+        classes: empty.len(),
+        first,
+    }));
+    read(container, request, &chosen, classes, notes).map(|data| Some(data.with_split(split)))
+}
+
+/// Reads the images of a split.
+fn read(
+    container: &Container,
+    request: &ReadRequest,
+    chosen: &[&Labelled<'_>],
+    classes: Classes<'_>,
+    mut notes: Vec<DataNote>,
+) -> Result<Dataset, DataError> {
     let mut labelled: Vec<(u16, &Entry)> = chosen
         .iter()
-        .map(|image| {
-            (
-                classes.partition_point(|&class| class < image.class) as u16,
-                image.entry,
-            )
-        })
+        .filter_map(|image| Some((*classes.labels.get(image.place.class)?, image.entry)))
         .collect();
     labelled.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
     let labels: Vec<u16> = labelled.iter().map(|(label, _)| *label).collect();
-    let kept = limited(&labels, request.limit.unwrap_or(usize::MAX));
-    let labels = kept.iter().map(|&i| labels[i]).collect();
-    let entries: Vec<&Entry> = kept.iter().map(|&i| labelled[i].1).collect();
-    let (shape, pixels) = decode_all(container, &entries, request)?;
-    let description = format!("image folder {}", container.shown());
-    let names = classes.iter().map(|&class| class.to_owned()).collect();
-    let dataset = Dataset::new(shape, pixels, labels, classes.len(), description)?;
-    Ok(Some(dataset.with_class_names(names).with_split(split)))
+    let entries: Vec<&Entry> = labelled.iter().map(|(_, entry)| *entry).collect();
+    let channels = match request.channels {
+        Some(channels @ (1 | 3)) => channels,
+        // All images decide, not only those within the limit.
+        _ if image_set::any_colour(container, &entries)? => 3,
+        _ => 1,
+    };
+    let limit = limited(&labels, request.limit.unwrap_or(usize::MAX));
+    let entries: Vec<&Entry> = limit.iter().map(|&i| entries[i]).collect();
+    let set = image_set::read(container, &entries, channels, request)?;
+    let labels = set.kept.iter().map(|&i| labels[limit[i]]).collect();
+    let mut description = format!("image folder {}{}", container.shown(), classes.described());
+    if let Some(first) = set.broken {
+        let files = entries.len() - set.kept.len();
+        description += &format!(", without {files} broken file(s)");
+        notes.push(DataNote::Skipped { files, first });
+    }
+    if let Some((files, first)) = set.turned {
+        notes.push(DataNote::Turned { files, first });
+    }
+    notes.extend(classes.note());
+    let framed = request
+        .size
+        .and_then(|size| request.framing.described(size));
+    if let Some(how) = framed {
+        description += &format!(", {how}");
+        notes.push(DataNote::Framed { how });
+    }
+    let held = classes.held();
+    let (count, names) = match classes.known {
+        true => (wordnet::COUNT, wordnet::names()),
+        false => (
+            classes.names.len(),
+            classes.names.into_iter().map(str::to_owned).collect(),
+        ),
+    };
+    Ok(
+        Dataset::new(set.shape, set.pixels, labels, count, description)?
+            .with_class_names(names)
+            .with_classes_held(held)
+            .with_notes(notes),
+    )
 }
 
-fn is_image(file_name: &str) -> bool {
-    file_name
-        .rsplit_once('.')
-        .is_some_and(|(_, ending)| ["jpg", "jpeg", "png"].contains(&&*ending.to_lowercase()))
+/// The classes in the order of their labels.
+struct Classes<'a> {
+    names: Vec<&'a str>,
+    labels: HashMap<&'a str, u16>,
+    /// Whether numbers are in another order than their names.
+    numeric: bool,
+    /// Whether the labels are those of ImageNet, of which these are some.
+    known: bool,
+}
+
+impl<'a> Classes<'a> {
+    fn of(images: &[Labelled<'a>], empty: &[&'a str], request: &ReadRequest) -> Self {
+        let names = images.iter().map(|image| image.place.class);
+        let sorted: BTreeSet<&str> = names.chain(empty.iter().copied()).collect();
+        let mut names: Vec<&str> = sorted.into_iter().collect();
+        let is_number = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+        let mut numeric = false;
+        if request.class_order == ClassOrder::Number && names.iter().all(is_number) {
+            // Numbers of any length: the shorter one is smaller where no zeros lead.
+            let value = |name: &str| {
+                let digits = name.trim_start_matches('0');
+                (digits.len(), digits.to_owned())
+            };
+            numeric = !names.is_sorted_by_key(|name| value(name));
+            names.sort_by_key(|name| value(name));
+        }
+        let known = request
+            .classes
+            .and_then(|classes| wordnet::labels(&names, classes));
+        let labels = match &known {
+            Some(labels) => names.iter().copied().zip(labels.iter().copied()).collect(),
+            None => names.iter().copied().zip(0..=u16::MAX).collect(),
+        };
+        Self {
+            names,
+            labels,
+            numeric,
+            known: known.is_some(),
+        }
+    }
+
+    /// Refuses more classes than labels, and test images of a class that no training image has.
+    fn check(
+        &self,
+        container: &Container,
+        all: &[Labelled<'_>],
+        chosen: &[&Labelled<'_>],
+    ) -> Result<(), DataError> {
+        let count = self.names.len();
+        if count > usize::from(u16::MAX) {
+            return Err(DataError::TooLarge {
+                file: container.shown(),
+                what: "the list of classes",
+                bytes: count as u64,
+                limit: u16::MAX.into(),
+            });
+        }
+        let trained: BTreeSet<&str> = all
+            .iter()
+            .filter(|image| image.place.split == Some(Split::Train))
+            .map(|image| image.place.class)
+            .collect();
+        let mut test = chosen
+            .iter()
+            .filter(|image| image.place.split == Some(Split::Test));
+        match test.find(|image| !trained.contains(image.place.class)) {
+            Some(stray) if !trained.is_empty() => {
+                let reason = format!(
+                    "the class `{}` has no folder among the training images; where validation \
+                     images lie in one folder, put the list of their classes beside them \
+                     (val_annotations.txt, LOC_val_solution.csv)",
+                    shortened(stray.place.class)
+                );
+                let file = container.shown_entry(stray.entry);
+                Err(DataError::malformed(&file, 0, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The labels that occur, where they are not all.
+    fn held(&self) -> Vec<u32> {
+        let mut held: Vec<u32> = match self.known {
+            true => self.labels.values().copied().map(u32::from).collect(),
+            false => Vec::new(),
+        };
+        held.sort_unstable();
+        held
+    }
+
+    fn note(&self) -> Option<DataNote> {
+        match (self.numeric, self.known) {
+            (true, _) => Some(DataNote::NumericClasses),
+            (_, true) => Some(DataNote::SomeOfImageNet {
+                classes: self.names.len(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What a record states of the order, where it is not that of the names.
+    fn described(&self) -> &'static str {
+        match self.numeric {
+            true => ", classes by number",
+            false => "",
+        }
+    }
+}
+
+/// A note on files beside the images of class folders.
+fn left_out(images: &[&Labelled<'_>], others: &[&Entry]) -> Vec<DataNote> {
+    let folders: HashSet<&str> = images.iter().map(|image| image.entry.folder()).collect();
+    let no_image = |entry: &&&Entry| {
+        folders.contains(entry.folder())
+            && !SYSTEM_FILES.contains(&entry.file_name())
+            && !Annotations::is_list(entry.file_name())
+    };
+    let mut beside = others.iter().filter(no_image);
+    let first = beside.next().map(|entry| shortened(&entry.name));
+    let files = 1 + beside.count();
+    first
+        .map(|first| DataNote::LeftOut { files, first })
+        .into_iter()
+        .collect()
+}
+
+/// What Windows puts beside images.
+const SYSTEM_FILES: [&str; 2] = ["Thumbs.db", "desktop.ini"];
+
+/// Names of the images that have no class.
+fn unlabelled<'a>(images: &[&'a Entry], all: &[Labelled<'_>]) -> Vec<&'a str> {
+    let classed: HashSet<&str> = all.iter().map(|image| &*image.entry.name).collect();
+    let names = images.iter().map(|image| &*image.name);
+    names.filter(|name| !classed.contains(name)).collect()
 }
 
 fn split_named(folder: &str) -> Option<Split> {
@@ -109,51 +271,108 @@ fn split_named(folder: &str) -> Option<Split> {
     }
 }
 
-/// Split and class of each image that lies in a class folder.
-fn classified<'a>(images: &[&'a Entry]) -> Vec<Labelled<'a>> {
-    // Folders above those of splits or classes, such as the one an archive was packed from.
-    let shared = images
-        .iter()
-        .map(|entry| entry.folder())
-        .reduce(|shared, folder| common_folder(shared, folder))
-        .unwrap_or_default();
-    // Where all images have one folder in common, the last one is the class.
-    let only_class = images.iter().all(|entry| entry.folder() == shared);
-    let mut above = shared.split('/').filter(|part| !part.is_empty()).count();
-    if only_class {
-        above = above.saturating_sub(1);
+/// Where folders of splits and of classes lie.
+struct Layout<'a> {
+    /// The folder above them.
+    top: Vec<&'a str>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(images: &[&'a Entry]) -> Self {
+        // Folders above those of splits or classes, such as the one an archive was packed from.
+        let shared = images
+            .iter()
+            .map(|entry| entry.folder())
+            .reduce(|shared, folder| common_folder(shared, folder))
+            .unwrap_or_default();
+        // Where all images have one folder in common, the last one is the class.
+        let only_class = images.iter().all(|entry| entry.folder() == shared);
+        let mut top: Vec<&str> = parts(shared).collect();
+        if only_class {
+            top.pop();
+        }
+        let named = top.iter().position(|part| split_named(part).is_some());
+        top.truncate(named.unwrap_or(top.len()));
+        Self { top }
     }
-    let named = shared
-        .split('/')
-        .take(above)
-        .position(|part| split_named(part).is_some());
-    above = named.unwrap_or(above);
-    images
-        .iter()
-        .filter_map(|&entry| {
-            let mut folders = entry
-                .folder()
-                .split('/')
-                .filter(|part| !part.is_empty())
-                .skip(above);
-            let first = folders.next()?;
-            let Some(split) = split_named(first) else {
-                return Some(Labelled {
-                    entry,
-                    split: None,
-                    split_folder: "",
-                    class: first,
-                });
-            };
-            let class = folders.next()?;
-            Some(Labelled {
-                entry,
-                split: Some(split),
-                split_folder: first,
+
+    /// What a folder is, and how many folders lie between it and that of its class.
+    fn place<'b>(&self, folder: &'b str) -> Option<(Classified<'b>, usize)> {
+        let mut folders = parts(folder);
+        if !self.top.iter().all(|top| folders.next() == Some(*top)) {
+            return None;
+        }
+        let first = folders.next()?;
+        let split = split_named(first);
+        let (split_folder, class) = match split {
+            Some(_) => (first, folders.next()?),
+            None => ("", first),
+        };
+        let place = Classified {
+            split,
+            split_folder,
+            class,
+        };
+        Some((place, folders.count()))
+    }
+
+    /// Class folders in which there is no file at all.
+    fn empty_classes<'b>(
+        &self,
+        container: &'b Container,
+        images: &[&Entry],
+        has_splits: bool,
+    ) -> Vec<&'b str> {
+        let held: HashSet<&str> = images
+            .iter()
+            .filter_map(|image| Some(self.place(image.folder())?.0.class))
+            .collect();
+        let is_empty = |folder: &str| {
+            let prefix = format!("{folder}/");
+            let entries = container.entries();
+            let first = entries.partition_point(|entry| entry.name < prefix);
+            !entries
+                .get(first)
+                .is_some_and(|entry| entry.name.starts_with(&prefix))
+        };
+        let folders = container.folders().iter();
+        let classes: BTreeSet<&str> = folders
+            .filter_map(|folder| Some((folder, self.place(folder)?)))
+            .filter(|(_, (place, below))| place.split.is_some() == has_splits && *below == 0)
+            .filter(|(folder, (place, _))| !held.contains(place.class) && is_empty(folder))
+            .map(|(_, (place, _))| place.class)
+            .collect();
+        classes.into_iter().collect()
+    }
+}
+
+fn parts(folder: &str) -> impl Iterator<Item = &str> {
+    folder.split('/').filter(|part| !part.is_empty())
+}
+
+/// Split and class of each image that lies in a class folder or is listed with its class. Where
+/// validation images are listed, test images that are not have no class.
+fn labelled<'a>(
+    images: &[&'a Entry],
+    layout: &Layout<'_>,
+    annotations: Option<&'a Annotations>,
+) -> Vec<Labelled<'a>> {
+    let listed = |entry: &Entry| annotations.and_then(|list| list.class_of(entry));
+    let any_listed = images.iter().any(|entry| listed(entry).is_some());
+    let label = |&entry: &&'a Entry| {
+        let place = match listed(entry) {
+            Some(class) => Classified {
+                split: Some(Split::Test),
+                split_folder: "val",
                 class,
-            })
-        })
-        .collect()
+            },
+            None => layout.place(entry.folder())?.0,
+        };
+        let is_unlisted =
+            any_listed && listed(entry).is_none() && place.split != Some(Split::Train);
+        (!is_unlisted).then_some(Labelled { entry, place })
+    };
+    images.iter().filter_map(label).collect()
 }
 
 fn common_folder<'a>(a: &'a str, b: &str) -> &'a str {
@@ -173,19 +392,30 @@ fn choose<'a, 'b>(
     container: &Container,
     all: &'b [Labelled<'a>],
     split: Option<Split>,
+    unlabelled: &[&str],
 ) -> Result<Vec<&'b Labelled<'a>>, DataError> {
-    let of_split: Vec<&Labelled> = all.iter().filter(|image| image.split == split).collect();
-    if let (Some(split), true) = (split, of_split.is_empty()) {
-        let present: BTreeSet<&str> = all.iter().map(|image| image.split_folder).collect();
+    let of_split = |image: &&Labelled| image.place.split == split;
+    let of_split: Vec<&Labelled> = all.iter().filter(of_split).collect();
+    if of_split.is_empty() {
+        if let Some(first) = unlabelled.first() {
+            return Err(DataError::NoClassFolders {
+                file: container.shown(),
+                images: unlabelled.len(),
+                first: shortened(first),
+            });
+        }
+        let present: BTreeSet<&str> = all.iter().map(|image| image.place.split_folder).collect();
         let present = present.into_iter().filter(|name| !name.is_empty());
-        let present = present.collect::<Vec<_>>().join(", ");
         return Err(DataError::MissingSplit {
             file: container.shown(),
-            split,
-            present,
+            split: split.unwrap_or(Split::Test),
+            present: present.map(shortened).collect::<Vec<_>>().join(", "),
         });
     }
-    let folders: BTreeSet<&str> = of_split.iter().map(|image| image.split_folder).collect();
+    let folders: BTreeSet<&str> = of_split
+        .iter()
+        .map(|image| image.place.split_folder)
+        .collect();
     let preferred = folders
         .iter()
         .copied()
@@ -195,167 +425,6 @@ fn choose<'a, 'b>(
     };
     Ok(of_split
         .into_iter()
-        .filter(|image| image.split_folder == folder)
+        .filter(|image| image.place.split_folder == folder)
         .collect())
-}
-
-/// A test image of a class that no training image has, where there are training images.
-fn untrained<'a, 'b>(
-    all: &[Labelled<'a>],
-    chosen: &[&'b Labelled<'a>],
-) -> Option<&'b Labelled<'a>> {
-    let trained: BTreeSet<&str> = all
-        .iter()
-        .filter(|image| image.split == Some(Split::Train))
-        .map(|image| image.class)
-        .collect();
-    let stray = chosen
-        .iter()
-        .find(|image| !trained.contains(image.class))
-        .copied();
-    stray.filter(|_| !trained.is_empty())
-}
-
-/// Decodes on all cores into pixels `[N, C, H, W]`, with one channel where all images are grey.
-fn decode_all(
-    container: &Container,
-    entries: &[&Entry],
-    request: &ReadRequest,
-) -> Result<(ImageShape, Vec<u8>), DataError> {
-    let Some(first) = entries.first() else {
-        return Err(DataError::Empty {
-            file: container.shown(),
-            wanted: "images",
-        });
-    };
-    let first_image = decode(
-        container,
-        first,
-        &container.read(&[first], FILE_LIMIT)?.concat(),
-    )?;
-    let first_image = resized(first_image, request);
-    let (width, height) = (first_image.width(), first_image.height());
-    let plane = width as usize * height as usize;
-    let total = (entries.len() as u64).saturating_mul(3 * plane as u64);
-    if total > PIXEL_LIMIT {
-        return Err(DataError::TooLarge {
-            file: container.shown(),
-            what: "all decoded images together",
-            bytes: total,
-            limit: PIXEL_LIMIT,
-        });
-    }
-    let mut pixels = Vec::new();
-    pixels
-        .try_reserve_exact(total as usize)
-        .map_err(|_| DataError::io(container.shown(), ErrorKind::OutOfMemory.into()))?;
-    pixels.resize(total as usize, 0);
-    let mut places: Vec<Option<&mut [u8]>> = pixels.chunks_mut(3 * plane).map(Some).collect();
-    let mut grey = true;
-    container.read_batches(entries, FILE_LIMIT, |batch| {
-        let mut work: Vec<(usize, Vec<u8>, &mut [u8])> = batch
-            .into_iter()
-            .filter_map(|(position, bytes)| Some((position, bytes, places[position].take()?)))
-            .collect();
-        // The first in the order of names is reported, whichever thread finds one.
-        work.sort_unstable_by_key(|(position, ..)| *position);
-        let all_grey = work
-            .into_par_iter()
-            .map(|(position, bytes, place)| {
-                let entry = entries[position];
-                let image = decode(container, entry, &bytes)?;
-                let image = resized(image, request);
-                if (image.width(), image.height()) != (width, height) {
-                    return Err(DataError::ImageSize {
-                        file: container.shown_entry(entry),
-                        expected_width: width,
-                        expected_height: height,
-                        found_width: image.width(),
-                        found_height: image.height(),
-                    });
-                }
-                let is_grey = !image.color().has_color();
-                write_planes(image, place);
-                Ok(is_grey)
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()?;
-        grey &= all_grey.into_iter().all(|grey| grey);
-        Ok(())
-    })?;
-    drop(places);
-    if grey {
-        for image in 0..entries.len() {
-            pixels.copy_within(3 * image * plane..(3 * image + 1) * plane, image * plane);
-        }
-        pixels.truncate(entries.len() * plane);
-        pixels.shrink_to_fit();
-    }
-    let channels = if grey { 1 } else { 3 };
-    Ok((
-        ImageShape {
-            channels,
-            height: height as usize,
-            width: width as usize,
-        },
-        pixels,
-    ))
-}
-
-fn decode(container: &Container, entry: &Entry, bytes: &[u8]) -> Result<DynamicImage, DataError> {
-    let failed = |source| DataError::UndecodableImage {
-        file: container.shown_entry(entry),
-        source,
-    };
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|source| DataError::io(container.shown_entry(entry), source))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LONGEST_SIDE);
-    limits.max_image_height = Some(LONGEST_SIDE);
-    limits.max_alloc = Some(DECODER_BYTES);
-    reader.limits(limits);
-    reader.decode().map_err(failed)
-}
-
-/// Scales until the shorter side suits the request, then cuts around the centre.
-fn resized(image: DynamicImage, request: &ReadRequest) -> DynamicImage {
-    let Some((height, width)) = request.size else {
-        return image;
-    };
-    let side = |size: usize| {
-        u32::try_from(size)
-            .unwrap_or(LONGEST_SIDE)
-            .clamp(1, LONGEST_SIDE)
-    };
-    let (height, width) = (side(height), side(width));
-    let cover = (f64::from(width) / f64::from(image.width()))
-        .max(f64::from(height) / f64::from(image.height()));
-    let shorter = f64::from(image.width().min(image.height()));
-    let scale = request
-        .shorter_side
-        .map_or(cover, |wanted| cover.max(wanted as f64 / shorter));
-    let scaled = |length: u32, least: u32| {
-        ((f64::from(length) * scale).round() as u32).clamp(least, LONGEST_SIDE.max(least))
-    };
-    let (wide, high) = (scaled(image.width(), width), scaled(image.height(), height));
-    let image = if (wide, high) == (image.width(), image.height()) {
-        image
-    } else {
-        image.resize_exact(wide, high, FilterType::Triangle)
-    };
-    image.crop_imm((wide - width) / 2, (high - height) / 2, width, height)
-}
-
-fn write_planes(image: DynamicImage, place: &mut [u8]) {
-    let image = image.into_rgb8();
-    let plane = place.len() / 3;
-    let (red, rest) = place.split_at_mut(plane);
-    let (green, blue) = rest.split_at_mut(plane);
-    for (i, pixel) in image.as_raw().chunks_exact(3).enumerate() {
-        red[i] = pixel[0];
-        green[i] = pixel[1];
-        blue[i] = pixel[2];
-    }
 }

@@ -7,7 +7,7 @@
 //! shifts, scales and colours.
 //!
 //! ```no_run
-//! use pathscope::data::{self, Normalization, ReadRequest, Split};
+//! use pathscope_data::{self as data, Normalization, ReadRequest, Split};
 //!
 //! let request = ReadRequest::new(Split::Test);
 //! let dataset = data::open("cifar-10-binary.tar.gz".as_ref(), &request)?;
@@ -17,6 +17,7 @@
 //! # Ok::<(), data::DataError>(())
 //! ```
 
+mod annotations;
 mod augmentation;
 mod cifar;
 mod cifar_binary;
@@ -25,20 +26,33 @@ mod container;
 mod dataset;
 mod error;
 mod fetch;
+mod framing;
 mod idx;
+mod image_file;
 mod image_folder;
+mod image_set;
 mod normalization;
+mod note;
 mod npy;
 mod npz;
 mod open;
-mod pickle;
+mod parquet;
+mod pickled_array;
+mod reader;
+mod resample;
 mod scale_and_colour;
 mod tokens;
+mod wordnet;
 
-pub use augmentation::{Augmentation, augmented_batch, normalized_batch, normalized_examples};
+pub use augmentation::{
+    Augmentation, Change, augmented_batch, normalized_batch, normalized_examples,
+};
 pub use dataset::{Dataset, ImageShape};
 pub use error::DataError;
 pub use fetch::{FetchError, FetchProgress, PublicData, RemoteFile, fetch};
+pub use framing::{Framing, Scale};
 pub use idx::write_idx_gz;
 pub use normalization::Normalization;
-pub use open::{ReadRequest, Split, open};
+pub use note::DataNote;
+pub use open::{ClassOrder, ReadRequest, Split, open};
+pub use resample::Interpolation;

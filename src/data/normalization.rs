@@ -80,11 +80,11 @@ impl Normalization {
     /// A name that is not in this list.
     ///
     /// ```
-    /// use pathscope::data::Normalization;
+    /// use pathscope_data::Normalization;
     ///
     /// assert_eq!(Normalization::preset("mnist")?.mean(), [0.1307]);
     /// assert!(Normalization::preset("svhn").is_err());
-    /// # Ok::<(), pathscope::data::DataError>(())
+    /// # Ok::<(), pathscope_data::DataError>(())
     /// ```
     pub fn preset(name: &str) -> Result<Self, DataError> {
         let bytes = |values: [f32; 3]| values.map(|value| value / 255.0).to_vec();
@@ -110,6 +110,13 @@ impl Normalization {
     /// The names that [`preset`](Self::preset) knows.
     pub fn preset_names() -> &'static [&'static str] {
         &NAMES
+    }
+
+    /// What [`preset`](Self::preset) calls it; `None` for other numbers.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        let is_it = |name: &&&str| Self::preset(name).is_ok_and(|preset| preset == *self);
+        NAMES.iter().find(is_it).copied()
     }
 
     /// Mean of each channel, in pixel / 255; one value may stand for all channels where it holds
@@ -159,7 +166,10 @@ impl Normalization {
     ///
     /// The order of operations is torchvision's (divide by 255, subtract, divide), so that values
     /// agree to the last bit.
-    pub(super) fn tables(&self, shape: ImageShape) -> Result<Vec<[f32; 256]>, DataError> {
+    ///
+    /// # Errors
+    /// A normalisation for another number of channels.
+    pub fn tables(&self, shape: ImageShape) -> Result<Vec<[f32; 256]>, DataError> {
         self.check(shape)?;
         let scales = self.scales(shape).into_iter();
         Ok(scales

@@ -1,13 +1,24 @@
-//! NumPy archives: an array of images, bytes `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, and one
-//! of integer labels; or [`tokens`].
+//! NumPy archives: an array of images, bytes or normalised numbers `[N, H, W]`, `[N, H, W, C]` or
+//! `[N, C, H, W]`, and one of labels; or [`tokens`].
 
 use super::error::shown;
 use super::npy::Array;
-use super::{DataError, Dataset, ImageShape, ReadRequest, Split, tokens};
-use std::fs::File;
+use super::reader::{FileReader, Match, Reader};
+use super::{DataError, DataNote, Dataset, ImageShape, ReadRequest, Split, tokens};
+use pathscope_file::{open_regular, shortened};
 use std::io::BufReader;
 use std::path::Path;
 use zip::ZipArchive;
+
+pub(super) const READER: Reader = Reader {
+    what: ".npz with arrays `images` and `labels`, or `tokens` and, unless the next token is the \
+           target, `targets` or `labels`",
+    open: |_, _| Ok(None),
+    file: Some(FileReader {
+        recognises: |start| Match::certain(start.head.starts_with(b"PK\x03\x04")),
+        open: open_file,
+    }),
+};
 
 const IMAGE_NAMES: [&str; 4] = ["images", "x", "data", "image"];
 const TOKEN_NAMES: [&str; 1] = ["tokens"];
@@ -15,10 +26,10 @@ const LABEL_NAMES: [&str; 4] = ["labels", "y", "targets", "label"];
 
 /// Reads the arrays of the requested split (`x_test`, `test_images`, ...), or else those whose names
 /// tell no split (`images`, `x`).
-pub(super) fn open_file(location: &Path, request: &ReadRequest) -> Result<Dataset, DataError> {
+fn open_file(location: &Path, request: &ReadRequest) -> Result<Dataset, DataError> {
     let file = shown(location);
     let failed = |source| DataError::io(&file, source);
-    let reader = BufReader::new(File::open(location).map_err(failed)?);
+    let reader = BufReader::new(open_regular(location).map_err(failed)?);
     let mut archive = ZipArchive::new(reader).map_err(|error| failed(error.into()))?;
     let mut names = Vec::new();
     for name in archive.file_names() {
@@ -41,6 +52,7 @@ pub(super) fn open_file(location: &Path, request: &ReadRequest) -> Result<Datase
         (Some((images, labels)), _) => (images, labels, Some(request.split)),
         (None, Some((images, labels))) => (images, labels, None),
         (None, None) => {
+            let names: Vec<String> = names.iter().take(8).map(|name| shortened(name)).collect();
             let present = format!("the arrays {}", names.join(", "));
             return Err(DataError::MissingSplit {
                 file,
@@ -67,82 +79,88 @@ fn is_named(name: &str, words: &[&str], split: Option<Split>) -> bool {
 }
 
 fn join(images: Array, labels: &Array) -> Result<Dataset, DataError> {
-    if images.kind != "|u1" {
+    let (count, shape, channels_last) = sizes(&images)?;
+    let Labels { labels, classes } = Labels::read(labels, &images.file, count)?;
+    let description = format!("NumPy arrays from {}", images.file);
+    // One channel is the same in either place.
+    let channels_last = channels_last && shape.channels > 1;
+    if images.kind == "|u1" {
+        let pixels = match channels_last {
+            true => planes(&images.elements, shape),
+            false => images.elements,
+        };
+        return Dataset::new(shape, pixels, labels, classes, description);
+    }
+    let Some(values) = images.floats() else {
         let reason = format!(
-            "images of type `{}`; save them as uint8 from 0 to 255",
-            images.kind
+            "images of type `{}`; save them as uint8 from 0 to 255, or normalised as float32",
+            shortened(&images.kind)
         );
         return Err(DataError::malformed(&images.file, 0, reason));
+    };
+    check_normalized(&values).map_err(|reason| DataError::malformed(&images.file, 0, reason))?;
+    let values = match channels_last {
+        true => planes(&values, shape),
+        false => values,
+    };
+    Ok(
+        Dataset::of_normalized(shape, values, labels, classes, description)?
+            .with_notes(vec![DataNote::Normalized]),
+    )
+}
+
+/// Refuses numbers that are pixels: where the mean was subtracted, some are negative.
+fn check_normalized(values: &[f32]) -> Result<(), String> {
+    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+        return Err(format!(
+            "the images hold {value}; only finite numbers can be used"
+        ));
     }
+    let largest = values.iter().copied().fold(0.0_f32, f32::max);
+    if values.iter().all(|&value| value >= 0.0) {
+        let remedy = match largest <= 1.0 {
+            true => "save `(255 * images).round().astype(numpy.uint8)`",
+            false => "save `images.astype(numpy.uint8)`",
+        };
+        return Err(format!(
+            "the images are floating-point numbers from 0 to {largest}: pixels that were not \
+             normalised; {remedy}, or normalise them as the network needs"
+        ));
+    }
+    Ok(())
+}
+
+/// How many images there are, their shape, and whether channels are the last axis.
+fn sizes(images: &Array) -> Result<(usize, ImageShape, bool), DataError> {
     let colours = |size: usize| size == 1 || size == 3;
+    let shape = |channels, height, width| ImageShape {
+        channels,
+        height,
+        width,
+    };
     // Channels last, NumPy's custom, wins where both readings are possible.
-    let (count, shape, channels_last) = match *images.sizes.as_slice() {
-        [count, height, width] => (
-            count,
-            ImageShape {
-                channels: 1,
-                height,
-                width,
-            },
-            false,
-        ),
-        [count, height, width, channels] if colours(channels) => (
-            count,
-            ImageShape {
-                channels,
-                height,
-                width,
-            },
-            true,
-        ),
-        [count, channels, height, width] if colours(channels) => (
-            count,
-            ImageShape {
-                channels,
-                height,
-                width,
-            },
-            false,
-        ),
+    match *images.sizes.as_slice() {
+        [count, height, width] => Ok((count, shape(1, height, width), false)),
+        [count, height, width, channels] if colours(channels) => {
+            Ok((count, shape(channels, height, width), true))
+        }
+        [count, channels, height, width] if colours(channels) => {
+            Ok((count, shape(channels, height, width), false))
+        }
         _ => {
             let reason = format!(
                 "images of the sizes {:?}; known are [N, H, W], [N, H, W, C] and [N, C, H, W] with \
                  C = 1 or 3",
                 images.sizes
             );
-            return Err(DataError::malformed(&images.file, 0, reason));
+            Err(DataError::malformed(&images.file, 0, reason))
         }
-    };
-    let labels_read = read_labels(labels)?;
-    if labels_read.len() != count {
-        return Err(DataError::CountMismatch {
-            images: images.file,
-            image_count: count,
-            labels: labels.file.clone(),
-            label_count: labels_read.len(),
-        });
     }
-    let classes = labels_read
-        .iter()
-        .max()
-        .map_or(0, |&label| usize::from(label) + 1);
-    let pixels = if channels_last && shape.channels > 1 {
-        planes(&images.elements, shape)
-    } else {
-        images.elements
-    };
-    Dataset::new(
-        shape,
-        pixels,
-        labels_read,
-        classes,
-        format!("NumPy arrays from {}", images.file),
-    )
 }
 
-fn planes(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
-    let mut planes = Vec::with_capacity(pixels.len());
-    for image in pixels.chunks_exact(shape.pixels().max(1)) {
+fn planes<T: Copy>(values: &[T], shape: ImageShape) -> Vec<T> {
+    let mut planes = Vec::with_capacity(values.len());
+    for image in values.chunks_exact(shape.pixels().max(1)) {
         for channel in 0..shape.channels {
             planes.extend(image.iter().skip(channel).step_by(shape.channels));
         }
@@ -150,27 +168,79 @@ fn planes(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
     planes
 }
 
-fn read_labels(labels: &Array) -> Result<Vec<u16>, DataError> {
-    let column = matches!(*labels.sizes.as_slice(), [_] | [_, 1]);
-    let Some(numbers) = labels.integers().filter(|_| column) else {
-        let reason = format!(
-            "labels of {}; save them as little-endian integers of the size [N]",
-            labels.described()
-        );
-        return Err(DataError::malformed(&labels.file, 0, reason));
+/// One label for each image.
+struct Labels {
+    labels: Vec<u16>,
+    classes: usize,
+}
+
+impl Labels {
+    /// Reads integers `[N]` or `[N, 1]`, or rows `[N, classes]` of zeros with a one at the label.
+    fn read(array: &Array, images: &str, count: usize) -> Result<Self, DataError> {
+        let malformed = || {
+            let reason = format!(
+                "labels of {}; save them as integers of the size [N], or as rows [N, classes] with \
+                 a single one in each",
+                array.described()
+            );
+            DataError::malformed(&array.file, 0, reason)
+        };
+        let found = match *array.sizes.as_slice() {
+            [_] | [_, 1] => {
+                let labels = integer_labels(array)?.ok_or_else(malformed)?;
+                let classes = labels
+                    .iter()
+                    .max()
+                    .map_or(0, |&label| usize::from(label) + 1);
+                Self { labels, classes }
+            }
+            [_, classes] if classes < usize::from(u16::MAX) => Self {
+                labels: one_hot(array, classes).ok_or_else(malformed)?,
+                classes,
+            },
+            _ => return Err(malformed()),
+        };
+        if found.labels.len() != count {
+            return Err(DataError::CountMismatch {
+                images: images.into(),
+                image_count: count,
+                labels: array.file.clone(),
+                label_count: found.labels.len(),
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// Places of the single one in each row of zeros; `None` where rows are anything else.
+fn one_hot(array: &Array, classes: usize) -> Option<Vec<u16>> {
+    let values: Vec<f32> = match array.integers() {
+        Some(numbers) => numbers.map(|(_, number)| number as f32).collect(),
+        None => array.floats()?,
     };
-    numbers
-        .enumerate()
-        .map(|(record, (offset, label))| {
-            // The largest label plus one must fit the count of classes.
-            let known = u16::try_from(label).ok().filter(|&label| label < u16::MAX);
-            known.ok_or_else(|| DataError::LabelOutOfRange {
-                file: labels.file.clone(),
-                record,
-                offset,
-                label,
-                classes: u16::MAX.into(),
-            })
+    let place = |row: &[f32]| {
+        let one = row.iter().position(|&value| value == 1.0)?;
+        let ones = row.iter().filter(|&&value| value != 0.0).count();
+        (ones == 1).then_some(u16::try_from(one).ok()).flatten()
+    };
+    values.chunks_exact(classes.max(1)).map(place).collect()
+}
+
+/// Labels that are integers; `None` where the elements are something else.
+fn integer_labels(array: &Array) -> Result<Option<Vec<u16>>, DataError> {
+    let Some(numbers) = array.integers() else {
+        return Ok(None);
+    };
+    let labels = numbers.enumerate().map(|(record, (offset, label))| {
+        // The largest label plus one must fit the count of classes.
+        let known = u16::try_from(label).ok().filter(|&label| label < u16::MAX);
+        known.ok_or_else(|| DataError::LabelOutOfRange {
+            file: array.file.clone(),
+            record,
+            offset,
+            label,
+            classes: u16::MAX.into(),
         })
-        .collect()
+    });
+    labels.collect::<Result<_, _>>().map(Some)
 }

@@ -1,9 +1,11 @@
 use super::container::{Container, GZIP};
 use super::error::shown;
-use super::{DataError, Dataset, cifar_binary, cifar_python, idx, image_folder, npz};
+use super::reader::{Match, READERS, Start};
+use super::{DataError, Dataset, Framing, parquet};
 use flate2::read::MultiGzDecoder;
+use pathscope_file::open_regular;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -26,19 +28,40 @@ impl fmt::Display for Split {
     }
 }
 
+/// The order of classes whose folders are named by numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum ClassOrder {
+    /// 0, 1, 2, ..., 10
+    #[default]
+    Number,
+    /// 0, 1, 10, ..., 2, as torchvision's `ImageFolder`
+    Name,
+}
+
 /// What to read from a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// The split to read, where the location tells splits apart.
+    /// The split to read, where the location states its splits.
     pub split: Split,
-    /// Height and width to which images of an image folder are brought: scaled (bilinear, with
-    /// antialiasing) until they cover it, then cut to it around the centre.
+    /// Height and width to which images of an image folder are brought, as `framing` says.
     pub size: Option<(usize, usize)>,
-    /// Length in pixels of the shorter side before the cut to `size`, where it is to be more than
-    /// needed; 256 with a `size` of 224 x 224 is the usual ImageNet evaluation.
-    pub shorter_side: Option<usize>,
+    /// How they are brought to that size.
+    pub framing: Framing,
+    /// Channels that the network takes: grey images are repeated for 3, images in colour refused
+    /// for 1. Where nothing is stated, an image folder has 3 if any of its images has colours.
+    pub channels: Option<usize>,
+    /// Classes that the network tells apart: where it is 1000 and the class folders are named by
+    /// WordNet, labels are those of ImageNet.
+    pub classes: Option<usize>,
+    /// The order of classes whose folders are named by numbers.
+    pub class_order: ClassOrder,
     /// At most so many examples, chosen as [`Dataset::limit`] does.
     pub limit: Option<usize>,
+    /// Images with more pixels than this are refused before they are decoded.
+    pub max_pixels: u64,
+    /// Whether image files that cannot be read are left out.
+    pub skip_broken: bool,
 }
 
 impl ReadRequest {
@@ -47,8 +70,13 @@ impl ReadRequest {
         Self {
             split,
             size: None,
-            shorter_side: None,
+            framing: Framing::default(),
+            channels: None,
+            classes: None,
+            class_order: ClassOrder::default(),
             limit: None,
+            max_pixels: 64 << 20,
+            skip_broken: false,
         }
     }
 }
@@ -58,8 +86,10 @@ impl ReadRequest {
 /// - CIFAR-10 and CIFAR-100, binary and Python batches: a folder, or one batch file;
 /// - IDX files, plain or gzip (MNIST, Fashion-MNIST): a folder, or an images file with its labels
 ///   file beside it;
-/// - image folders: `train/CLASS/*`, `test/CLASS/*` or `val/CLASS/*`, or `CLASS/*`, JPEG or PNG;
-///   classes are sorted by name;
+/// - image folders: `train/CLASS/*`, `test/CLASS/*` or `val/CLASS/*`, or `CLASS/*`, of JPEG, PNG,
+///   WebP, BMP or TIFF; classes are sorted by name, or by number where all names are numbers.
+///   Validation images may lie in one folder beside Tiny-ImageNet's `val_annotations.txt` or
+///   ILSVRC's `LOC_val_solution.csv`;
 /// - `.tar`, `.tar.gz` or `.tgz` of any of these, such as the official CIFAR archives;
 /// - `.npz` with `images` (or `x`, `x_test`, `test_images`, ...) and `labels` (or `y`, ...);
 /// - `.npz` with `tokens` (or `tokens_test`, ...), integers `[N, T]`, and `targets` or `labels`,
@@ -79,17 +109,15 @@ pub fn open(location: &Path, request: &ReadRequest) -> Result<Dataset, DataError
     let dataset = if metadata.is_dir() {
         open_container(&Container::folder(location)?, request)?
     } else {
-        match recognise(location)? {
-            FileKind::Tar => open_container(&Container::archive(location)?, request)?,
-            FileKind::NumpyArchive => npz::open_file(location, request)?,
-            FileKind::Idx => idx::open_file(location)?,
-            FileKind::Pickle => cifar_python::open_file(&alone(location)?)?,
-            FileKind::CifarBinary => cifar_binary::open_file(&alone(location)?)?,
-        }
+        open_file(location, request)?
     };
-    Ok(match request.limit {
+    let dataset = match request.limit {
         Some(limit) => dataset.limit(limit),
         None => dataset,
+    };
+    Ok(match request.channels {
+        Some(3) => dataset.in_colour(),
+        _ => dataset,
     })
 }
 
@@ -100,84 +128,75 @@ fn open_container(container: &Container, request: &ReadRequest) -> Result<Datase
             wanted: "files",
         });
     }
-    for format in [
-        cifar_binary::open,
-        cifar_python::open,
-        idx::open,
-        image_folder::open,
-    ] {
-        if let Some(dataset) = format(container, request)? {
+    for reader in READERS {
+        if let Some(dataset) = (reader.open)(container, request)? {
             return Ok(dataset);
         }
     }
-    Err(DataError::UnknownLayout {
-        file: container.shown(),
-    })
+    let mut entries = container.entries().iter();
+    let table = entries.find(|entry| parquet::is_parquet(&entry.name));
+    Err(table.map_or_else(
+        || unknown(container.shown()),
+        |table| parquet::refused(container.shown_entry(table)),
+    ))
 }
 
-fn alone(location: &Path) -> Result<Container, DataError> {
-    let name = location
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    Container::files(location.parent().unwrap_or(Path::new("")), &[&name])
+fn open_file(location: &Path, request: &ReadRequest) -> Result<Dataset, DataError> {
+    let start = start(location)?;
+    if start.head.get(257..262) == Some(b"ustar") {
+        return open_container(&Container::archive(location)?, request);
+    }
+    if start.head.starts_with(parquet::START) {
+        return Err(parquet::refused(shown(location)));
+    }
+    let files = READERS.iter().filter_map(|reader| reader.file.as_ref());
+    // The first of the best.
+    let best = files.rev().max_by_key(|file| (file.recognises)(&start));
+    match best {
+        Some(file) if (file.recognises)(&start) > Match::No => (file.open)(location, request),
+        _ => Err(unknown(shown(location))),
+    }
 }
 
-enum FileKind {
-    Tar,
-    NumpyArchive,
-    Idx,
-    Pickle,
-    CifarBinary,
+fn unknown(file: String) -> DataError {
+    let known: Vec<&str> = READERS.iter().map(|reader| reader.what).collect();
+    DataError::UnknownLayout {
+        file,
+        known: known.join("; "),
+    }
 }
 
-fn recognise(location: &Path) -> Result<FileKind, DataError> {
+fn start(location: &Path) -> Result<Start, DataError> {
     let file = shown(location);
     let failed = |source| DataError::io(&file, source);
-    let mut start = Vec::new();
-    File::open(location)
-        .map_err(failed)?
+    let opened = open_regular(location).map_err(failed)?;
+    let length = opened.metadata().map_err(failed)?.len();
+    let mut head = Vec::new();
+    opened
         .take(1 << 16)
-        .read_to_end(&mut start)
+        .read_to_end(&mut head)
         .map_err(failed)?;
-    if start.is_empty() {
+    if head.is_empty() {
         return Err(DataError::Empty {
             file,
             wanted: "bytes",
         });
     }
-    let named_bin = location
-        .extension()
-        .is_some_and(|extension| extension == "bin");
-    let mut head = start.clone();
-    if start.starts_with(&GZIP) {
-        head.clear();
+    let compressed = head.starts_with(&GZIP);
+    if compressed {
+        let packed = std::mem::take(&mut head);
         // A header that is cut off is recognised as far as it goes; reading it tells where it ends.
-        let _ = MultiGzDecoder::new(&start[..])
+        let _ = MultiGzDecoder::new(&packed[..])
             .take(512)
             .read_to_end(&mut head);
     }
-    let is_tar = head.get(257..262) == Some(b"ustar");
     let name = location
         .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let named_idx = name.contains("idx") && name.contains("ubyte");
-    Ok(match *head.as_slice() {
-        _ if is_tar => FileKind::Tar,
-        _ if named_idx => FileKind::Idx,
-        _ if named_bin => FileKind::CifarBinary,
-        [b'P', b'K', 3, 4, ..] => FileKind::NumpyArchive,
-        [0x80, 2..=5, ..] => FileKind::Pickle,
-        [0, 0, 8, 1 | 3 | 4, ..] => FileKind::Idx,
-        _ if is_whole_records(location)? && !start.starts_with(&GZIP) => FileKind::CifarBinary,
-        _ => return Err(DataError::UnknownLayout { file }),
+        .map(|name| name.to_string_lossy().into_owned());
+    Ok(Start {
+        name: name.unwrap_or_default(),
+        head,
+        compressed,
+        length,
     })
-}
-
-/// Whether a file of another name has the length of a CIFAR batch.
-fn is_whole_records(location: &Path) -> Result<bool, DataError> {
-    let metadata =
-        fs::metadata(location).map_err(|source| DataError::io(shown(location), source))?;
-    Ok(cifar_binary::fits(metadata.len()))
 }

@@ -11,7 +11,7 @@ pub(super) fn join(sequences: &Array, labels: Option<&Array>) -> Result<Dataset,
         let reason = format!("{what} of {}; {remedy}", array.described());
         Err(DataError::malformed(&array.file, 0, reason))
     };
-    let wanted = || "save them as little-endian integers of the size [N, T]".to_owned();
+    let wanted = || "save them as integers of the size [N, T]".to_owned();
     let &[count, length] = sequences.sizes.as_slice() else {
         return malformed(sequences, "tokens", wanted());
     };
@@ -30,9 +30,7 @@ pub(super) fn join(sequences: &Array, labels: Option<&Array>) -> Result<Dataset,
         let (inputs, next) = (inputs.collect(), next.collect());
         return Dataset::of_tokens(length - 1, inputs, next, description);
     };
-    let remedy = || {
-        format!("save them as little-endian integers of the size [{count}, {length}] or [{count}]")
-    };
+    let remedy = || format!("save them as integers of the size [{count}, {length}] or [{count}]");
     let each = match *labels.sizes.as_slice() {
         [n] if n == count => 1,
         [n, each] if n == count && (each == 1 || each == length) => each,

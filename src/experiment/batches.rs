@@ -1,16 +1,14 @@
 //! Micro-batches of a data set, worked on by threads that share nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
 use super::ExperimentError;
 use super::share::share_among;
-use crate::data::{Dataset, Normalization, normalized_batch};
-use crate::network::{FeatureShape, channels_last};
-use crate::team::Team;
+use pathscope_data::{Dataset, Normalization, normalized_batch};
+use pathscope_network::{FeatureShape, channels_last};
+use pathscope_team::Team;
 
 /// How an experiment is computed. Nothing here but the size of a micro-batch can change a result,
 /// and that only by rounding.
@@ -71,7 +69,7 @@ impl ComputeOptions {
             (None, Device::Cpu) => (CACHE / widest.max(1)).clamp(1, 256),
             (None, _) => 512,
         };
-        Ok(usize::try_from(wanted.clamp(1, fits)).unwrap_or(1))
+        Ok(pathscope_network::count(wanted.clamp(1, fits))?)
     }
 }
 
@@ -137,7 +135,11 @@ impl Batches<'_> {
         found
     }
 
-    fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {
+    /// The examples from `first` on up to `end`.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {
         let examples = (end - first) as i64;
         let integers = |numbers: &[u32]| -> Result<Tensor, ExperimentError> {
             let wide: Vec<i64> = numbers.iter().map(|&number| i64::from(number)).collect();
@@ -183,9 +185,4 @@ impl MicroBatch {
         }
         Ok(self.images.f_to_kind(kind)?)
     }
-}
-
-/// A lock whose holder cannot leave it half changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{ExperimentError, Journal, Laboratory};
-use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Step};
+use pathscope_network::{FrozenNetwork, NetworkError, Pass, Plan, Step};
 
 /// Activations of one example that are held at once: the block's input, its output, the other
-/// block's, both products, their difference, and a branch with its working memory.
+/// block's, both products, their difference, and a function with its working memory.
 const LIVE: u64 = 12;
 
 impl Laboratory<'_> {
@@ -23,11 +23,11 @@ impl Laboratory<'_> {
     pub fn commutators(
         &self,
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), ExperimentError> {
-        self.order_space()?;
+        self.questions().order_space()?;
         let key = |pair: &[usize; 2]| format!("commutator {},{}", pair[0], pair[1]);
-        let every = self.movable_pairs(false);
+        let every = self.questions().movable_pairs(false);
         let missing: Vec<[usize; 2]> = every
             .iter()
             .copied()
@@ -40,7 +40,7 @@ impl Laboratory<'_> {
         let examples = self.data().len();
         let plan = self.intact();
         let batches = self.batches();
-        let widest = super::sweep::widest(self.frozen(), &batches)?;
+        let widest = super::sweep::widest(self.specification(), &batches)?;
         let size = batches.options.micro_batch(LIVE * widest, widest)?;
         let states = (0..batches.options.workers())
             .map(|_| self.frozen().shallow_clone())

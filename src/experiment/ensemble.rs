@@ -4,9 +4,10 @@ use pathscope_analysis::record::{Ensemble, Record, WrongExamples};
 use pathscope_analysis::{Seed, disagreement, error_correlation, majority_vote};
 use tch::{Kind, Tensor};
 
-use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions};
-use crate::data::Dataset;
-use crate::network::Plan;
+use super::error::predictions;
+use super::{ExperimentError, Journal, Laboratory, LesionOptions, Measurement, Questions};
+use pathscope_data::Dataset;
+use pathscope_network::Plan;
 
 impl Laboratory<'_> {
     /// Draws `members` different sub-networks, or all where there are fewer, each without `deleted`
@@ -22,8 +23,8 @@ impl Laboratory<'_> {
         seed: Seed,
         journal: &mut Journal,
     ) -> Result<(), ExperimentError> {
-        self.check_removable(deleted)?;
-        let members = members.min(ways(self.removable().len(), deleted));
+        self.questions().check_removable(deleted)?;
+        let members = members.min(ways(self.questions().removable().len(), deleted));
         if members < 2 {
             return Err(ExperimentError::Impossible {
                 what: "an ensemble needs at least 2 different members".into(),
@@ -43,6 +44,7 @@ impl Laboratory<'_> {
         for draw in 0.. {
             let mut random = seed.stream(&format!("ensemble, {deleted} deleted"), draw);
             let plan = self
+                .questions()
                 .random_set(deleted, &mut random, LesionOptions::default())
                 .plan;
             if !plans.contains(&plan) {
@@ -111,7 +113,9 @@ impl Laboratory<'_> {
         }
         Ok(())
     }
+}
 
+impl Questions<'_> {
     /// `count` random sets of up to `most` blocks, each size equally likely, to see whether
     /// effects add up.
     ///
@@ -122,16 +126,16 @@ impl Laboratory<'_> {
         count: u64,
         most: usize,
         seed: Seed,
-    ) -> Result<Vec<Cell>, ExperimentError> {
+    ) -> Result<Vec<Measurement>, ExperimentError> {
         use rand::RngExt;
         self.check_removable(most)?;
         let subset = |draw: u64| {
             let mut random = seed.stream("subset for additivity", draw);
             let size = random.random_range(0..=most);
-            let mut cell = self.random_set(size, &mut random, LesionOptions::default());
-            cell.key = format!("subset {draw}");
-            cell.draw = Some(draw);
-            cell
+            let mut measurement = self.random_set(size, &mut random, LesionOptions::default());
+            measurement.key = format!("subset {draw}");
+            measurement.draw = Some(draw);
+            measurement
         };
         Ok((0..count).map(subset).collect())
     }
@@ -186,15 +190,13 @@ fn ensemble(
         vote_wrong: WrongExamples::new(&vote),
         mean_wrong: WrongExamples::new(&mean),
         error_correlation: error_correlation(&wrong),
-        disagreement: disagreement(&predictions).unwrap_or(0.0),
+        disagreement: disagreement(&predictions).ok_or_else(|| ExperimentError::Internal {
+            what: format!("{} members cannot disagree", members.len()),
+        })?,
     })
 }
 
 /// The class of the largest logit of every prediction.
 fn classes(logits: &Tensor) -> Result<Vec<u32>, ExperimentError> {
-    let classes = Vec::<i64>::try_from(&logits.f_argmax(-1, false)?.f_reshape(-1)?)?;
-    Ok(classes
-        .into_iter()
-        .map(|class| u32::try_from(class).unwrap_or(u32::MAX))
-        .collect())
+    predictions(&logits.f_argmax(-1, false)?.f_reshape(-1)?)
 }

@@ -1,11 +1,9 @@
-use std::io;
-use std::path::PathBuf;
-
+use pathscope_analysis::record::JournalError;
 use thiserror::Error;
 
-use crate::data::DataError;
-use crate::network::NetworkError;
-use crate::team::TeamError;
+use pathscope_data::DataError;
+use pathscope_network::NetworkError;
+use pathscope_team::TeamError;
 
 /// What can go wrong in an experiment.
 #[derive(Debug, Error)]
@@ -15,9 +13,7 @@ pub enum ExperimentError {
     #[error("stopped before the end")]
     Stopped,
     /// The memory bound leaves no room for one example.
-    #[error(
-        "{given} bytes of memory are not enough for one example, which needs {needed}; raise --memory or lower --threads"
-    )]
+    #[error("{given} bytes of memory are not enough for one example, which needs {needed}")]
     Memory {
         /// Bytes permitted.
         given: u64,
@@ -30,6 +26,11 @@ pub enum ExperimentError {
         /// What cannot be asked of it, and what can.
         what: String,
     },
+    /// A gradient at inputs that are tokens.
+    #[error(
+        "tokens are numbers of rows of a table, at which there is no gradient; take it at the stem's output"
+    )]
+    GradientAtTokens,
     /// Examples that are not what the network takes or answers.
     #[error("{what}")]
     Misfit {
@@ -46,31 +47,39 @@ pub enum ExperimentError {
         /// What to do.
         remedy: &'static str,
     },
-    /// A journal that belongs to another measurement.
-    #[error("{} holds the results of another measurement ({what} differs); give another file or remove it", file.display())]
-    OtherJournal {
-        /// The file.
-        file: PathBuf,
-        /// What differs.
+    /// A loss that is not a number.
+    #[error(
+        "the loss of example {example} is not finite ({change}): values stop being so {place} \
+         (blocks count from 0); look for damaged or huge weights there"
+    )]
+    LossNotFinite {
+        /// The example, from 0.
+        example: usize,
+        /// What was changed.
+        change: String,
+        /// Where values stop being finite.
+        place: String,
+    },
+    /// A spectrum that does not add up.
+    #[error(
+        "the gradients of all path lengths differ from the ordinary gradient by {check:.1e} of it \
+         in mini-batch {batch}, where rounding in float32 explains 1e-3 at most; no result is \
+         recorded"
+    )]
+    SumCheck {
+        /// The mini-batch.
+        batch: usize,
+        /// The relative difference.
+        check: f64,
+    },
+    /// Results that cannot be read or written, or belong to another measurement.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something that the program itself rules out.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What happened.
         what: String,
-    },
-    /// A journal that is damaged in its middle.
-    #[error("{}, line {line}: {fault}; remove that line to measure it again", file.display())]
-    DamagedJournal {
-        /// The file.
-        file: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        fault: String,
-    },
-    /// A journal that cannot be read or written.
-    #[error("{}: {fault}", file.display())]
-    Journal {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        fault: io::Error,
     },
     /// Another process could not go on.
     #[error("process {rank} of the team: {what}")]
@@ -92,6 +101,17 @@ pub enum ExperimentError {
     /// The data refuse.
     #[error(transparent)]
     Data(#[from] DataError),
+}
+
+/// The classes that `f_argmax` found.
+pub(super) fn predictions(found: &tch::Tensor) -> Result<Vec<u32>, ExperimentError> {
+    let class = |class: i64| {
+        u32::try_from(class).map_err(|_| ExperimentError::Internal {
+            what: format!("class {class} was predicted"),
+        })
+    };
+    let found = Vec::<i64>::try_from(found)?;
+    found.into_iter().map(class).collect()
 }
 
 impl From<tch::TchError> for ExperimentError {

@@ -1,8 +1,8 @@
 //! Whether examples are what a network takes and gives.
 
 use super::ExperimentError;
-use crate::data::Dataset;
-use crate::network::Specification;
+use pathscope_data::Dataset;
+use pathscope_network::Specification;
 
 /// Checks that `data` are of the kind that the network takes, images or tokens, and that tokens
 /// and their labels are such as it knows.
@@ -49,7 +49,7 @@ pub fn check_fit(network: &Specification, data: &Dataset) -> Result<(), Experime
             vocabulary - 1
         ));
     }
-    let (gives, wanted) = (network.positions(), data.positions());
+    let (gives, wanted) = (network.positions()?, data.positions());
     if gives != wanted {
         let labels = |positions| match positions {
             1 => "one label for each sequence".to_owned(),
@@ -63,7 +63,7 @@ pub fn check_fit(network: &Specification, data: &Dataset) -> Result<(), Experime
     }
     match network.classes() {
         Some(classes) if data.classes() > classes => misfit(format!(
-            "the network tells {classes} classes or tokens apart, but there is a label {}: {place}",
+            "the network has {classes} classes or tokens, but there is a label {}: {place}",
             data.classes() - 1
         )),
         _ => Ok(()),

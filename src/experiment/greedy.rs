@@ -1,101 +1,144 @@
 //! Removing the least harmful block again and again.
 
 use pathscope_analysis::record::{BatchNormStatistics, LesionKind, Outcome, Record, Removal};
+use pathscope_analysis::{Level, is_removable};
 use tch::{Kind, Tensor};
 
-use super::latency::latency;
-use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions};
-use crate::network::{BlockIndex, FrozenNetwork, Plan, TrainableNetwork};
+use super::{ExperimentError, Journal, Laboratory, LesionOptions, Measurement};
+use pathscope_network::{BlockIndex, FrozenNetwork, Plan, TrainableNetwork};
+
+/// How far a greedy removal goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Extent {
+    /// Most blocks to remove.
+    pub most: usize,
+    /// The share of the examples by which the error may grow: blocks are then chosen on every second
+    /// example, and the first removal that the others do not show to cost less ends it. Each of these
+    /// tests keeps its own level, since none is made after the first that fails.
+    pub until: Option<f64>,
+}
 
 impl Laboratory<'_> {
-    /// Removes `most` blocks one by one, each time the one without which fewest examples are
-    /// wrong (of several, the one of least loss), measuring every candidate anew after each
-    /// removal. Records the candidates, and each step with the latency of its smaller network.
-    /// Gives the cell of every step, the intact network first. `progress` is told of cells done.
+    /// Removes blocks one by one, each time the one without which fewest examples are
+    /// wrong (of several, the one of least loss), re-measuring every candidate after each
+    /// removal. Records the candidates, each step, and the latencies of all their networks. Gives the
+    /// measurement of every step, the intact network first. `progress` is told of measurements done.
     ///
     /// # Errors
     /// Fewer blocks to remove, another kind of lesion than deletion, or
     /// [`ExperimentError::Stopped`] with what was finished recorded.
     pub fn greedy(
         &self,
-        most: usize,
+        extent: Extent,
         options: LesionOptions,
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
-    ) -> Result<Vec<Cell>, ExperimentError> {
-        let removable = self.removable();
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Measurement>, ExperimentError> {
+        let removable = self.questions().removable();
         if options.kind != LesionKind::Delete {
             return Err(ExperimentError::Impossible {
                 what: "greedy removal takes blocks out of the network: only the kind `delete` does"
                     .into(),
             });
         }
-        self.check_removable(most)?;
+        self.questions().check_removable(extent.most)?;
         let mut removed: Vec<BlockIndex> = Vec::new();
-        let mut steps = vec![self.intact_cell()];
+        let mut steps = vec![self.questions().intact_measurement()];
         self.measure(&steps, journal, progress)?;
-        self.record_removal(&steps[0], &removed, options, journal)?;
-        while removed.len() < most {
-            let candidates: Vec<(BlockIndex, Cell)> = removable
+        self.record_removal(&steps[0], &removed, extent, journal)?;
+        while removed.len() < extent.most {
+            let candidates: Vec<(BlockIndex, Measurement)> = removable
                 .iter()
                 .filter(|block| !removed.contains(block))
                 .map(|&block| {
                     let mut together = removed.clone();
                     together.push(block);
                     together.sort_unstable();
-                    (block, self.lesion(&together, &[], options))
+                    Ok((block, self.questions().lesion(&together, &[], options)?))
                 })
+                .collect::<Result<_, ExperimentError>>()?;
+            let measurements: Vec<Measurement> = candidates
+                .iter()
+                .map(|(_, measurement)| measurement.clone())
                 .collect();
-            let cells: Vec<Cell> = candidates.iter().map(|(_, cell)| cell.clone()).collect();
-            self.measure(&cells, journal, progress)?;
+            self.measure(&measurements, journal, progress)?;
             let least_harm = candidates.into_iter().min_by(|(_, a), (_, b)| {
-                let harm = |cell: &Cell| {
-                    let outcome = outcome(journal, cell);
-                    outcome.map_or((usize::MAX, f64::INFINITY), |o| (o.errors, o.loss))
+                let harm = |measurement: &Measurement| {
+                    let outcome = outcome(journal, measurement);
+                    outcome.map_or((usize::MAX, f64::INFINITY), |o| match extent.until {
+                        None => (o.errors, o.loss),
+                        // The loss is that of all examples: the judges must not choose.
+                        Some(_) => (wrong(&o.every_second(CHOOSERS)), o.multiply_adds as f64),
+                    })
                 };
                 let ((errors_a, loss_a), (errors_b, loss_b)) = (harm(a), harm(b));
                 errors_a.cmp(&errors_b).then(loss_a.total_cmp(&loss_b))
             });
-            let Some((block, cell)) = least_harm else {
+            let Some((block, measurement)) = least_harm else {
                 break;
             };
+            if let Some(margin) = extent.until
+                && !self.is_cheap(&steps[0], &measurement, margin, journal)?
+            {
+                break;
+            }
             removed.push(block);
-            self.record_removal(&cell, &removed, options, journal)?;
-            steps.push(cell);
+            self.record_removal(&measurement, &removed, extent, journal)?;
+            steps.push(measurement);
         }
+        self.record_latency(&steps, journal)?;
         Ok(steps)
+    }
+
+    /// Whether the judges show that a measurement costs less than `margin`.
+    fn is_cheap(
+        &self,
+        intact: &Measurement,
+        measurement: &Measurement,
+        margin: f64,
+        journal: &Journal,
+    ) -> Result<bool, ExperimentError> {
+        let (Some(intact), Some(changed)) =
+            (outcome(journal, intact), outcome(journal, measurement))
+        else {
+            return Ok(false);
+        };
+        let (before, after) = (intact.every_second(JUDGES), changed.every_second(JUDGES));
+        is_removable(&before, &after, changed.positions, margin, Level::P95)
+            .map_err(|fault| ExperimentError::Analysis(fault.to_string()))
     }
 
     fn record_removal(
         &self,
-        cell: &Cell,
+        measurement: &Measurement,
         removed: &[BlockIndex],
-        options: LesionOptions,
+        extent: Extent,
         journal: &mut Journal,
     ) -> Result<(), ExperimentError> {
         let key = format!("removal {}", removed.len());
-        let Some(outcome) = outcome(journal, cell).cloned() else {
+        let Some(outcome) = outcome(journal, measurement).cloned() else {
             return Ok(());
         };
         if journal.get(&key).is_some() {
             return Ok(());
         }
-        let network = self.smaller(&cell.plan, options)?;
-        // Every process keeps the same record, whatever its own clock says.
-        let device = self.batches().options.device;
-        let latency = self
-            .team()
-            .firsts(latency(&network, self.input(), device)?)?;
-        journal.append(Record::Removal(Removal {
+        let (errors, examples) = match extent.until {
+            None => (outcome.errors, outcome.examples),
+            Some(_) => {
+                let judged = outcome.every_second(JUDGES);
+                (wrong(&judged), judged.len())
+            }
+        };
+        let removal = Record::Removal(Removal {
             positions: self.data().positions(),
             key,
             removed: removed.iter().map(|block| block.position()).collect(),
-            latency,
-            errors: outcome.errors,
-            examples: outcome.examples,
+            errors,
+            examples,
             parameters: outcome.parameters,
             multiply_adds: outcome.multiply_adds,
-        }))
+        });
+        Ok(journal.append(removal)?)
     }
 
     /// The smaller network that gives the logits of `plan`, with the statistics that `options`
@@ -153,8 +196,16 @@ impl Laboratory<'_> {
     }
 }
 
-fn outcome<'j>(journal: &'j Journal, cell: &Cell) -> Option<&'j Outcome> {
-    match journal.get(&cell.key) {
+/// The first of every two examples chooses, the second judges.
+const CHOOSERS: usize = 0;
+const JUDGES: usize = 1;
+
+fn wrong(wrong: &[bool]) -> usize {
+    wrong.iter().filter(|&&wrong| wrong).count()
+}
+
+fn outcome<'j>(journal: &'j Journal, measurement: &Measurement) -> Option<&'j Outcome> {
+    match journal.get(&measurement.key) {
         Some(Record::Outcome(outcome)) => Some(outcome),
         _ => None,
     }

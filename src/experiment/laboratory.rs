@@ -2,33 +2,40 @@
 
 use num_bigint::BigUint;
 use pathscope_analysis::record::{
-    BatchNormStatistics, BlockIdentity, Change, DataIdentity, Header, ModelIdentity, Outcome,
-    Record, SCHEMA_VERSION, WrongExamples,
+    BatchNormStatistics, BlockIdentity, Change, DataIdentity, GradientPoint, Header,
+    InputNormalization, LesionSettings, ModelIdentity, Options, Outcome, Record, SCHEMA_VERSION,
+    StatisticsAudit, WrongExamples,
 };
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 use super::batches::Batches;
+use super::error::predictions;
+use super::not_finite::first_place;
+use super::pulse::Share;
 use super::share::share;
 use super::{
-    ComputeOptions, ExperimentError, Journal, Outcomes, Place, SpectrumOptions, Sweep, check_fit,
+    ComputeOptions, ExperimentError, Journal, LesionOptions, Measurement, Outcomes, Questions,
+    SpectrumOptions, Sweep, check_fit,
 };
-use crate::data::{Dataset, Normalization};
-use crate::network::{
-    BlockShape, FeatureShape, FrozenNetwork, Plan, Specification, Substitutes, TrainableNetwork,
+use pathscope_data::{Dataset, Normalization};
+use pathscope_network::{
+    FeatureShape, FrozenNetwork, Plan, Specification, Substitutes, TrainableNetwork,
 };
-use crate::team::Team;
+use pathscope_team::Team;
 
-/// One measurement to make: a change, and the plan that carries it out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
-    /// Names the measurement within its journal.
-    pub key: String,
-    /// What is done to the network.
-    pub change: Change,
-    /// Number of the random draw that chose it.
-    pub draw: Option<u64>,
-    /// How it is computed.
-    pub plan: Plan,
+/// Where results come from, beside the network and the examples themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Origin<'a> {
+    /// What the network is called.
+    pub title: &'a str,
+    /// SHA-256 of its file.
+    pub hash: &'a str,
+    /// What random draws derive from.
+    pub seed: u64,
+    /// The command that was given, without the program's own name.
+    pub command: Vec<String>,
+    /// How the network's statistics agree with the examples.
+    pub audit: Option<StatisticsAudit>,
 }
 
 /// A trained network with the examples on which changes to it are measured.
@@ -42,13 +49,13 @@ pub struct Laboratory<'a> {
     normalization: &'a Normalization,
     options: ComputeOptions,
     substitutes: Substitutes,
-    shapes: Vec<BlockShape>,
+    questions: Questions<'a>,
     stop: Option<fn() -> bool>,
 }
 
-/// Cells that are evaluated together and then recorded: enough to share prefixes, few enough
+/// Measurements that are evaluated together and then recorded: enough to share prefixes, few enough
 /// that a killed run loses little.
-pub(super) const CELLS_AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 impl<'a> Laboratory<'a> {
     /// Freezes `network` and checks that it takes the images or tokens of `data`. What changed networks
@@ -73,7 +80,7 @@ impl<'a> Laboratory<'a> {
             options,
             stop: None,
         };
-        let shapes = network.specification().shapes(batches.input())?;
+        let questions = Questions::new(network.specification(), batches.input())?;
         Ok(Self {
             network,
             frozen,
@@ -82,7 +89,7 @@ impl<'a> Laboratory<'a> {
             normalization,
             options,
             substitutes: Substitutes::default(),
-            shapes,
+            questions,
             stop: None,
         })
     }
@@ -118,16 +125,41 @@ impl<'a> Laboratory<'a> {
         self.network.specification()
     }
 
-    /// Shapes at the blocks.
+    /// What can be asked of the network.
     #[must_use]
-    pub fn shapes(&self) -> &[BlockShape] {
-        &self.shapes
+    pub fn questions(&self) -> &Questions<'a> {
+        &self.questions
     }
 
     /// The examples.
     #[must_use]
     pub fn data(&self) -> &'a Dataset {
         self.data
+    }
+
+    /// The normalisation of the inputs, as records state it.
+    #[must_use]
+    pub fn normalization(&self) -> InputNormalization {
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+        InputNormalization {
+            mean: wide(self.normalization.mean()),
+            standard_deviation: wide(self.normalization.standard_deviation()),
+        }
+    }
+
+    /// What the results of lesions with these options depend on, for the header of their file.
+    #[must_use]
+    pub fn lesion_settings(&self, options: LesionOptions) -> LesionSettings {
+        LesionSettings {
+            batch_norm: options.batch_norm,
+            calibration: self.calibration.content_hash(),
+            kind: options.kind,
+            normalization: self.normalization(),
+            random_weights: options.random_weights,
+            screen: None,
+            stop_at: None,
+            until: None,
+        }
     }
 
     /// The processes that share the work.
@@ -163,18 +195,7 @@ impl<'a> Laboratory<'a> {
     /// The plan of the whole network.
     #[must_use]
     pub fn intact(&self) -> Plan {
-        Plan::intact(self.frozen.structure())
-    }
-
-    /// The cell of the network as it is.
-    #[must_use]
-    pub fn intact_cell(&self) -> Cell {
-        Cell {
-            key: "intact".into(),
-            change: Change::Intact,
-            draw: None,
-            plan: self.intact(),
-        }
+        self.questions.intact()
     }
 
     /// A sweep of the frozen network over `data`.
@@ -187,82 +208,121 @@ impl<'a> Laboratory<'a> {
         }
     }
 
-    /// Measures every cell that `journal` does not hold yet and records it there, in the order of
-    /// `cells`. `progress` is told of cells done.
+    /// Measures every measurement that `journal` does not hold yet and records it there, in the order of
+    /// `measurements`. `progress` is told of measurements done.
     ///
     /// # Errors
     /// A plan that does not fit, a journal that cannot be written, or
     /// [`ExperimentError::Stopped`] with what was finished recorded.
     pub fn measure(
         &self,
-        cells: &[Cell],
+        measurements: &[Measurement],
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), ExperimentError> {
         // Whatever is compared with the intact network holds it.
         let shard = journal.header().shard;
-        let mine = |(position, cell): &(usize, &Cell)| {
-            cell.change == Change::Intact || shard.is_none_or(|shard| shard.takes(*position))
+        let mine = |(position, measurement): &(usize, &Measurement)| {
+            measurement.change == Change::Intact || shard.is_none_or(|shard| shard.takes(*position))
         };
-        let missing: Vec<&Cell> = cells
+        let missing: Vec<&Measurement> = measurements
             .iter()
             .enumerate()
             .filter(mine)
-            .map(|(_, cell)| cell)
-            .filter(|cell| journal.get(&cell.key).is_none())
+            .map(|(_, measurement)| measurement)
+            .filter(|measurement| journal.get(&measurement.key).is_none())
             .collect();
-        progress((cells.len() - missing.len()) as u64);
-        for group in missing.chunks(CELLS_AT_ONCE) {
-            for (cell, outcomes) in group.iter().zip(self.outcomes(group)?) {
-                journal.append(Record::Outcome(self.record(cell, &outcomes)?))?;
+        progress((measurements.len() - missing.len()) as u64);
+        for group in missing.chunks(AT_ONCE) {
+            for (measurement, outcomes) in group.iter().zip(self.outcomes(group, progress)?) {
+                journal.append(Record::Outcome(self.record(measurement, &outcomes)?))?;
             }
-            progress(group.len() as u64);
         }
         Ok(())
     }
 
-    /// The record of what one cell gives on every example, written nowhere.
+    /// The record of what one measurement gives on every example, written nowhere.
     ///
     /// # Errors
     /// As [`Laboratory::measure`].
-    pub fn outcome(&self, cell: &Cell) -> Result<Outcome, ExperimentError> {
-        self.record(cell, &self.outcomes(&[cell])?.swap_remove(0))
+    pub fn outcome(&self, measurement: &Measurement) -> Result<Outcome, ExperimentError> {
+        self.record(
+            measurement,
+            &self.outcomes(&[measurement], &|_| {})?.swap_remove(0),
+        )
     }
 
-    /// What every cell gives on every example, recorded nowhere.
+    /// How many examples the intact network classifies wrongly where only the classes that the data
+    /// set holds are answers; `None` where it holds all.
     ///
     /// # Errors
     /// As [`Laboratory::measure`].
-    pub fn outcomes(&self, cells: &[&Cell]) -> Result<Vec<Outcomes>, ExperimentError> {
-        let recalibrates = |cell: &Cell| match &cell.change {
+    pub fn errors_among_classes_held(&self) -> Result<Option<usize>, ExperimentError> {
+        let held: Vec<i64> = self.data.classes_held().iter().map(|&c| c.into()).collect();
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let sweep = self.sweep(&self.frozen, self.data);
+        let logits = sweep.logits(&[self.intact()])?.swap_remove(0);
+        let among = logits.f_index_select(1, &Tensor::f_from_slice(&held)?)?;
+        let found = predictions(&among.f_argmax(1, false)?)?;
+        let right = |(found, label): &(&u32, &u32)| {
+            self.data.classes_held().get(**found as usize) == Some(label)
+        };
+        let labels = self.data.labels();
+        let right = found.iter().zip(labels).filter(right).count();
+        Ok(Some(labels.len() - right))
+    }
+
+    /// What every measurement gives on every example, recorded nowhere. `progress` is told of
+    /// measurements done, each as soon as its part of the work is.
+    ///
+    /// # Errors
+    /// As [`Laboratory::measure`].
+    pub fn outcomes(
+        &self,
+        measurements: &[&Measurement],
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Outcomes>, ExperimentError> {
+        let recalibrates = |measurement: &Measurement| match &measurement.change {
             Change::Lesion(lesion) => lesion.batch_norm == BatchNormStatistics::Recalibrated,
             _ => false,
         };
-        if !cells.iter().any(|cell| recalibrates(cell)) {
-            let plans: Vec<Plan> = cells.iter().map(|cell| cell.plan.clone()).collect();
-            return self
-                .sweep(&self.frozen, self.data)
-                .evaluate(&plans, &|_| {});
+        if !measurements
+            .iter()
+            .any(|measurement| recalibrates(measurement))
+        {
+            let plans: Vec<Plan> = measurements
+                .iter()
+                .map(|measurement| measurement.plan.clone())
+                .collect();
+            let sweep = self.sweep(&self.frozen, self.data);
+            let share = Share::new(plans.len(), sweep.cost(&plans)?, progress);
+            let outcomes = sweep.evaluate(&plans, &|blocks| share.add(blocks))?;
+            share.complete();
+            return Ok(outcomes);
         }
-        // Each changed network has statistics of its own: nothing to share but the cells.
-        share(self.options.team, cells.len(), |place| {
-            let cell = cells[place];
-            let plan = std::slice::from_ref(&cell.plan);
+        // Each changed network has statistics of its own: nothing to share but the measurements.
+        share(self.options.team, measurements.len(), |place| {
+            let measurement = measurements[place];
+            let plan = std::slice::from_ref(&measurement.plan);
             let recalibrated;
-            let frozen = if recalibrates(cell) {
-                let network = self.recalibrated(self.network, &cell.plan)?;
+            let frozen = if recalibrates(measurement) {
+                let network = self.recalibrated(self.network, &measurement.plan)?;
                 recalibrated = FrozenNetwork::freeze(&network, Kind::Float)?;
                 &recalibrated
             } else {
                 &self.frozen
             };
             let sweep = self.sweep(frozen, self.data).alone();
-            Ok(sweep.evaluate(plan, &|_| {})?.swap_remove(0))
+            let outcomes = sweep.evaluate(plan, &|_| {})?.swap_remove(0);
+            progress(1);
+            Ok(outcomes)
         })
     }
 
     /// Measures the gradient by path length of the network under `plan`, in `kind`, and records
-    /// every mini-batch in `journal`. `progress` is told of each.
+    /// every mini-batch in `journal`. `progress` is told of [`SpectrumOptions::steps`].
     ///
     /// # Errors
     /// Too few examples, the gradient at tokens, one that is not finite, or
@@ -273,39 +333,45 @@ impl<'a> Laboratory<'a> {
         options: &SpectrumOptions,
         kind: Kind,
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), ExperimentError> {
-        if options.place == Place::Input && self.data.tokens(0..0).is_some() {
-            return Err(ExperimentError::Impossible {
-                what:
-                    "tokens are numbers of rows of a table, at which there is no gradient; take it \
-                       at the stem's output (--at stem)"
-                        .into(),
-            });
+        if options.at == GradientPoint::Input && self.data.holds_tokens() {
+            return Err(ExperimentError::GradientAtTokens);
         }
         let frozen = FrozenNetwork::freeze(self.network, kind)?;
         options.measure(&frozen, plan, &self.batches(), journal, progress)
     }
 
-    /// The record of what `cell` gave on the first examples: all, unless it was stopped early.
+    /// The record of what `measurement` gave on the first examples: all, unless it was stopped early.
     pub(super) fn record(
         &self,
-        cell: &Cell,
+        measurement: &Measurement,
         outcomes: &Outcomes,
     ) -> Result<Outcome, ExperimentError> {
+        let undefined = outcomes.losses.iter().position(|loss| !loss.is_finite());
+        if let Some(prediction) = undefined {
+            let example = prediction / self.data.positions().max(1);
+            let images = self.batches().load(example, example + 1)?.images;
+            let place = first_place(&self.frozen, &measurement.plan, &images)?;
+            return Err(ExperimentError::LossNotFinite {
+                example,
+                change: measurement.key.clone(),
+                place: place.unwrap_or_else(|| "behind the last block".to_owned()),
+            });
+        }
         let labels = self.data.labels();
         let wrong = outcomes.wrong(labels);
         let mut errors_by_class = vec![0; self.data.classes()];
         for (&label, _) in labels.iter().zip(&wrong).filter(|(_, wrong)| **wrong) {
-            if let Some(count) = errors_by_class.get_mut(label as usize) {
-                *count += 1;
-            }
+            let count = errors_by_class.get_mut(label as usize);
+            *count.ok_or_else(|| ExperimentError::Internal {
+                what: format!("label {label} of {} classes", self.data.classes()),
+            })? += 1;
         }
-        let cost = self.specification().cost(&cell.plan, self.input())?;
-        Ok(Outcome {
-            key: cell.key.clone(),
-            change: cell.change.clone(),
-            draw: cell.draw,
+        let measured = Outcome {
+            key: String::new(),
+            change: Change::Intact,
+            draw: None,
             errors: wrong.iter().filter(|&&wrong| wrong).count(),
             examples: wrong.len(),
             positions: self.data.positions(),
@@ -313,68 +379,63 @@ impl<'a> Laboratory<'a> {
             margin: outcomes.mean_margin(),
             errors_by_class,
             wrong: WrongExamples::new(&wrong),
-            paths: self.paths(&cell.plan).to_string(),
-            parameters: u64::try_from(cost.parameters).unwrap_or(0),
-            multiply_adds: u64::try_from(cost.multiply_adds).unwrap_or(0),
+            paths: String::new(),
+            parameters: 0,
+            multiply_adds: 0,
+            screened: None,
+        };
+        self.described(measurement, measured)
+    }
+
+    /// What was `measured`, as the outcome of `measurement`, with what its plan leaves of the network.
+    pub(super) fn described(
+        &self,
+        measurement: &Measurement,
+        measured: Outcome,
+    ) -> Result<Outcome, ExperimentError> {
+        let cost = self.specification().cost(&measurement.plan, self.input())?;
+        let ways = self.specification().ways(&measurement.plan)?;
+        let paths: BigUint = ways.into_iter().map(BigUint::from).product();
+        Ok(Outcome {
+            key: measurement.key.clone(),
+            change: measurement.change.clone(),
+            draw: measurement.draw,
+            paths: paths.to_string(),
+            parameters: cost.parameters,
+            multiply_adds: cost.multiply_adds,
+            ..measured
         })
     }
 
-    /// Paths through the network under `plan`: the product over its blocks of functions on, and
-    /// one more for the skip.
-    fn paths(&self, plan: &Plan) -> BigUint {
-        let ways = plan
-            .steps()
-            .iter()
-            .zip(plan.functions_on())
-            .map(|(step, on)| {
-                let skips = self
-                    .frozen
-                    .structure()
-                    .blocks
-                    .get(step.block.position())
-                    // A plain layer that is off is passed over.
-                    .is_some_and(|block| step.skip && (block.skip.is_some() || on == 0));
-                BigUint::from(on + usize::from(skips))
-            });
-        ways.product()
-    }
-
     /// The first line of a journal for this network and these examples.
-    #[must_use]
-    pub fn header(
-        &self,
-        experiment: &str,
-        title: &str,
-        hash: &str,
-        seed: u64,
-        options: serde_json::Value,
-    ) -> Header {
+    ///
+    /// # Errors
+    /// A network whose cost cannot be counted.
+    pub fn header(&self, options: Options, origin: Origin<'_>) -> Result<Header, ExperimentError> {
         let specification = self.specification();
-        let cost = specification
-            .cost(&self.intact(), self.input())
-            .unwrap_or_default();
+        let cost = specification.cost(&self.intact(), self.input())?;
         let blocks = specification
             .blocks
             .iter()
-            .zip(&self.shapes)
+            .zip(self.questions.shapes())
             .map(|(block, shape)| BlockIdentity {
                 name: block.name.clone(),
-                functions: block.branches.len(),
+                functions: block.functions.len(),
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),
                 changes_shape: !shape.is_preserving(),
             });
-        Header {
+        Ok(Header {
             schema: SCHEMA_VERSION,
             pathscope: env!("CARGO_PKG_VERSION").to_owned(),
-            experiment: experiment.to_owned(),
-            command: command(std::env::args().skip(1)),
+            options,
+            command: origin.command,
             model: ModelIdentity {
-                title: title.to_owned(),
-                hash: hash.to_owned(),
+                title: origin.title.to_owned(),
+                hash: origin.hash.to_owned(),
                 blocks: blocks.collect(),
-                parameters: u64::try_from(cost.parameters).unwrap_or(0),
-                multiply_adds: u64::try_from(cost.multiply_adds).unwrap_or(0),
+                parameters: cost.parameters,
+                multiply_adds: cost.multiply_adds,
             },
             data: DataIdentity {
                 description: self.data.description().to_owned(),
@@ -383,38 +444,9 @@ impl<'a> Laboratory<'a> {
                 positions: self.data.positions(),
                 classes: self.data.classes(),
             },
-            seed,
-            options,
+            audit: origin.audit.map(Box::new),
+            seed: origin.seed,
             shard: None,
-        }
-    }
-}
-
-/// A command without what cannot change a result: where it is written, and how it is divided.
-fn command(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
-    let mut kept = Vec::new();
-    while let Some(argument) = arguments.next() {
-        let (name, holds_value) = match argument.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (argument.as_str(), false),
-        };
-        if !["--json", "--shard"].contains(&name) {
-            kept.push(argument);
-        } else if !holds_value {
-            let _value = arguments.next();
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::command;
-
-    #[test]
-    fn a_command_leaves_out_where_results_go() {
-        let given = "lesion m.pt --json a.jsonl --each --shard=1/3 --seed 4";
-        let kept = command(given.split(' ').map(str::to_owned));
-        assert_eq!(kept.join(" "), "lesion m.pt --each --seed 4");
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Which lesions to make: every question is a list of cells.
+//! Which lesions to make: every question is a list of measurements.
 
 use pathscope_analysis::Seed;
 use pathscope_analysis::record::{BatchNormStatistics, Change, Lesion, LesionKind};
@@ -6,8 +6,8 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand::seq::index::sample;
 
-use super::{Cell, ExperimentError, Laboratory};
-use crate::network::{BlockIndex, BranchState, FunctionIndex, Plan, Substitution};
+use super::{ExperimentError, Measurement, Questions};
+use pathscope_network::{BlockIndex, FunctionIndex, FunctionState, Plan};
 
 /// How lesions are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,41 +30,56 @@ impl Default for LesionOptions {
     }
 }
 
-impl LesionOptions {
-    /// What has to be measured before such lesions can be made.
-    #[must_use]
-    pub fn substitution(&self) -> Option<Substitution> {
-        match self.kind {
-            LesionKind::Mean => Some(Substitution::Mean),
-            LesionKind::Resample => Some(Substitution::Resample),
-            LesionKind::Noise => Some(Substitution::Noise),
-            LesionKind::Delete | LesionKind::Skip => None,
-        }
-    }
-
-    fn state(&self) -> BranchState {
-        self.substitution()
-            .map_or(BranchState::Off, BranchState::Substitute)
-    }
-}
-
-impl Laboratory<'_> {
+impl Questions<'_> {
     /// The lesion of these blocks and single functions.
-    #[must_use]
+    ///
+    /// # Errors
+    /// A block or function that the network lacks, or a single function whose skip is to be cut.
     pub fn lesion(
         &self,
         blocks: &[BlockIndex],
         functions: &[FunctionIndex],
         options: LesionOptions,
-    ) -> Cell {
+    ) -> Result<Measurement, ExperimentError> {
+        if options.kind == LesionKind::Skip
+            && let Some(function) = functions.first()
+        {
+            return Err(ExperimentError::Impossible {
+                what: format!(
+                    "function {function} has no skip of its own: cut the skip of block {}",
+                    function.block
+                ),
+            });
+        }
+        for &block in blocks {
+            self.specification().block(block)?;
+        }
+        for &index in functions {
+            self.specification().function(index)?;
+        }
+        Ok(self.affecting(blocks, functions, options))
+    }
+
+    /// The lesion of blocks and functions that the network has.
+    fn affecting(
+        &self,
+        blocks: &[BlockIndex],
+        functions: &[FunctionIndex],
+        options: LesionOptions,
+    ) -> Measurement {
         let affect = |plan: Plan, &block: &BlockIndex| match options.kind {
+            LesionKind::Delete => plan.with_block(block, FunctionState::Off),
             LesionKind::Skip => plan.without_skip(block),
-            _ => plan.with_block(block, options.state()),
+            stand_in => plan.with_block(block, FunctionState::Substitute(stand_in)),
+        };
+        let state = match options.kind {
+            LesionKind::Delete => FunctionState::Off,
+            stand_in => FunctionState::Substitute(stand_in),
         };
         let plan = blocks.iter().fold(self.intact(), affect);
-        let plan = functions.iter().fold(plan, |plan, &function| {
-            plan.with_function(function, options.state())
-        });
+        let plan = functions
+            .iter()
+            .fold(plan, |plan, &function| plan.with_function(function, state));
         let lesion = Lesion {
             blocks: blocks.iter().map(|block| block.position()).collect(),
             functions: functions
@@ -81,7 +96,7 @@ impl Laboratory<'_> {
             .chain(functions.iter().map(ToString::to_string))
             .collect();
         let key = format!("lesion {}", named.join(","));
-        Cell {
+        Measurement {
             key,
             change: Change::Lesion(lesion),
             draw: None,
@@ -89,47 +104,39 @@ impl Laboratory<'_> {
         }
     }
 
-    /// Blocks whose lesion the network can run: all, but for plain layers that change the shape.
-    #[must_use]
-    pub fn removable(&self) -> Vec<BlockIndex> {
-        let blocks = self
-            .specification()
-            .blocks
-            .iter()
-            .zip(self.shapes())
-            .enumerate();
-        blocks
-            .filter(|(_, (block, shape))| block.skip.is_some() || shape.is_preserving())
-            .map(|(position, _)| BlockIndex::new(position))
-            .collect()
-    }
-
     /// Every block in turn.
     #[must_use]
-    pub fn each_block(&self, options: LesionOptions) -> Vec<Cell> {
+    pub fn each_block(&self, options: LesionOptions) -> Vec<Measurement> {
         self.removable()
             .iter()
-            .map(|&block| self.lesion(&[block], &[], options))
+            .map(|&block| self.affecting(&[block], &[], options))
             .collect()
     }
 
     /// Every single function in turn.
-    #[must_use]
-    pub fn each_function(&self, options: LesionOptions) -> Vec<Cell> {
-        self.removable()
-            .into_iter()
-            .flat_map(|block| {
-                let functions = self.specification().functions();
-                let k = functions.get(block.position()).copied().unwrap_or(0);
-                (0..k).map(move |function| FunctionIndex { block, function })
-            })
+    ///
+    /// # Errors
+    /// Skips are to be cut, which belong to whole blocks.
+    pub fn each_function(
+        &self,
+        options: LesionOptions,
+    ) -> Result<Vec<Measurement>, ExperimentError> {
+        let functions = self.removable().into_iter().flat_map(|block| {
+            let found = self.specification().blocks.get(block.position());
+            let functions = found
+                .map(|block| block.functions.iter())
+                .into_iter()
+                .flatten();
+            (0..functions.count()).map(move |function| FunctionIndex { block, function })
+        });
+        functions
             .map(|function| self.lesion(&[], &[function], options))
             .collect()
     }
 
     /// Every pair of blocks.
     #[must_use]
-    pub fn each_pair(&self, options: LesionOptions) -> Vec<Cell> {
+    pub fn each_pair(&self, options: LesionOptions) -> Vec<Measurement> {
         let blocks = self.removable();
         let pairs = blocks.iter().enumerate().flat_map(|(place, &first)| {
             blocks
@@ -137,12 +144,14 @@ impl Laboratory<'_> {
                 .skip(place + 1)
                 .map(move |&second| [first, second])
         });
-        pairs.map(|pair| self.lesion(&pair, &[], options)).collect()
+        pairs
+            .map(|pair| self.affecting(&pair, &[], options))
+            .collect()
     }
 
     /// Every run of `length` neighbouring blocks.
     #[must_use]
-    pub fn each_span(&self, length: usize, options: LesionOptions) -> Vec<Cell> {
+    pub fn each_span(&self, length: usize, options: LesionOptions) -> Vec<Measurement> {
         let blocks = self.removable();
         let neighbours = |run: &&[BlockIndex]| {
             run.windows(2)
@@ -154,16 +163,16 @@ impl Laboratory<'_> {
         blocks
             .windows(length)
             .filter(neighbours)
-            .map(|run| self.lesion(run, &[], options))
+            .map(|run| self.affecting(run, &[], options))
             .collect()
     }
 
     /// All blocks but these.
     #[must_use]
-    pub fn all_but(&self, kept: &[BlockIndex], options: LesionOptions) -> Cell {
+    pub fn all_but(&self, kept: &[BlockIndex], options: LesionOptions) -> Measurement {
         let mut removed = self.removable();
         removed.retain(|block| !kept.contains(block));
-        self.lesion(&removed, &[], options)
+        self.affecting(&removed, &[], options)
     }
 
     /// Random sets of 1 to `most` blocks, `draws` of each size (Veit et al. 2016, section 4.2).
@@ -179,7 +188,7 @@ impl Laboratory<'_> {
         draws: u64,
         seed: Seed,
         options: LesionOptions,
-    ) -> Result<Vec<Cell>, ExperimentError> {
+    ) -> Result<Vec<Measurement>, ExperimentError> {
         self.check_removable(most)?;
         let sequences: Vec<Vec<BlockIndex>> = (0..draws)
             .map(|draw| {
@@ -188,19 +197,19 @@ impl Laboratory<'_> {
                 blocks
             })
             .collect();
-        let mut cells = Vec::new();
+        let mut measurements = Vec::new();
         for size in 1..=most {
             for (draw, sequence) in (0..).zip(&sequences) {
                 let mut chosen: Vec<BlockIndex> = sequence.iter().take(size).copied().collect();
                 chosen.sort_unstable();
-                cells.push(Cell {
+                measurements.push(Measurement {
                     key: format!("random {size}, draw {draw}"),
                     draw: Some(draw),
-                    ..self.lesion(&chosen, &[], options)
+                    ..self.affecting(&chosen, &[], options)
                 });
             }
         }
-        Ok(cells)
+        Ok(measurements)
     }
 
     /// `size` blocks drawn at random, deleted together.
@@ -209,7 +218,7 @@ impl Laboratory<'_> {
         size: usize,
         random: &mut impl Rng,
         options: LesionOptions,
-    ) -> Cell {
+    ) -> Measurement {
         let blocks = self.removable();
         let size = size.min(blocks.len());
         let mut chosen: Vec<BlockIndex> = sample(random, blocks.len(), size)
@@ -217,7 +226,7 @@ impl Laboratory<'_> {
             .filter_map(|place| blocks.get(place).copied())
             .collect();
         chosen.sort_unstable();
-        self.lesion(&chosen, &[], options)
+        self.affecting(&chosen, &[], options)
     }
 
     /// Refuses to remove more blocks than there are.

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
-use crate::network::NetworkError;
+use super::ExperimentError;
+use super::error::predictions;
 
 /// What a plan gave on every example, in the order of the data set: one entry for an image, T for a
 /// sequence of which every position is predicted.
@@ -26,8 +27,14 @@ impl Outcomes {
     }
 
     /// Measures logits `[N, classes]` against labels `[N]`, or `[N, T, classes]` against `[N, T]`.
-    pub(super) fn measure(logits: &Tensor, labels: &Tensor) -> Result<Self, NetworkError> {
-        let classes = logits.size().last().copied().unwrap_or(0);
+    pub(super) fn measure(logits: &Tensor, labels: &Tensor) -> Result<Self, ExperimentError> {
+        let size = logits.size();
+        let classes = size
+            .last()
+            .copied()
+            .ok_or_else(|| ExperimentError::Internal {
+                what: "logits have no dimensions".into(),
+            })?;
         let logits = logits.f_reshape([-1, classes])?;
         let labels = &labels.f_reshape(-1)?;
         let weight: Option<Tensor> = None;
@@ -37,18 +44,14 @@ impl Outcomes {
         let others = logits.f_scatter_value(1, &index, f64::NEG_INFINITY)?;
         let (best, _) = others.f_max_dim(1, true)?;
         let margins = right.f_sub(&best)?.f_squeeze_dim(1)?;
-        let predictions = logits.f_argmax(1, false)?;
-        let floats = |tensor: &Tensor| -> Result<Vec<f32>, NetworkError> {
+        let found = logits.f_argmax(1, false)?;
+        let floats = |tensor: &Tensor| -> Result<Vec<f32>, ExperimentError> {
             Ok(Vec::<f32>::try_from(
                 &tensor.f_to_kind(Kind::Float)?.f_contiguous()?,
             )?)
         };
-        let predictions = Vec::<i64>::try_from(&predictions)?;
         Ok(Self {
-            predictions: predictions
-                .into_iter()
-                .map(|class| u32::try_from(class).unwrap_or(u32::MAX))
-                .collect(),
+            predictions: predictions(&found)?,
             losses: floats(&losses)?,
             margins: floats(&margins)?,
         })

@@ -1,14 +1,14 @@
-//! Which orders of blocks to run: every question is a list of cells.
+//! Which orders of blocks to run: every question is a list of measurements.
 
 use std::collections::BTreeMap;
 
 use pathscope_analysis::record::{Change, ReorderMethod, Reordering};
 use pathscope_analysis::{BlockOrder, OrderSpace, PermutationError, Seed, TauPairs};
 
-use super::{Cell, ExperimentError, Laboratory};
-use crate::network::BlockShape;
+use super::{ExperimentError, Measurement, Questions};
+use pathscope_network::BlockShape;
 
-impl Laboratory<'_> {
+impl Questions<'_> {
     /// The orders in which the blocks can run: those that keep their shape, within their class of
     /// equal shape.
     ///
@@ -46,7 +46,7 @@ impl Laboratory<'_> {
         method: ReorderMethod,
         draws: u64,
         seed: Seed,
-    ) -> Result<Vec<Cell>, ExperimentError> {
+    ) -> Result<Vec<Measurement>, ExperimentError> {
         let space = self.order_space()?;
         let at_tau = match method {
             ReorderMethod::Tau { tau } => Some(
@@ -97,27 +97,27 @@ impl Laboratory<'_> {
     ///
     /// # Errors
     /// A network that leaves nothing to reorder.
-    pub fn each_exchange_of_neighbours(&self) -> Result<Vec<Cell>, ExperimentError> {
+    pub fn each_exchange_of_neighbours(&self) -> Result<Vec<Measurement>, ExperimentError> {
         self.order_space()?;
-        let mut cells = Vec::new();
+        let mut measurements = Vec::new();
         for [first, second] in self.movable_pairs(true) {
             let method = ReorderMethod::Exchange { first, second };
-            cells.extend(self.orders(method, 1, Seed(0))?);
+            measurements.extend(self.orders(method, 1, Seed(0))?);
         }
-        Ok(cells)
+        Ok(measurements)
     }
 
     /// Every rotation of the classes but the one that changes nothing.
     ///
     /// # Errors
     /// A network that leaves nothing to reorder.
-    pub fn each_rotation(&self) -> Result<Vec<Cell>, ExperimentError> {
-        let longest = self.places().values().map(Vec::len).max().unwrap_or(0);
-        let mut cells = Vec::new();
+    pub fn each_rotation(&self) -> Result<Vec<Measurement>, ExperimentError> {
+        let longest = self.places().values().map(Vec::len).fold(0, usize::max);
+        let mut measurements = Vec::new();
         for by in 1..longest {
-            cells.extend(self.orders(ReorderMethod::Rotate { by }, 1, Seed(0))?);
+            measurements.extend(self.orders(ReorderMethod::Rotate { by }, 1, Seed(0))?);
         }
-        Ok(cells)
+        Ok(measurements)
     }
 
     /// Pairs of blocks of one class, the earlier first; only neighbours in their class where
@@ -153,13 +153,13 @@ impl Laboratory<'_> {
         method: ReorderMethod,
         order: &BlockOrder,
         draw: Option<u64>,
-    ) -> Cell {
+    ) -> Measurement {
         let reordering = Reordering {
             order: order.as_slice().to_vec(),
             method,
             kendall_tau: order.kendall_tau(),
         };
-        Cell {
+        Measurement {
             key,
             change: Change::Reordering(reordering),
             draw,
@@ -209,7 +209,7 @@ fn refused(error: PermutationError) -> ExperimentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Architecture, Family, FeatureShape, Unit};
+    use pathscope_network::{Architecture, Family, FeatureShape, Unit};
 
     #[test]
     fn only_blocks_of_equal_shape_share_a_class() {

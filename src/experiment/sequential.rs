@@ -1,137 +1,184 @@
-//! Comparisons that stop as soon as they are tight enough.
+//! Comparisons that stop as soon as they are tight enough, or as their verdict is settled.
 
-use pathscope_analysis::record::{BatchNormStatistics, Change, Outcome, Record};
-use pathscope_analysis::{ConfidenceSequence, Level, SequentialError};
+use pathscope_analysis::record::{
+    BatchNormStatistics, Change, LesionKind, Outcome, Record, Screened,
+};
+use pathscope_analysis::{ConfidenceSequence, Level, is_settled, observe_pairs};
 
-use super::{Cell, ExperimentError, Journal, Laboratory};
+use super::{ExperimentError, Journal, Laboratory, Measurement, Outcomes};
 
 /// Examples between two looks. A multiple of the rows in a bank of substitutes, so that an example
 /// meets the same one however the data are cut.
 const BETWEEN_LOOKS: usize = 256;
 
+/// When the measurement of a change ends before all examples are measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EarlyStop {
+    /// The 95 % confidence sequence of its paired error difference from the intact network is at most
+    /// so wide. That interval holds however often one looks, if the examples are in random order.
+    Width(f64),
+    /// The verdict on it at this margin, a share of the examples, is settled whatever the other examples
+    /// give. A change that leaves the output of its block as it is on every example is not measured at
+    /// all. Every verdict is that on all examples, in any order.
+    Verdict(f64),
+}
+
 impl Laboratory<'_> {
-    /// As [`Laboratory::measure`], but every change is measured only until the 95 % confidence
-    /// sequence of its paired error difference from the intact network, the first of `cells`, is
-    /// at most `width` wide. That interval holds however often one looks, if the examples are in
-    /// random order.
+    /// As [`Laboratory::measure`], but every change is measured only until `stop` against the intact
+    /// network, the first of `measurements`.
     ///
     /// # Errors
     /// As [`Laboratory::measure`]; [`ExperimentError::Impossible`] for recalibrated statistics,
-    /// which belong to a set of examples as a whole.
+    /// which belong to a set of examples as a whole, and for verdicts on changes that have none.
     pub fn measure_until(
         &self,
-        width: f64,
-        cells: &[Cell],
+        stop: EarlyStop,
+        measurements: &[Measurement],
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), ExperimentError> {
-        let recalibrated = |cell: &Cell| {
-            matches!(&cell.change, Change::Lesion(lesion)
-                if lesion.batch_norm == BatchNormStatistics::Recalibrated)
-        };
-        if cells.iter().any(recalibrated) {
-            return Err(ExperimentError::Impossible {
-                what: "recalibrated statistics cannot be combined with an early stop; use frozen \
-                       ones or measure all examples"
-                    .into(),
-            });
-        }
-        let Some((intact, changed)) = cells.split_first() else {
+        let Some((intact, changed)) = measurements.split_first() else {
             return Ok(());
         };
+        check(stop, changed)?;
         self.measure(std::slice::from_ref(intact), journal, progress)?;
         let Some(Record::Outcome(intact)) = journal.get(&intact.key).cloned() else {
             return Ok(());
         };
-        let (known, missing): (Vec<&Cell>, Vec<&Cell>) = changed
-            .iter()
-            .partition(|cell| journal.get(&cell.key).is_some());
-        progress(known.len() as u64);
-        for group in missing.chunks(super::laboratory::CELLS_AT_ONCE) {
-            for (cell, outcomes) in group.iter().zip(self.until(width, group, &intact)?) {
-                journal.append(Record::Outcome(self.record(cell, &outcomes)?))?;
+        let is_missing = |measurement: &&Measurement| journal.get(&measurement.key).is_none();
+        let mut missing: Vec<&Measurement> = changed.iter().filter(is_missing).collect();
+        if let EarlyStop::Verdict(_) = stop {
+            missing = self.record_without_effect(&missing, &intact, journal)?;
+        }
+        progress((changed.len() - missing.len()) as u64);
+        let rule = Rule {
+            stop,
+            intact: intact.wrong.to_vec(intact.examples),
+            positions: intact.positions,
+            changes: changed.len(),
+        };
+        for group in missing.chunks(super::laboratory::AT_ONCE) {
+            for (measurement, outcomes) in group.iter().zip(self.until(&rule, group)?) {
+                let mut outcome = self.record(measurement, &outcomes)?;
+                let settled =
+                    matches!(stop, EarlyStop::Verdict(_)) && outcome.examples < intact.examples;
+                outcome.screened = settled.then_some(Screened::Settled);
+                journal.append(Record::Outcome(outcome))?;
             }
             progress(group.len() as u64);
         }
         Ok(())
     }
 
-    /// What each cell gives on the first examples, as many as it takes.
+    /// Records the outcome of every measurement that changes no output of its block, and gives the others.
+    fn record_without_effect<'m>(
+        &self,
+        measurements: &[&'m Measurement],
+        intact: &Outcome,
+        journal: &mut Journal,
+    ) -> Result<Vec<&'m Measurement>, ExperimentError> {
+        let plans: Vec<_> = measurements.iter().map(|m| m.plan.clone()).collect();
+        let idle = self
+            .sweep(self.frozen(), self.data())
+            .without_effect(&plans)?;
+        let mut others = Vec::new();
+        for (&measurement, idle) in measurements.iter().zip(idle) {
+            if !idle {
+                others.push(measurement);
+                continue;
+            }
+            journal.append(Record::Outcome(Outcome {
+                screened: Some(Screened::NoEffect),
+                ..self.described(measurement, intact.clone())?
+            }))?;
+        }
+        Ok(others)
+    }
+
+    /// What each measurement gives on the first examples, as many as it takes.
     fn until(
         &self,
-        width: f64,
-        cells: &[&Cell],
-        intact: &Outcome,
-    ) -> Result<Vec<super::Outcomes>, ExperimentError> {
+        rule: &Rule,
+        measurements: &[&Measurement],
+    ) -> Result<Vec<Outcomes>, ExperimentError> {
         let examples = self.data().len();
-        let (labels, positions) = (self.data().labels(), self.data().positions());
-        let intact = intact.wrong.to_vec(intact.examples);
-        let mut found = vec![super::Outcomes::pending(0); cells.len()];
-        let mut sequences = vec![ConfidenceSequence::paired_errors(Level::P95); cells.len()];
+        let mut found = vec![Outcomes::pending(0); measurements.len()];
+        let mut open: Vec<usize> = (0..measurements.len()).collect();
         let mut first = 0;
-        while first < examples {
-            let open: Vec<usize> = (0..cells.len())
-                .filter(|&cell| sequences[cell].interval().width() > width)
-                .collect();
-            if open.is_empty() {
-                break;
-            }
+        while first < examples && !open.is_empty() {
             let end = (first + BETWEEN_LOOKS).min(examples);
             let chosen: Vec<usize> = (first..end).collect();
             let part = self.data().select(&chosen)?;
-            let plans: Vec<_> = open.iter().map(|&cell| cells[cell].plan.clone()).collect();
+            let plans: Vec<_> = open
+                .iter()
+                .map(|&measurement| measurements[measurement].plan.clone())
+                .collect();
             let outcomes = self.sweep(self.frozen(), &part).evaluate(&plans, &|_| {})?;
-            for (&cell, outcomes) in open.iter().zip(outcomes) {
-                let here = first * positions..end * positions;
-                let wrong = outcomes.wrong(&labels[here.clone()]);
-                let sequence = &mut sequences[cell];
-                observe(sequence, &intact[here], &wrong, positions).map_err(analysis)?;
-                found[cell].extend(outcomes);
+            let mut left = Vec::new();
+            for (&measurement, outcomes) in open.iter().zip(outcomes) {
+                found[measurement].extend(outcomes);
+                if !rule.is_enough(&found[measurement].wrong(self.data().labels()))? {
+                    left.push(measurement);
+                }
             }
-            first = end;
+            (open, first) = (left, end);
         }
         Ok(found)
     }
 }
 
-/// The confidence sequence of the error difference of `outcome` from `intact`, over the examples
-/// that both measured.
-///
-/// # Errors
-/// None for outcomes that were measured.
-pub fn paired_sequence(
-    intact: &Outcome,
-    outcome: &Outcome,
-) -> Result<ConfidenceSequence, SequentialError> {
-    let examples = outcome.examples.min(intact.examples);
-    let mut sequence = ConfidenceSequence::paired_errors(Level::P95);
-    observe(
-        &mut sequence,
-        &intact.wrong.to_vec(examples),
-        &outcome.wrong.to_vec(examples),
-        outcome.positions,
-    )?;
-    Ok(sequence)
-}
-
-/// One observation for each example: its difference, the mean over the positions of a sequence.
-fn observe(
-    sequence: &mut ConfidenceSequence,
-    intact: &[bool],
-    changed: &[bool],
-    positions: usize,
-) -> Result<(), SequentialError> {
-    let rate = |wrong: &[bool]| {
-        let errors = wrong.iter().filter(|&&wrong| wrong).count();
-        errors as f64 / wrong.len().max(1) as f64
+/// Refuses changes on which `stop` can never decide.
+fn check(stop: EarlyStop, changed: &[Measurement]) -> Result<(), ExperimentError> {
+    let lesions = || {
+        changed
+            .iter()
+            .filter_map(|measurement| match &measurement.change {
+                Change::Lesion(lesion) => Some(lesion),
+                _ => None,
+            })
     };
-    let positions = positions.max(1);
-    for (intact, changed) in intact.chunks(positions).zip(changed.chunks(positions)) {
-        sequence.observe(rate(changed) - rate(intact))?;
-    }
-    Ok(())
+    let what = if lesions().any(|lesion| lesion.batch_norm == BatchNormStatistics::Recalibrated) {
+        "recalibrated statistics cannot be combined with an early stop; use frozen ones or \
+         measure all examples"
+    } else if matches!(stop, EarlyStop::Verdict(_))
+        && lesions().any(|lesion| lesion.kind == LesionKind::Skip || lesion.random_weights)
+    {
+        "there is no verdict on skips that are cut or on random weights, so the sweep cannot be \
+         screened by it; measure all examples"
+    } else {
+        return Ok(());
+    };
+    Err(ExperimentError::Impossible { what: what.into() })
 }
 
-fn analysis(fault: SequentialError) -> ExperimentError {
+/// When enough examples of a change are measured.
+struct Rule {
+    stop: EarlyStop,
+    /// Which predictions of the intact network are wrong.
+    intact: Vec<bool>,
+    positions: usize,
+    /// Changes in the sweep, over which verdicts are corrected.
+    changes: usize,
+}
+
+impl Rule {
+    /// Whether the first predictions after a change, of which these are wrong, suffice.
+    fn is_enough(&self, wrong: &[bool]) -> Result<bool, ExperimentError> {
+        let (intact, positions) = (&self.intact, self.positions);
+        match self.stop {
+            EarlyStop::Width(width) => {
+                let mut sequence = ConfidenceSequence::paired_errors(Level::P95);
+                observe_pairs(&mut sequence, intact, wrong, positions).map_err(analysis)?;
+                Ok(sequence.interval().width() <= width)
+            }
+            EarlyStop::Verdict(margin) => {
+                is_settled(intact, wrong, positions, margin, Level::P95, self.changes)
+                    .map_err(analysis)
+            }
+        }
+    }
+}
+
+fn analysis(fault: impl ToString) -> ExperimentError {
     ExperimentError::Analysis(fault.to_string())
 }

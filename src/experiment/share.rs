@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ExperimentError;
-use crate::team::{Queue, Team};
+use pathscope_team::{Queue, Team};
 
 /// Pieces done, with their numbers.
 type Done<T> = Vec<(usize, T)>;

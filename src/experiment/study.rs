@@ -1,15 +1,19 @@
 //! How much to measure within a time: a small pilot is timed, then samples are allotted.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pathscope_analysis::Seed;
-use pathscope_analysis::record::ReorderMethod;
+use pathscope_analysis::record::{GradientPoint, Loss, Measure, Options, ReorderMethod};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 use super::tree::Tree;
-use super::{Cell, ExperimentError, Journal, Laboratory, LesionOptions, Place, SpectrumOptions};
-use crate::network::Plan;
+use super::{
+    ExperimentError, Journal, Laboratory, LesionOptions, Measurement, Origin, Questions,
+    SpectrumOptions, first_gradient,
+};
+use pathscope_network::Plan;
 
 /// What single measurements took on this machine, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,19 +154,25 @@ impl Allotment {
 
     /// The gradients to measure.
     #[must_use]
-    pub fn spectrum(&self, seed: Seed, place: Place) -> SpectrumOptions {
+    pub fn spectrum(&self, seed: Seed, at: GradientPoint) -> SpectrumOptions {
         SpectrumOptions {
-            coherent: true,
-            draws: self.sign_draws,
-            samples: self.path_draws,
+            measures: [
+                (Measure::Coherent, 1),
+                (Measure::Energy, self.sign_draws),
+                (Measure::Sampled, self.path_draws),
+            ]
+            .into_iter()
+            .filter(|(_, draws)| *draws > 0)
+            .collect(),
             record_paths: false,
-            loss: super::Loss::default(),
-            place,
+            loss: Loss::default(),
+            at,
             longest: None,
             grading: None,
             batches: self.batches,
             examples: self.batch_examples,
             seed,
+            deadline: None,
         }
     }
 }
@@ -179,23 +189,29 @@ impl Laboratory<'_> {
     /// # Errors
     /// What the measurements say.
     pub fn pilot(&self, seed: Seed) -> Result<Pilot, ExperimentError> {
-        let intact = self.intact_cell();
+        let intact = self.questions().intact_measurement();
         let blocks = self.specification().blocks.len().max(1) as f64;
         // The first run also loads what the later ones find loaded.
-        self.outcomes(&[&intact])?;
+        self.outcomes(&[&intact], &|_| {})?;
         let begin = Instant::now();
-        self.outcomes(&[&intact])?;
+        self.outcomes(&[&intact], &|_| {})?;
         let block = begin.elapsed().as_secs_f64() / blocks / self.data().len().max(1) as f64;
         let examples = (GRADIENT_EXAMPLES * self.batches().options.workers())
             .min(self.data().len())
             .max(1);
-        let time = |coherent, samples| -> Result<f64, ExperimentError> {
+        let time = |measure, draws| -> Result<f64, ExperimentError> {
             let options = SpectrumOptions {
-                coherent,
-                samples,
-                ..Allotment::least(examples).spectrum(seed, Place::of(self.data()))
+                measures: BTreeMap::from([(measure, draws)]),
+                ..Allotment::least(examples).spectrum(seed, first_gradient(self.data()))
             };
-            let header = self.header("pilot", "", "", seed.0, serde_json::Value::Null);
+            let settings = options.settings(32, self.normalization());
+            let header = self.header(
+                Options::GradientSpectrum(settings),
+                Origin {
+                    seed: seed.0,
+                    ..Origin::default()
+                },
+            )?;
             let mut journal = Journal::in_memory(header);
             let begin = Instant::now();
             self.spectrum(&intact.plan, &options, Kind::Float, &mut journal, &|_| {})?;
@@ -203,59 +219,64 @@ impl Laboratory<'_> {
         };
         Ok(Pilot {
             block,
-            recursion: time(true, 0)?,
-            paths: time(false, 4)? / 4.0,
+            recursion: time(Measure::Coherent, 1)?,
+            paths: time(Measure::Sampled, 4)? / 4.0,
         })
     }
 
     /// What is asked of this network on so many examples.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let mut cells = self.each_block(LesionOptions::default());
-        cells.push(self.intact_cell());
-        let plans: Vec<Plan> = cells.into_iter().map(|cell| cell.plan).collect();
-        let movable = self.order_space().map_or(0, |space| space.movable_pairs());
+        let questions = self.questions();
+        let mut measurements = questions.each_block(LesionOptions::default());
+        measurements.push(questions.intact_measurement());
+        let plans: Vec<Plan> = measurements
+            .into_iter()
+            .map(|measurement| measurement.plan)
+            .collect();
         Scope {
             blocks: self.specification().blocks.len(),
-            removable: self.removable().len(),
-            swaps: movable,
+            removable: questions.removable().len(),
+            swaps: questions.movable_pairs(false).len(),
             singles: Tree::grow(&plans, self.frozen().structure()).steps(),
             examples: self.data().len(),
         }
     }
+}
 
+impl Questions<'_> {
     /// Random sets of blocks, one of every size before the second of any: a study that runs out
     /// of time has all sizes.
     ///
     /// # Errors
-    /// As [`Laboratory::random_sets`].
+    /// As [`Questions::random_sets`].
     pub fn allotted_deletions(
         &self,
         allotment: &Allotment,
         seed: Seed,
-    ) -> Result<Vec<Cell>, ExperimentError> {
+    ) -> Result<Vec<Measurement>, ExperimentError> {
         let (most, draws) = (allotment.deletions, allotment.deletion_draws);
-        let mut cells = self.random_sets(most, draws, seed, LesionOptions::default())?;
-        cells.sort_by_key(|cell| cell.draw);
-        Ok(cells)
+        let mut measurements = self.random_sets(most, draws, seed, LesionOptions::default())?;
+        measurements.sort_by_key(|measurement| measurement.draw);
+        Ok(measurements)
     }
 
     /// Random orders, one of every number of exchanges before the second of any.
     ///
     /// # Errors
-    /// As [`Laboratory::orders`].
+    /// As [`Questions::orders`].
     pub fn allotted_orders(
         &self,
         allotment: &Allotment,
         seed: Seed,
-    ) -> Result<Vec<Cell>, ExperimentError> {
-        let mut cells = Vec::new();
+    ) -> Result<Vec<Measurement>, ExperimentError> {
+        let mut measurements = Vec::new();
         for swaps in 1..=allotment.swaps {
             let method = ReorderMethod::Swaps { swaps };
-            cells.extend(self.orders(method, allotment.order_draws, seed)?);
+            measurements.extend(self.orders(method, allotment.order_draws, seed)?);
         }
-        cells.sort_by_key(|cell| cell.draw);
-        Ok(cells)
+        measurements.sort_by_key(|measurement| measurement.draw);
+        Ok(measurements)
     }
 }
 
@@ -297,8 +318,9 @@ mod tests {
     fn cost(found: &Allotment) -> f64 {
         let deletions: usize = (1..=found.deletions).map(|size| 9 - size.min(8)).sum();
         let orders = 9 * found.swaps;
-        let cells = deletions as u64 * found.deletion_draws + orders as u64 * found.order_draws;
-        let blocks = (SCOPE.singles as u64 + cells) as f64 * found.examples as f64;
+        let measurements =
+            deletions as u64 * found.deletion_draws + orders as u64 * found.order_draws;
+        let blocks = (SCOPE.singles as u64 + measurements) as f64 * found.examples as f64;
         let recursions = (1 + found.sign_draws) as f64 * PILOT.recursion;
         let gradients = (found.batches * found.batch_examples) as f64;
         blocks * PILOT.block + gradients * (recursions + found.path_draws as f64 * PILOT.paths)

@@ -6,11 +6,12 @@ use tch::{Device, Tensor};
 
 use super::batches::Batches;
 use super::packed::Packed;
+use super::pulse::Pulse;
 use super::tree::Tree;
 use super::{ComputeOptions, ExperimentError, Outcomes};
-use crate::data::{Dataset, Normalization};
-use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, Substitutes};
-use crate::team::Team;
+use pathscope_data::{Dataset, Normalization};
+use pathscope_network::{FrozenNetwork, Pass, Plan, Specification, Step, Substitutes};
+use pathscope_team::Team;
 
 /// A frozen network with the examples to evaluate it on.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Sweep<'a> {
     batches: Batches<'a>,
 }
 
-/// Activations of the widest shape that one block needs at once: its input, the branch with its
+/// Activations of the widest shape that one block needs at once: its input, the function with its
 /// convolution's working memory, the skip.
 const LIVE: u64 = 6;
 
@@ -46,7 +47,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Gives plans that substitute branch outputs what stands in for them.
+    /// Gives plans that substitute function outputs what stands in for them.
     #[must_use]
     pub fn with_substitutes(mut self, substitutes: Substitutes) -> Self {
         self.substitutes = substitutes;
@@ -124,9 +125,9 @@ impl<'a> Sweep<'a> {
     fn visit<T: Send + Serialize + DeserializeOwned>(
         &self,
         plans: &[Plan],
-        measure: &Measure<'_, T>,
+        measure: &Reading<'_, T>,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<(usize, Found<T>)>, ExperimentError> {
+    ) -> Result<Vec<(usize, Readings<T>)>, ExperimentError> {
         let structure = self.network.structure();
         let shapes = self.network.specification().shapes(self.batches.input())?;
         for plan in plans {
@@ -134,31 +135,72 @@ impl<'a> Sweep<'a> {
         }
         let tree = Tree::grow(plans, structure);
         let size = self.micro_batch(&tree)?;
-        let states = (0..self.batches.options.workers())
-            .map(|_| {
-                (
-                    self.network.shallow_clone(),
-                    self.substitutes.shallow_clone(),
-                )
-            })
-            .collect();
-        self.batches
-            .map(size, states, |(network, substitutes), batch| {
-                let pass = Pass {
-                    substitutes: Some(substitutes),
-                    first_example: batch.first,
-                    ..Pass::EVALUATION
-                };
+        let pulse = Pulse {
+            progress,
+            stop: self.batches.stop,
+        };
+        self.batches.map(
+            size,
+            self.states(&()),
+            |(network, substitutes, ()), batch| {
+                let pass = pass(substitutes, batch.first);
                 let walk = Walk {
                     network,
                     labels: &batch.labels,
                     pass,
                     measure,
-                    progress,
+                    pulse,
                 };
                 let found = tch::no_grad(|| walk.start(&tree, &batch.images))?;
                 Ok((batch.first, found))
-            })
+            },
+        )
+    }
+
+    /// For each of `plans`, whether it changes one step only, and not the output of that step on any
+    /// example, bit for bit, so that the logits are those of the intact network. Looks at no step longer than
+    /// it takes to see a difference.
+    ///
+    /// # Errors
+    /// As [`Sweep::evaluate`].
+    pub(super) fn without_effect(&self, plans: &[Plan]) -> Result<Vec<bool>, ExperimentError> {
+        let intact = Plan::intact(self.network.structure());
+        let changed: Vec<Option<(usize, &Step)>> = plans
+            .iter()
+            .map(|plan| only_change(&intact, plan))
+            .collect();
+        let alike: Vec<bool> = changed.iter().map(Option::is_some).collect();
+        let size = self.micro_batch(&Tree::grow(plans, self.network.structure()))?;
+        let states = self.states(&alike);
+        let parts = self
+            .batches
+            .map(size, states, |(network, substitutes, alike), batch| {
+                let structure = network.structure();
+                let pass = pass(substitutes, batch.first);
+                let open = changed.iter().flatten().zip(&*alike);
+                let last = open.filter(|(_, alike)| **alike).map(|((at, _), _)| *at);
+                let Some(last) = last.max() else {
+                    return Ok(alike.clone());
+                };
+                tch::no_grad(|| {
+                    let mut x = structure.stem(&batch.images, &pass)?;
+                    for (place, step) in intact.steps().iter().enumerate().take(last + 1) {
+                        let output = structure.step(step, &x, &pass)?;
+                        for (alike, change) in alike.iter_mut().zip(&changed) {
+                            if let Some((at, changed)) = change
+                                && *alike
+                                && *at == place
+                            {
+                                *alike = structure.step(changed, &x, &pass)?.f_equal(&output)?;
+                            }
+                        }
+                        x = output;
+                    }
+                    Ok(alike.clone())
+                })
+            })?;
+        let everywhere = |plan: usize| parts.iter().all(|alike| alike[plan]);
+        Ok((0..plans.len()).map(everywhere).collect())
     }
 
     /// Blocks that [`Sweep::evaluate`] computes for `plans`, counted once per micro-batch.
@@ -171,55 +213,94 @@ impl<'a> Sweep<'a> {
         Ok((tree.steps() * batches) as u64)
     }
 
+    /// What each thread works with, and its own copy of `more`.
+    fn states<M: Clone>(&self, more: &M) -> Vec<(FrozenNetwork, Substitutes, M)> {
+        let state = |_| {
+            let network = self.network.shallow_clone();
+            (network, self.substitutes.shallow_clone(), more.clone())
+        };
+        (0..self.batches.options.workers()).map(state).collect()
+    }
+
     fn micro_batch(&self, tree: &Tree) -> Result<usize, ExperimentError> {
-        let widest = widest(self.network, &self.batches)?;
+        let widest = widest(self.network.specification(), &self.batches)?;
         let each = widest * (LIVE + tree.states_held() as u64);
         self.batches.options.micro_batch(each, widest)
     }
 }
 
+/// The pass of a micro-batch from example `first` on.
+fn pass(substitutes: &Substitutes, first: usize) -> Pass<'_> {
+    Pass {
+        substitutes: Some(substitutes),
+        first_example: first,
+        ..Pass::EVALUATION
+    }
+}
+
+/// The only step in which `changed` differs from `intact`, and its place.
+fn only_change<'p>(intact: &Plan, changed: &'p Plan) -> Option<(usize, &'p Step)> {
+    let pairs = intact.steps().iter().zip(changed.steps()).enumerate();
+    let mut changes = pairs.filter(|(_, (before, after))| before != after);
+    match (changes.next(), changes.next()) {
+        (Some((place, (_, after))), None) => Some((place, after)),
+        _ => None,
+    }
+}
+
 /// Bytes of the widest activation of one example, in float32.
-pub(super) fn widest(network: &FrozenNetwork, batches: &Batches<'_>) -> Result<u64, NetworkError> {
-    let shapes = network.specification().shapes(batches.input())?;
+pub(super) fn widest(
+    specification: &Specification,
+    batches: &Batches<'_>,
+) -> Result<u64, ExperimentError> {
+    let shapes = specification.shapes(batches.input())?;
     // Logits count where there is a row of them for every position of a sequence.
-    let positions = match network.specification().positions() {
-        1 => 0,
-        positions => positions as i64,
+    let logits = match (specification.positions()?, specification.classes()) {
+        (1, _) => 0,
+        (positions, Some(classes)) => (positions * classes) as i64,
+        (_, None) => {
+            return Err(ExperimentError::Internal {
+                what: "a head with a row of logits for each position has no classes".into(),
+            });
+        }
     };
-    let classes = network.specification().classes().unwrap_or(0) as i64;
     let elements = shapes
         .iter()
         .flat_map(|shape| [shape.input.elements(), shape.output.elements()])
-        .chain([batches.input().elements(), positions * classes])
-        .max();
-    Ok(4 * u64::try_from(elements.unwrap_or(1)).unwrap_or(1))
+        .fold(batches.input().elements().max(logits), i64::max);
+    Ok(4 * pathscope_network::count(elements)? as u64)
 }
 
 /// What is kept of the logits of examples with these labels.
-type Measure<'m, T> = dyn Fn(&Tensor, &Tensor) -> Result<T, NetworkError> + Sync + 'm;
+type Reading<'m, T> = dyn Fn(&Tensor, &Tensor) -> Result<T, ExperimentError> + Sync + 'm;
 
 /// What was measured, with the plans that it belongs to.
-type Found<T> = Vec<(Vec<usize>, T)>;
+type Readings<T> = Vec<(Vec<usize>, T)>;
 
 /// One micro-batch on its way through the tree.
 struct Walk<'a, T> {
     network: &'a FrozenNetwork,
     labels: &'a Tensor,
     pass: Pass<'a>,
-    measure: &'a Measure<'a, T>,
-    progress: &'a (dyn Fn(u64) + Sync),
+    measure: &'a Reading<'a, T>,
+    pulse: Pulse<'a>,
 }
 
 impl<T> Walk<'_, T> {
     /// What is kept of every plan of the tree.
-    fn start(&self, tree: &Tree, images: &Tensor) -> Result<Found<T>, ExperimentError> {
+    fn start(&self, tree: &Tree, images: &Tensor) -> Result<Readings<T>, ExperimentError> {
         let mut found = Vec::new();
         let x = self.network.structure().stem(images, &self.pass)?;
         self.descend(tree, x, &mut found)?;
         Ok(found)
     }
 
-    fn descend(&self, tree: &Tree, x: Tensor, found: &mut Found<T>) -> Result<(), ExperimentError> {
+    fn descend(
+        &self,
+        tree: &Tree,
+        x: Tensor,
+        found: &mut Readings<T>,
+    ) -> Result<(), ExperimentError> {
         let structure = self.network.structure();
         if !tree.complete.is_empty() {
             let logits = structure.head(&x, &self.pass)?;
@@ -231,12 +312,12 @@ impl<T> Walk<'_, T> {
         };
         for (step, below) in others {
             let y = structure.step(step, &x, &self.pass)?;
-            (self.progress)(1);
+            self.pulse.beat(1)?;
             self.descend(below, y, found)?;
         }
         let y = structure.step(last, &x, &self.pass)?;
         drop(x);
-        (self.progress)(1);
+        self.pulse.beat(1)?;
         self.descend(below, y, found)
     }
 }

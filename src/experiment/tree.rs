@@ -1,6 +1,6 @@
 //! Plans that begin alike, as a tree in which every common beginning is one way.
 
-use crate::network::{BranchState, Plan, ResidualNetwork, Step};
+use pathscope_network::{Plan, ResidualNetwork, Step};
 
 /// A node of the tree: the state after the steps on the way to it.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Tree {
         let mut tree = Self::default();
         for (number, plan) in plans.iter().enumerate() {
             let mut node = &mut tree;
-            for step in plan.steps().iter().filter(|step| !is_idle(step, network)) {
+            for step in plan.steps().iter().filter(|step| !network.is_idle(step)) {
                 let known = node.next.iter().position(|(next, _)| next == step);
                 let position = known.unwrap_or_else(|| {
                     node.next.push((step.clone(), Self::default()));
@@ -59,25 +59,10 @@ impl Tree {
     }
 }
 
-/// Whether the step hands on what it is given.
-fn is_idle<L>(step: &Step, network: &ResidualNetwork<L>) -> bool {
-    let silent = step.branches.iter().all(|&state| state == BranchState::Off);
-    let Some(block) = network.blocks.get(step.block.position()) else {
-        return false;
-    };
-    silent
-        && match &block.skip {
-            None => true,
-            Some(skip) => {
-                step.skip && skip.is_empty() && block.pre.is_empty() && block.post.is_empty()
-            }
-        }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Architecture, BlockIndex, Family, Specification, Unit};
+    use pathscope_network::{Architecture, BlockIndex, Family, FunctionState, Specification, Unit};
 
     fn network(family: Family) -> Specification {
         Architecture::cifar(family, Unit::Basic, 56, 1, 3, 10)
@@ -91,7 +76,7 @@ mod tests {
         let delete = |block| {
             intact
                 .clone()
-                .with_block(BlockIndex::new(block), BranchState::Off)
+                .with_block(BlockIndex::new(block), FunctionState::Off)
         };
         (0..network.blocks.len()).map(delete).collect()
     }

@@ -5,25 +5,26 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Cursor},
-    path::Path,
+    io::{self, Cursor, Read},
 };
 
+use pathscope_file::{
+    pickle::{self, Budget},
+    shortened,
+};
 use zip::{
-    CompressionMethod, ZipArchive,
+    CompressionMethod, ZipArchive, ZipWriter,
     read::{ArchiveOffset, Config},
     result::ZipError,
+    write::SimpleFileOptions,
 };
 
 use super::{
     checkpoint::collect,
-    error::FormatError,
+    error::{EntryError, Fault},
     note::LoadNote,
-    pickle::{self, Budget},
     state_dict::StateDict,
     storage::{StoragePool, StorageSource},
-    tensor::EntryError,
-    value::shorten,
 };
 
 /// Whether the file starts with the header of a zip entry.
@@ -31,39 +32,31 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> {
-    let archive = archive(file, bytes)?;
+/// The tensors of the archive, or of the entry `weights` of what it holds.
+pub(super) fn read(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fault> {
+    let archive = archive(bytes)?;
     let names = names(&archive);
     if graph(&names).is_some() {
-        return Err(FormatError::ExportedProgram {
-            file: file.to_owned(),
-        });
+        return Err(Fault::ExportedProgram);
     }
-    let folder = folder(file, &names)?.to_owned();
+    let folder = folder(&names)?.to_owned();
     let mut entries = Entries::new(bytes, archive, folder);
     if entries
         .plain("byteorder")
         .is_ok_and(|order| order.trim_ascii() == b"big")
     {
-        return Err(FormatError::BigEndian {
-            file: file.to_owned(),
-        });
+        return Err(Fault::BigEndian);
     }
-    let described = entries
-        .plain("data.pkl")
-        .map_err(|fault| FormatError::Entry {
-            file: file.to_owned(),
-            entry: "data.pkl".to_owned(),
-            fault,
-        })?;
-    let object =
-        pickle::read(described, Budget::default()).map_err(|fault| FormatError::Pickle {
-            file: file.to_owned(),
-            pickle: "data.pkl".to_owned(),
-            fault,
-        })?;
+    let described = entries.plain("data.pkl").map_err(|fault| Fault::Entry {
+        entry: "data.pkl".to_owned(),
+        fault,
+    })?;
+    let object = pickle::read(described, Budget::default()).map_err(|fault| Fault::Pickle {
+        pickle: "data.pkl".to_owned(),
+        fault,
+    })?;
     let pool = StoragePool::new(entries, bytes.len());
-    let (mut held, entries) = collect(file, &object.tree, object.root, pool)?;
+    let (mut held, entries) = collect(&object.tree, object.root, pool, weights)?;
     for entry in entries.mismatched {
         held.note(LoadNote::ChecksumMismatch { entry });
     }
@@ -71,16 +64,56 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
 }
 
 /// The entries of an archive of `torch.export.save`; `None` where the file is none.
-pub(super) fn exported<'a>(
-    file: &Path,
-    bytes: &'a [u8],
-) -> Result<Option<Entries<'a>>, FormatError> {
+pub(super) fn exported<'a>(bytes: &'a [u8]) -> Result<Option<Entries<'a>>, Fault> {
     if !is_zip(bytes) {
         return Ok(None);
     }
-    let archive = archive(file, bytes)?;
+    let archive = archive(bytes)?;
     let folder = graph(&names(&archive)).map(str::to_owned);
     Ok(folder.map(|folder| Entries::new(bytes, archive, folder)))
+}
+
+/// The archive with its entries stored as they are; `None` where they already are, or where the
+/// file is no archive of PyTorch. Compressed archives come from other tools than PyTorch, which
+/// reads them too.
+pub(super) fn inflated(bytes: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    /// What an entry may grow to, beside a multiple of the file: text shrinks a lot.
+    const FLOOR: u64 = 1 << 26;
+    const FACTOR: u64 = 16;
+    if !is_zip(bytes) {
+        return Ok(None);
+    }
+    let mut archive = archive(bytes)?;
+    let is_pytorch = {
+        let names = names(&archive);
+        graph(&names).is_some() || folder(&names).is_ok()
+    };
+    if !is_pytorch {
+        return Ok(None);
+    }
+    let is_deflated = |archive: &mut ZipArchive<Cursor<&[u8]>>, place| {
+        let entry = archive.by_index_raw(place);
+        entry.is_ok_and(|entry| entry.compression() == CompressionMethod::Deflated)
+    };
+    if !(0..archive.len()).any(|place| is_deflated(&mut archive, place)) {
+        return Ok(None);
+    }
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut stored = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut allowance = FLOOR.saturating_add((bytes.len() as u64).saturating_mul(FACTOR));
+    for place in 0..archive.len() {
+        let entry = archive.by_index(place)?;
+        let name = entry.name()?.into_owned();
+        stored.start_file(name, options)?;
+        let mut entry = entry.take(allowance + 1);
+        let written = io::copy(&mut entry, &mut stored).map_err(ZipError::Io)?;
+        allowance = allowance
+            .checked_sub(written)
+            .ok_or(ZipError::InvalidArchive(
+                "its entries are too large when decompressed".into(),
+            ))?;
+    }
+    Ok(Some(stored.finish()?.into_inner()))
 }
 
 /// Where an exported graph stands below an archive's folder.
@@ -91,18 +124,13 @@ fn graph<'n>(names: &[&'n str]) -> Option<&'n str> {
     names.iter().find_map(|name| name.strip_suffix(GRAPH))
 }
 
-fn archive<'a>(file: &Path, bytes: &'a [u8]) -> Result<ZipArchive<Cursor<&'a [u8]>>, FormatError> {
+fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, Fault> {
     // The archive starts where the file does. Searching for its start, the default, finds
     // the archives that PyTorch stores inside archives instead.
     let whole = Config {
         archive_offset: ArchiveOffset::Known(0),
     };
-    ZipArchive::with_config(whole, Cursor::new(bytes)).map_err(|fault: ZipError| {
-        FormatError::Archive {
-            file: file.to_owned(),
-            fault: fault.to_string(),
-        }
-    })
+    Ok(ZipArchive::with_config(whole, Cursor::new(bytes))?)
 }
 
 fn names<'n>(archive: &'n ZipArchive<Cursor<&[u8]>>) -> Vec<&'n str> {
@@ -113,23 +141,24 @@ fn names<'n>(archive: &'n ZipArchive<Cursor<&[u8]>>) -> Vec<&'n str> {
 }
 
 /// The folder of the archive that holds everything else, with its slash.
-fn folder<'n>(file: &Path, names: &[&'n str]) -> Result<&'n str, FormatError> {
+fn folder<'n>(names: &[&'n str]) -> Result<&'n str, Fault> {
     let mut folders = names
         .iter()
         .filter_map(|name| name.strip_suffix("data.pkl"));
     let Some(folder) =
         folders.find(|folder| folder.find('/').is_none_or(|at| at + 1 == folder.len()))
     else {
-        let first: Vec<String> = names.iter().take(4).map(|name| shorten(name)).collect();
+        if names.iter().any(|name| name.contains("/data/aotinductor/")) {
+            let kind = "an AOTInductor package";
+            return Err(Fault::Compiled { kind });
+        }
+        let first: Vec<String> = names.iter().take(4).map(|name| shortened(name)).collect();
         let appearance = format!(
             "is a zip archive of {} entries without a data.pkl ({})",
             names.len(),
             first.join(", ")
         );
-        return Err(FormatError::Unrecognized {
-            file: file.to_owned(),
-            appearance,
-        });
+        return Err(Fault::Unrecognized { appearance });
     };
     Ok(folder)
 }
@@ -140,6 +169,8 @@ pub(super) struct Entries<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
     checked: HashSet<usize>,
+    /// Bytes of the file that no checked entry has claimed yet.
+    unclaimed: usize,
     mismatched: Vec<String>,
 }
 
@@ -150,6 +181,7 @@ impl<'a> Entries<'a> {
             archive,
             folder,
             checked: HashSet::new(),
+            unclaimed: bytes.len(),
             mismatched: Vec::new(),
         }
     }
@@ -163,14 +195,14 @@ impl<'a> Entries<'a> {
     /// The bytes of an entry that is stored as it is.
     pub(super) fn plain(&mut self, inside: &str) -> Result<&'a [u8], EntryError> {
         let missing = || EntryError::StorageMissing {
-            key: shorten(inside),
+            key: shortened(inside),
         };
         let name = format!("{}{inside}", self.folder);
         let place = self.archive.index_for_name(&name).ok_or_else(missing)?;
         let entry = self.archive.by_index_raw(place).map_err(|_| missing())?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
             return Err(EntryError::StorageCompressed {
-                key: shorten(inside),
+                key: shortened(inside),
             });
         }
         let start = entry
@@ -183,9 +215,17 @@ impl<'a> Entries<'a> {
             .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?));
         drop(entry);
         let range = range.ok_or_else(missing)?;
-        // PyTorch ignores checksums (and can write wrong ones), hence a note, not an error.
-        if self.checked.insert(place) && !self.matches_checksum(place) {
-            self.mismatched.push(shorten(&name));
+        if self.checked.insert(place) {
+            // Entries that lie over each other would have the same bytes summed again and again.
+            self.unclaimed = self.unclaimed.checked_sub(range.len()).ok_or_else(|| {
+                EntryError::StorageOverlaps {
+                    key: shortened(inside),
+                }
+            })?;
+            // PyTorch ignores checksums (and can write wrong ones), hence a note, not an error.
+            if !self.matches_checksum(place) {
+                self.mismatched.push(shortened(&name));
+            }
         }
         Ok(range)
     }

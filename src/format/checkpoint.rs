@@ -1,19 +1,23 @@
 //! From the object that a checkpoint pickles to the tensors inside it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap};
 
+use indexmap::IndexMap;
+use pathscope_file::{
+    pickle::{Node, Tree, Value},
+    shortened,
+};
 use tch::Tensor;
 
 use super::{
-    error::FormatError,
+    error::Fault,
+    model::few,
+    module::{Layout, Modules},
     note::LoadNote,
     state_dict::StateDict,
+    stated::Stated,
     storage::{StoragePool, StorageSource},
     tensor::{is_tensor, rebuild},
-    value::{Node, Tree, Value, shorten},
 };
 
 /// Keys under which training scripts put the tensors. The first one present is taken.
@@ -35,32 +39,35 @@ const MAX_WRAPPINGS: usize = 8;
 const MAX_TENSORS: usize = 100_000;
 const MAX_NAME: usize = 4_096;
 const MAX_NOTES: usize = 100;
+/// Modules and their entries, each as often as it occurs.
 const MAX_MODULE_VISITS: usize = 1_000_000;
 const MAX_MODULE_DEPTH: usize = 100;
-const MAX_MODULE_ATTRIBUTES: usize = 1_000;
 
-/// Collects the tensors below `root`, and gives back where their bytes came from.
+/// Collects the tensors below `root`, or below its entry `weights` where one is asked for, and
+/// gives back where their bytes came from.
 pub(super) fn collect<'a, S: StorageSource<'a>>(
-    file: &Path,
     tree: &Tree<'a>,
     root: Node,
     pool: StoragePool<S>,
-) -> Result<(StateDict, S), FormatError> {
+    weights: Option<&str>,
+) -> Result<(StateDict, S), Fault> {
     let mut collector = Collector {
-        file,
         tree,
         pool,
-        tensors: Vec::new(),
-        places: HashMap::new(),
+        tensors: IndexMap::new(),
         metadata: BTreeMap::new(),
         notes: Vec::new(),
         left_out: 0,
+        modules: Modules::default(),
+        direct_holders: HashMap::new(),
         holders: HashMap::new(),
+        stated: HashMap::new(),
     };
-    collector.run(root)?;
+    collector.run(root, weights)?;
     let Collector {
         pool,
         tensors,
+        stated,
         metadata,
         mut notes,
         left_out,
@@ -69,28 +76,34 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
     if left_out > 0 {
         notes.push(LoadNote::MoreLeftOut { entries: left_out });
     }
-    Ok((StateDict::new(tensors, metadata, notes), pool.into_source()))
+    let state = StateDict::new(tensors, metadata, notes, stated);
+    Ok((state, pool.into_source()))
 }
 
 struct Collector<'t, 'a, S> {
-    file: &'t Path,
     tree: &'t Tree<'a>,
     pool: StoragePool<S>,
-    tensors: Vec<(String, Tensor)>,
-    /// Where a name stands in `tensors`: Python keeps the last value of a repeated key.
-    places: HashMap<String, usize>,
+    tensors: IndexMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
     notes: Vec<LoadNote>,
     left_out: usize,
-    /// Answers of `holds_tensors`: a hostile file repeats a big dictionary many times.
+    modules: Modules,
+    /// Answers of `holds_directly` and `holds_tensors`: a hostile file repeats a big dictionary many
+    /// times.
+    direct_holders: HashMap<Node, bool>,
     holders: HashMap<Node, bool>,
+    /// What pickled modules state, by their place in the network.
+    stated: HashMap<String, Stated>,
 }
 
 impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
-    fn run(&mut self, root: Node) -> Result<(), FormatError> {
-        let mut here = root;
+    fn run(&mut self, root: Node, weights: Option<&str>) -> Result<(), Fault> {
+        let mut here = match weights {
+            Some(key) => self.chosen(root, key)?,
+            None => root,
+        };
         for _ in 0..MAX_WRAPPINGS {
-            if let Some(layout) = Layout::of(self.tree, here) {
+            if let Some(layout) = self.modules.layout(self.tree, here) {
                 return self.read_module(here, layout);
             }
             let Some(key) = self.wrapper(here) else { break };
@@ -98,17 +111,42 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
                 break;
             };
             self.note_the_rest(here, key);
-            self.notes.push(LoadNote::Entered { key: shorten(key) });
+            self.notes.push(LoadNote::Entered {
+                key: shortened(key),
+            });
             here = inside;
         }
         self.read_dictionary(here)?;
         if self.tensors.is_empty() {
-            return Err(FormatError::NoTensors {
-                file: self.file.to_owned(),
+            return Err(Fault::NoTensors {
                 held: self.describe(root),
             });
         }
         Ok(())
+    }
+
+    /// The entry `key` of the outermost dictionary, which is to hold the tensors.
+    fn chosen(&mut self, root: Node, key: &str) -> Result<Node, Fault> {
+        let tree = self.tree;
+        let inside = tree
+            .entry(root, key)
+            .filter(|&inside| self.holds_tensors(inside));
+        let Some(inside) = inside else {
+            let held: Vec<&str> = entries(tree, root)
+                .iter()
+                .filter(|&&(_, value)| self.holds_tensors(value))
+                .filter_map(|(key, _)| tree.text(*key))
+                .collect();
+            return Err(Fault::NoSuchWeights {
+                key: shortened(key),
+                held: listed(&held),
+            });
+        };
+        self.note_the_rest(root, key);
+        self.notes.push(LoadNote::Entered {
+            key: shortened(key),
+        });
+        Ok(inside)
     }
 
     /// The key below which the tensors are, where they are not here already.
@@ -140,34 +178,45 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
         if let Some(&known) = self.holders.get(&node) {
             return known;
         }
-        let tree = self.tree;
-        let holds = |node: Node| {
-            let entries = tree.entries(node).unwrap_or_default();
-            is_module(tree, node) || entries.iter().any(|entry| is_tensor(tree, entry.1))
-        };
-        let answer = holds(node)
-            || WRAPPERS
-                .into_iter()
-                .any(|key| tree.entry(node, key).is_some_and(holds));
+        let answer = self.holds_directly(node)
+            || WRAPPERS.into_iter().any(|key| {
+                let inside = self.tree.entry(node, key);
+                inside.is_some_and(|inside| self.holds_directly(inside))
+            });
         self.holders.insert(node, answer);
         answer
     }
 
+    fn holds_directly(&mut self, node: Node) -> bool {
+        if let Some(&known) = self.direct_holders.get(&node) {
+            return known;
+        }
+        let tree = self.tree;
+        let answer = self.modules.layout(tree, node) == Some(Layout::Module)
+            || entries(tree, node)
+                .iter()
+                .any(|entry| is_tensor(tree, entry.1));
+        self.direct_holders.insert(node, answer);
+        answer
+    }
+
     fn note_the_rest(&mut self, here: Node, entered: &str) {
-        for &(key, value) in self.tree.entries(here).unwrap_or_default() {
+        for &(key, value) in entries(self.tree, here) {
             match self.tree.text(key) {
                 Some(key) if key == entered => {}
                 Some(key) if self.holds_tensors(value) => {
-                    self.note(LoadNote::AlsoHeld { key: shorten(key) });
+                    self.note(LoadNote::AlsoHeld {
+                        key: shortened(key),
+                    });
                 }
                 _ => self.leave_out(key, value),
             }
         }
     }
 
-    fn read_dictionary(&mut self, here: Node) -> Result<(), FormatError> {
+    fn read_dictionary(&mut self, here: Node) -> Result<(), Fault> {
         let tree = self.tree;
-        for &(key, value) in tree.entries(here).unwrap_or_default() {
+        for &(key, value) in entries(tree, here) {
             match tree.text(key) {
                 Some(name) if is_tensor(tree, value) => self.read_tensor(name, value)?,
                 _ => self.leave_out(key, value),
@@ -177,13 +226,13 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     }
 
     /// `torch.save(module)` or TorchScript: walks the modules inside each other.
-    fn read_module(&mut self, root: Node, layout: Layout) -> Result<(), FormatError> {
+    fn read_module(&mut self, root: Node, layout: Layout) -> Result<(), Fault> {
         let tree = self.tree;
         let class = match tree
             .object(root)
             .and_then(|object| tree.global(object.class))
         {
-            Some((module, name)) => format!("{}.{}", shorten(module), shorten(name)),
+            Some((module, name)) => format!("{}.{}", shortened(module), shortened(name)),
             None => "module".to_owned(),
         };
         self.notes.push(match layout {
@@ -193,66 +242,61 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
         let mut open = vec![(String::new(), 0, root)];
         let mut visits = 0;
         while let Some((prefix, depth, module)) = open.pop() {
-            visits += 1;
-            if visits > MAX_MODULE_VISITS {
-                return Err(self.too_many("modules", MAX_MODULE_VISITS));
-            }
             if depth > MAX_MODULE_DEPTH {
-                return Err(self.too_many("levels of modules", MAX_MODULE_DEPTH));
+                return Err(too_many("levels of modules", MAX_MODULE_DEPTH));
             }
-            for &kind in layout.tensors() {
-                let part = module_part(tree, module, kind);
-                visits += part.len();
-                for &(key, value) in part {
-                    if let (Some(name), true) = (tree.text(key), is_tensor(tree, value)) {
-                        self.read_tensor(&format!("{prefix}{}", self.bounded(name)?), value)?;
-                    }
+            if let Some(stated) = Stated::read(tree, module).filter(|_| layout == Layout::Module) {
+                let place = prefix.strip_suffix('.').unwrap_or_default();
+                self.stated.insert(place.to_owned(), stated);
+            }
+            let parts = self.modules.parts(tree, module);
+            let count = |part: &[Node]| -> usize {
+                part.iter().map(|&part| entries(tree, part).len()).sum()
+            };
+            visits += 1 + count(&parts.tensors) + count(&parts.modules);
+            if visits > MAX_MODULE_VISITS {
+                return Err(too_many("modules and entries of them", MAX_MODULE_VISITS));
+            }
+            for &(key, value) in parts.tensors.iter().flat_map(|&part| entries(tree, part)) {
+                if let (Some(name), true) = (tree.text(key), is_tensor(tree, value)) {
+                    self.read_tensor(&format!("{prefix}{}", bounded(name)?), value)?;
                 }
             }
             // Reversed, as the last one pushed is visited first.
-            for &(key, child) in module_part(tree, module, layout.modules()).iter().rev() {
-                if let (Some(name), true) = (tree.text(key), layout.describes(tree, child)) {
-                    let prefix = self
-                        .bounded(&format!("{prefix}{}.", self.bounded(name)?))?
-                        .to_owned();
+            let modules = parts.modules.iter().flat_map(|&part| entries(tree, part));
+            for &(key, child) in modules.rev() {
+                if let (Some(name), true) = (
+                    tree.text(key),
+                    self.modules.layout(tree, child) == Some(layout),
+                ) {
+                    let prefix = bounded(&format!("{prefix}{}.", bounded(name)?))?.to_owned();
                     open.push((prefix, depth + 1, child));
                 }
             }
             if open.len() > MAX_TENSORS {
-                return Err(self.too_many("modules", MAX_TENSORS));
+                return Err(too_many("modules", MAX_TENSORS));
             }
         }
         Ok(())
     }
 
-    fn read_tensor(&mut self, name: &str, node: Node) -> Result<(), FormatError> {
-        let name = self.bounded(name)?;
+    fn read_tensor(&mut self, name: &str, node: Node) -> Result<(), Fault> {
+        let name = bounded(name)?;
         if self.tensors.len() >= MAX_TENSORS {
-            return Err(self.too_many("tensors", MAX_TENSORS));
+            return Err(too_many("tensors", MAX_TENSORS));
         }
-        let tensor =
-            rebuild(self.tree, node, &mut self.pool).map_err(|fault| FormatError::Entry {
-                file: self.file.to_owned(),
-                entry: shorten(name),
-                fault,
-            })?;
-        match self
-            .places
-            .get(name)
-            .and_then(|&place| self.tensors.get_mut(place))
-        {
-            Some(held) => held.1 = tensor,
-            None => {
-                self.places.insert(name.to_owned(), self.tensors.len());
-                self.tensors.push((name.to_owned(), tensor));
-            }
-        }
+        let tensor = rebuild(self.tree, node, &mut self.pool).map_err(|fault| Fault::Entry {
+            entry: shortened(name),
+            fault,
+        })?;
+        // As in Python, a repeated key keeps its first place and has its last value.
+        self.tensors.insert(name.to_owned(), tensor);
         Ok(())
     }
 
     fn leave_out(&mut self, key: Node, value: Node) {
         let name = match self.tree.value(key) {
-            Value::Text(text) => shorten(text),
+            Value::Text(text) => shortened(text),
             Value::Integer(number) => number.to_string(),
             _ => self.tree.describe(key),
         };
@@ -260,7 +304,7 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
             Value::Bool(truth) => Some(truth.to_string()),
             Value::Integer(number) => Some(number.to_string()),
             Value::Float(number) => Some(number.to_string()),
-            Value::Text(text) => Some(shorten(text)),
+            Value::Text(text) => Some(shortened(text)),
             _ => None,
         };
         if let Some(plain) = plain
@@ -283,112 +327,48 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     }
 
     fn describe(&self, root: Node) -> String {
-        let keys: Vec<_> = self
-            .tree
-            .entries(root)
-            .unwrap_or_default()
-            .iter()
-            .take(8)
-            .collect();
-        let names: Vec<_> = keys
-            .iter()
-            .filter_map(|(key, _)| self.tree.text(*key))
-            .map(shorten)
-            .collect();
-        let what = self.tree.describe(root);
-        if names.is_empty() {
-            what
-        } else {
-            format!("{what} with {}", names.join(", "))
-        }
-    }
-
-    fn bounded<'n>(&self, name: &'n str) -> Result<&'n str, FormatError> {
-        if name.len() > MAX_NAME {
-            return Err(self.too_many("bytes in a name", MAX_NAME));
-        }
-        Ok(name)
-    }
-
-    fn too_many(&self, what: &'static str, limit: usize) -> FormatError {
-        FormatError::TooMany {
-            file: self.file.to_owned(),
-            what,
-            limit,
-        }
-    }
-}
-
-/// How a pickled module keeps its tensors and the modules inside it.
-#[derive(Clone, Copy, PartialEq)]
-enum Layout {
-    /// In the dictionaries of a `torch.nn.Module`.
-    Module,
-    /// As attributes of its own: TorchScript.
-    Script,
-}
-
-impl Layout {
-    fn of(tree: &Tree<'_>, node: Node) -> Option<Self> {
-        [Self::Module, Self::Script]
-            .into_iter()
-            .find(|layout| layout.describes(tree, node))
-    }
-
-    fn describes(self, tree: &Tree<'_>, node: Node) -> bool {
-        let is_script = || {
-            let class = tree
-                .object(node)
-                .and_then(|object| tree.global(object.class));
-            class.is_some_and(|(module, _)| module.starts_with("__torch__"))
-                && module_state(tree, node).is_some()
+        let entries = entries(self.tree, root);
+        let named = |(key, value): &(Node, Node)| {
+            let name = shortened(self.tree.text(*key)?);
+            Some(match self.tree.value(*value) {
+                Value::List(_) | Value::Tuple(_) => {
+                    format!("{name} ({})", self.tree.describe(*value))
+                }
+                _ => name,
+            })
         };
-        match self {
-            Self::Module => is_module(tree, node),
-            Self::Script => is_script(),
-        }
-    }
-
-    /// The parts of a module's state in which tensors stand; "" is the whole state.
-    fn tensors(self) -> &'static [&'static str] {
-        match self {
-            Self::Module => &["_parameters", "_buffers"],
-            Self::Script => &[""],
-        }
-    }
-
-    /// The part of a module's state in which modules stand.
-    fn modules(self) -> &'static str {
-        match self {
-            Self::Module => "_modules",
-            Self::Script => "",
+        let names: Vec<String> = entries.iter().take(8).filter_map(named).collect();
+        let is_integer = |(key, _): &(Node, Node)| self.tree.integer(*key).is_some();
+        let what = self.tree.describe(root);
+        if !names.is_empty() {
+            format!("{what} with {}", names.join(", "))
+        } else if entries.first().is_some_and(is_integer) {
+            format!("{what} whose keys are integers")
+        } else {
+            what
         }
     }
 }
 
-/// An object whose state has the dictionaries of a `torch.nn.Module`.
-fn is_module(tree: &Tree<'_>, node: Node) -> bool {
-    module_state(tree, node).is_some_and(|state| {
-        ["_parameters", "_modules"]
-            .iter()
-            .all(|part| tree.entry(state, part).is_some())
-    })
+fn entries<'t>(tree: &'t Tree<'_>, node: Node) -> &'t [(Node, Node)] {
+    tree.entries(node).unwrap_or_default()
 }
 
-fn module_state(tree: &Tree<'_>, node: Node) -> Option<Node> {
-    let state = tree.object(node)?.state?;
-    let attributes = match tree.value(state) {
-        Value::Dictionary(entries) => entries.len(),
-        _ => return None,
-    };
-    (attributes <= MAX_MODULE_ATTRIBUTES).then_some(state)
+fn bounded(name: &str) -> Result<&str, Fault> {
+    if name.len() > MAX_NAME {
+        return Err(too_many("bytes in a name", MAX_NAME));
+    }
+    Ok(name)
 }
 
-fn module_part<'t>(tree: &'t Tree<'_>, module: Node, part: &str) -> &'t [(Node, Node)] {
-    let state = module_state(tree, module);
-    let part = match part {
-        "" => state,
-        part => state.and_then(|state| tree.entry(state, part)),
-    };
-    part.and_then(|part| tree.entries(part)).unwrap_or_default()
+/// Some keys of a file, for a message.
+fn listed(keys: &[&str]) -> String {
+    match keys {
+        [] => "no entry".to_owned(),
+        keys => few(keys.iter().copied()),
+    }
+}
+
+fn too_many(what: &'static str, limit: usize) -> Fault {
+    Fault::TooMany { what, limit }
 }

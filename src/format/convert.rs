@@ -1,13 +1,15 @@
 //! From one model file to another, with proof that both compute the same.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use tch::{Kind, Tensor};
 
 use super::model::{Model, save_proven_model, state_of};
-use super::save::beside;
-use super::{FormatError, open, save_pytorch};
-use crate::network::{NetworkError, Pass, Plan, TrainableNetwork};
+use super::pytorch::write_pytorch;
+use super::{Fault, FormatError, open};
+use pathscope_file::Draft;
+use pathscope_network::{NetworkError, Pass, Plan, TrainableNetwork};
 
 /// What a conversion was checked on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,25 +32,18 @@ const TOLERANCE: f64 = 1e-6;
 /// # Errors
 /// Another name, a file that cannot be written, or outputs that differ.
 pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
+    let at = |fault: Fault| fault.at(file);
     let ending = file.extension().and_then(std::ffi::OsStr::to_str);
     let own = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("safetensors") => true,
         Some("pt" | "pth") => false,
-        _ => {
-            return Err(FormatError::UnknownTarget {
-                file: file.to_owned(),
-            });
-        }
+        _ => return Err(at(Fault::UnknownTarget)),
     };
     let mut found = f64::NAN;
     let mut prove = |written: &TrainableNetwork| {
-        found = difference(model, written).map_err(|fault| network(file, fault))?;
+        found = difference(model, written).map_err(|fault| at(fault.into()))?;
         if found.is_nan() || found > TOLERANCE {
-            let file = file.to_owned();
-            return Err(FormatError::NotTheSame {
-                file,
-                difference: found,
-            });
+            return Err(at(Fault::NotTheSame { difference: found }));
         }
         Ok(())
     };
@@ -57,17 +52,15 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
             prove(&written.network)
         })?;
     } else {
-        let failed = |fault| FormatError::Write {
-            file: file.to_owned(),
-            fault,
-        };
-        let draft = beside(file).map_err(failed)?.into_temp_path();
-        save_pytorch(&draft, &state_of(&model.network))?;
-        let mut state = open(&draft)?;
+        let failed = |fault| at(Fault::Write(fault));
+        let mut draft = Draft::beside(file).map_err(failed)?;
+        write_pytorch(&mut draft, &state_as_found(model).map_err(at)?).map_err(at)?;
+        draft.flush().map_err(failed)?;
+        let mut state = open(draft.path())?;
         let written = TrainableNetwork::load(&model.card.specification, |name| state.take(name))
-            .map_err(|fault| network(file, fault))?;
+            .map_err(|fault| at(fault.into()))?;
         prove(&written)?;
-        draft.persist(file).map_err(|fault| failed(fault.error))?;
+        draft.publish().map_err(failed)?;
     }
     Ok(Conversion {
         examples: EXAMPLES,
@@ -75,11 +68,21 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
     })
 }
 
-fn network(file: &Path, fault: NetworkError) -> FormatError {
-    FormatError::Network {
-        file: file.to_owned(),
-        fault,
+/// The tensors of a model in the shapes that they had in its file.
+fn state_as_found(model: &Model) -> Result<Vec<(String, Tensor)>, Fault> {
+    let mut state = state_of(&model.network);
+    for (name, tensor) in &mut state {
+        if model.one_pixel_kernels.contains(name) {
+            let kernel = tensor
+                .f_unsqueeze(-1)
+                .and_then(|tensor| tensor.f_unsqueeze(-1));
+            *tensor = kernel.map_err(|fault| Fault::Convert {
+                entry: name.clone(),
+                fault,
+            })?;
+        }
     }
+    Ok(state)
 }
 
 fn difference(model: &Model, written: &TrainableNetwork) -> Result<f64, NetworkError> {

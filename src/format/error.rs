@@ -1,199 +1,255 @@
 //! What can be wrong with a model file.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use pathscope_data::DataError;
+use pathscope_file::{pickle::PickleError, sentence};
+use pathscope_network::NetworkError;
 use tch::TchError;
 
-use super::{pickle::PickleError, tensor::EntryError};
+/// Why a model file could not be read or written, and which.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", sentence(&file.display()), sentence(fault))]
+pub struct FormatError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    #[source]
+    pub fault: Box<Fault>,
+}
 
-/// Why a model file could not be read or written.
+/// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FormatError {
+pub enum Fault {
     /// A model card that is not what this version of pathscope writes.
-    #[error("the model card in {} cannot be used: {fault}", file.display())]
-    ModelCard {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        fault: serde_json::Error,
-    },
+    #[error("its model card cannot be used: {0}")]
+    ModelCard(#[source] serde_json::Error),
     /// Tensors that fit no architecture.
     #[error(
-        "the architecture of {} is not recognised from its tensors (they begin {names}); \
-         convert it to a file that states its architecture", file.display()
+        "its architecture is not recognised from its tensors (they begin {names}){stop}; \
+         export the model in Python with torch.export and open the .pt2 file"
     )]
     UnknownArchitecture {
-        /// The file.
-        file: PathBuf,
         /// The first names in it.
         names: String,
+        /// Where the recognition that got furthest stopped, with what stands before it.
+        stop: String,
+    },
+    /// Normalisations of which only scale and shift are stored.
+    #[error(
+        "its normalisations (the first is `{entry}`) have no running statistics, and nothing says \
+         over how many groups of channels they normalise; state it (a GroupNorm of 16 groups as \
+         groups=16, a LayerNorm as groups=1, an InstanceNorm as groups=channels); a network that \
+         normalises by the statistics of each batch has no output of its own for one image"
+    )]
+    UnknownGroups {
+        /// The first of them.
+        entry: String,
+    },
+    /// An assumption that leads nowhere.
+    #[error("`{assumption}` cannot be assumed of it: {offered}")]
+    Assumption {
+        /// What was given.
+        assumption: String,
+        /// What can be.
+        offered: String,
+    },
+    /// Several networks that are not the same.
+    #[error("holds {count} networks that differ, below {prefixes}; choose one by its prefix")]
+    SeveralNetworks {
+        /// How many.
+        count: usize,
+        /// Their prefixes.
+        prefixes: String,
+    },
+    /// A prefix that no tensor has.
+    #[error("no tensor has a name that begins {prefix}; they begin {names}")]
+    NoSuchPrefix {
+        /// What was given.
+        prefix: String,
+        /// How names begin.
+        names: String,
+    },
+    /// An entry of a checkpoint that holds no tensors.
+    #[error("has no entry `{key}` that holds tensors; those that do: {held}")]
+    NoSuchWeights {
+        /// What was given.
+        key: String,
+        /// The entries that hold tensors.
+        held: String,
+    },
+    /// A parametrisation that cannot be computed.
+    #[error(
+        "the tensor `{entry}` belongs to a parametrisation that is not known; call \
+         torch.nn.utils.parametrize.remove_parametrizations in Python and save the model again"
+    )]
+    Parametrization {
+        /// The tensor.
+        entry: String,
+    },
+    /// A folder that is no model's.
+    #[error(
+        "a folder without a model: expected config.json beside model.safetensors or \
+         pytorch_model.bin (or an index of their shards), as save_pretrained and timm write them"
+    )]
+    NoModelFolder,
+    /// A JSON file that is damaged.
+    #[error("not valid JSON: {0}")]
+    FolderJson(#[source] serde_json::Error),
+    /// An index of shards that is damaged.
+    #[error("not a usable index of shards: {what}; download the folder again")]
+    FolderIndex {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A tensor that two shards hold.
+    #[error("holds the tensor `{name}`, which another shard holds too; download the folder again")]
+    TwoShards {
+        /// The tensor.
+        name: String,
+    },
+    /// A preparation of images that is not supported.
+    #[error(
+        "prepares its images in a way that is not supported: {what}; prepare them in Python and give \
+         them as .npz, with the file of weights instead of the folder"
+    )]
+    Preparation {
+        /// What is not supported.
+        what: String,
+    },
+    /// A network that is not known by its tensors.
+    #[error("its architecture is not known from its tensors: {why}; export the model in Python")]
+    MustBeExported {
+        /// Why not.
+        why: String,
+        /// The lines that export it.
+        python: String,
     },
     /// Tensors that do not fit the architecture that the file states or seems to have.
-    #[error("{}: {fault}", file.display())]
-    Network {
-        /// The file.
-        file: PathBuf,
-        /// What does not fit.
-        fault: crate::network::NetworkError,
-    },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The file cannot be opened or read.
-    #[error("cannot read {}: {fault}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        fault: io::Error,
-    },
+    #[error("cannot be read: {0}")]
+    Read(#[source] io::Error),
     /// The file cannot be written.
-    #[error("cannot write {}: {fault}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        fault: io::Error,
-    },
+    #[error("cannot be written: {0}")]
+    Write(#[source] io::Error),
     /// Not a model file that is known.
     #[error(
-        "{} is not a model file that can be read: it {appearance}; \
-         give a .safetensors file or a state dict saved by torch.save", file.display()
+        "not a model file that can be read: it {appearance}; \
+         give a .safetensors file or a state dict saved by torch.save"
     )]
     Unrecognized {
-        /// The file.
-        file: PathBuf,
         /// What it looks like.
         appearance: String,
     },
     /// A TorchScript archive of an unknown architecture.
     #[error(
-        "{} is a TorchScript archive whose architecture is not recognised from its tensors; export \
+        "a TorchScript archive whose architecture is not recognised from its tensors; export \
          the model's graph in Python with `torch.export.save(torch.export.export(MODEL.eval(), \
-         (EXAMPLE_INPUT,)), \"model.pt2\")` and open that",
-        file.display()
+         (EXAMPLE_INPUT,)), \"model.pt2\")` and open that"
     )]
-    TorchScript {
-        /// The file.
-        file: PathBuf,
+    TorchScript,
+    /// A network that was compiled, without its graph.
+    #[error(
+        "a compiled network ({kind}): it holds machine code or a program for one runtime, no graph; \
+         keep the exported program too, in Python with \
+         `torch.export.save(torch.export.export(MODEL.eval(), (EXAMPLE_INPUT,)), \"model.pt2\")`, \
+         and open that"
+    )]
+    Compiled {
+        /// By what.
+        kind: &'static str,
     },
     /// An archive of `torch.export.save`, where tensors alone were asked for.
     #[error(
-        "{} is an archive of torch.export, which holds a graph, not a dictionary of tensors; read \
-         it as a model",
-        file.display()
+        "an archive of torch.export, which holds a graph, not a dictionary of tensors; read \
+         it as a model"
     )]
-    ExportedProgram {
-        /// The file.
-        file: PathBuf,
-    },
+    ExportedProgram,
     /// A graph that is damaged, or none that has residual blocks.
-    #[error("{} holds a graph that cannot be used: {what}", file.display())]
+    #[error("holds a graph that cannot be used: {what}")]
     Graph {
-        /// The file.
-        file: PathBuf,
         /// Why not.
         what: String,
     },
     /// A graph with operations that are not known.
     #[error(
-        "{} uses operations that are not supported: {operations}; rewrite the model without them, \
-         or ask for them to be added",
-        file.display()
+        "uses operations that are not supported: {operations}; rewrite the model without them, \
+         or ask for them to be added"
     )]
     UnsupportedOperations {
-        /// The file.
-        file: PathBuf,
         /// Their names.
         operations: String,
     },
+    /// An input for which no normalisation is known, and none was given.
+    #[error(transparent)]
+    Normalization(#[from] DataError),
     /// A file name that says no format.
     #[error(
-        "the name {} does not say how to write the model: end it in .safetensors (pathscope's own \
-         format), .pt or .pth (PyTorch)",
-        file.display()
+        "the name does not say how to write the model: end it in .safetensors (pathscope's own \
+         format), .pt or .pth (PyTorch)"
     )]
-    UnknownTarget {
-        /// The file.
-        file: PathBuf,
-    },
+    UnknownTarget,
     /// A written model that computes something else.
     #[error(
-        "{} would not be the same model: its outputs differ by {difference:.1e} of the largest one",
-        file.display()
+        "would not be the same model: its outputs differ by {difference:.1e} of the largest one"
     )]
     NotTheSame {
-        /// The file.
-        file: PathBuf,
         /// Largest difference over largest output.
         difference: f64,
     },
     /// Numbers in the other byte order.
-    #[error(
-        "{} was written on a big-endian machine; load it there and save it as .safetensors",
-        file.display()
-    )]
-    BigEndian {
-        /// The file.
-        file: PathBuf,
-    },
+    #[error("was written on a big-endian machine; load it there and save it as .safetensors")]
+    BigEndian,
     /// A safetensors header that is damaged.
-    #[error("{} has a damaged safetensors header: {fault}", file.display())]
-    Safetensors {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        fault: safetensors::SafeTensorError,
-    },
+    #[error("has a damaged safetensors header: {0}")]
+    Safetensors(#[from] safetensors::SafeTensorError),
     /// A zip archive that is damaged.
-    #[error("{} is a damaged zip archive ({fault}); copy or download it again", file.display())]
-    Archive {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        fault: String,
-    },
+    #[error("a damaged zip archive ({0}); copy or download it again")]
+    Archive(#[from] zip::result::ZipError),
     /// A pickle that is damaged or hostile.
-    #[error("{}: the pickle `{pickle}` is damaged or hostile: {fault}", file.display())]
+    #[error("the pickle `{pickle}` is damaged or hostile: {fault}")]
     Pickle {
-        /// The file.
-        file: PathBuf,
         /// Which pickle of the file.
         pickle: String,
         /// What is wrong.
+        #[source]
         fault: PickleError,
     },
     /// A legacy file whose parts do not fit together.
-    #[error("{} is a damaged PyTorch file, at byte {offset}: {what}", file.display())]
+    #[error("a damaged PyTorch file, at byte {offset}: {what}")]
     Legacy {
-        /// The file.
-        file: PathBuf,
         /// Where.
         offset: usize,
         /// What is wrong.
         what: String,
     },
     /// One tensor cannot be read.
-    #[error("{}: the entry `{entry}` cannot be read: {fault}", file.display())]
+    #[error("the entry `{entry}` cannot be read: {fault}")]
     Entry {
-        /// The file.
-        file: PathBuf,
         /// The tensor.
         entry: String,
         /// What is wrong.
+        #[source]
         fault: EntryError,
     },
     /// There is no dictionary of tensors.
-    #[error("{} holds no dictionary of tensors: it holds {held}", file.display())]
+    #[error(
+        "holds no dictionary of tensors by name: it holds {held}; save the one that \
+         `model.state_dict()` gives"
+    )]
     NoTensors {
-        /// The file.
-        file: PathBuf,
         /// What is there instead.
         held: String,
     },
     /// More entries or longer names than any model has.
-    #[error("{} has more than {limit} {what}: no model needs that many", file.display())]
+    #[error("has more than {limit} {what}: no model needs that many")]
     TooMany {
-        /// The file.
-        file: PathBuf,
         /// What there is too much of.
         what: &'static str,
         /// The limit.
@@ -205,16 +261,125 @@ pub enum FormatError {
         /// The tensor.
         entry: String,
         /// What libtorch says.
+        #[source]
         fault: TchError,
     },
     /// A tensor cannot be stored.
-    #[error("the tensor `{entry}` cannot be written to {}: {what}", file.display())]
+    #[error("the tensor `{entry}` cannot be written: {what}")]
     Unwritable {
-        /// The file.
-        file: PathBuf,
         /// The tensor.
         entry: String,
         /// Why.
         what: String,
     },
+    /// A state that the reader rules out: an error of pathscope.
+    #[error("internal error ({what}); please report it")]
+    Internal {
+        /// What was ruled out.
+        what: &'static str,
+    },
+}
+
+impl Fault {
+    pub(super) fn at(self, file: &Path) -> FormatError {
+        FormatError {
+            file: file.to_owned(),
+            fault: Box::new(self),
+        }
+    }
+}
+
+/// Why one entry of a file is not a tensor that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The tensor is made by a class or function that is not known here.
+    #[error("it is made by `{class}`, which is not among the tensor constructors read here")]
+    UnknownConstructor {
+        /// The Python name.
+        class: String,
+    },
+    /// The tensor is quantised.
+    #[error(
+        "it is quantised; dequantise it in PyTorch with `.dequantize()` and save the file again"
+    )]
+    Quantised,
+    /// The tensor is sparse.
+    #[error("it is sparse; make it dense in PyTorch with `.to_dense()` and save the file again")]
+    Sparse,
+    /// The description of the tensor does not have the form that PyTorch writes.
+    #[error("its description lacks {what}")]
+    Malformed {
+        /// What is missing or of the wrong kind.
+        what: &'static str,
+    },
+    /// A type of numbers that is not read.
+    #[error("its numbers are `{element}`; read are f16, bf16, f32, f64, i8 to i64, u8 and bool")]
+    UnsupportedElement {
+        /// The name of the type.
+        element: String,
+    },
+    /// A parameter that is not made of floating-point numbers, such as those of quantised networks.
+    #[error(
+        "its numbers are {kind}, where floating-point numbers are needed; save the network \
+         before it is quantised"
+    )]
+    NotFloat {
+        /// The type.
+        kind: String,
+    },
+    /// The tensor looks into a storage that the file does not hold.
+    #[error("its storage {key:?} is not in the file")]
+    StorageMissing {
+        /// The name of the storage.
+        key: String,
+    },
+    /// The storage is compressed, which PyTorch never does.
+    #[error("its storage {key:?} is compressed; PyTorch stores plainly: save the file again")]
+    StorageCompressed {
+        /// The name of the storage.
+        key: String,
+    },
+    /// The storage holds fewer bytes than claimed.
+    #[error("it claims {claimed} numbers of storage {key:?}, which has {held} bytes")]
+    StorageTooShort {
+        /// The name of the storage.
+        key: String,
+        /// How many numbers are claimed.
+        claimed: usize,
+        /// How many bytes there are.
+        held: usize,
+    },
+    /// Shape, strides and offset lead out of the storage.
+    #[error(
+        "shape {size:?}, strides {strides:?} and offset {offset} lead out of a storage of {held} numbers"
+    )]
+    OutOfStorage {
+        /// Its shape.
+        size: Vec<i64>,
+        /// Its strides, in numbers.
+        strides: Vec<i64>,
+        /// Its first number.
+        offset: i64,
+        /// How many numbers the storage has.
+        held: usize,
+    },
+    /// Entries of an archive lie over each other, which no program writes.
+    #[error("its storage {key:?} lies over another entry of the archive")]
+    StorageOverlaps {
+        /// The name of the storage.
+        key: String,
+    },
+    /// Its size does not fit into a machine word.
+    #[error("its size overflows")]
+    Overflow,
+    /// The storages of a file claim more than the file holds.
+    #[error("with storage {key:?} the entries claim more memory than twice the file's length")]
+    ClaimsTooMuch {
+        /// The storage at which the bound was reached.
+        key: String,
+    },
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
 }

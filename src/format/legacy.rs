@@ -3,16 +3,16 @@
 //! In order: a magic number, the protocol, facts on the machine, the object, the keys
 //! of the storages (five pickles), then for each key its numel and its numbers.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
+
+use pathscope_file::pickle::{self, Budget, Pickle, Tree, Value};
 
 use super::{
     checkpoint::collect,
-    error::FormatError,
-    pickle::{self, Budget, Pickle},
+    error::{EntryError, Fault},
     state_dict::StateDict,
     storage::{StoragePool, StorageSource},
-    tensor::{EntryError, StorageReference},
-    value::{Tree, Value},
+    tensor::StorageReference,
 };
 
 /// 0x1950a86a20f9469cfc6c, little-endian, as pickles write long integers.
@@ -27,12 +27,9 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     })
 }
 
-pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> {
-    let mut reader = Reader {
-        file,
-        bytes,
-        position: 0,
-    };
+/// The tensors of the file, or of the entry `weights` of what it holds.
+pub(super) fn read(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fault> {
+    let mut reader = Reader { bytes, position: 0 };
     reader.pickle("magic number")?;
     let protocol = reader.pickle("protocol")?;
     if protocol.tree.integer(protocol.root) != Some(PROTOCOL) {
@@ -41,13 +38,11 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
     let machine = reader.pickle("system")?;
     let little_endian = machine.tree.entry(machine.root, "little_endian");
     if little_endian.is_some_and(|node| matches!(machine.tree.value(node), Value::Bool(false))) {
-        return Err(FormatError::BigEndian {
-            file: file.to_owned(),
-        });
+        return Err(Fault::BigEndian);
     }
     let object = reader.pickle("object")?;
     let keys = reader.pickle("storage keys")?;
-    let claims = claims(&reader, &object.tree)?;
+    let claims = claims(&object.tree)?;
     let mut storages = Storages::default();
     for &key in keys.tree.items(keys.root).unwrap_or_default() {
         let Some(key) = keys.tree.text(key) else {
@@ -59,7 +54,7 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
         storages.0.insert(key, reader.storage(key, *claim)?);
     }
     let pool = StoragePool::new(storages, bytes.len());
-    Ok(collect(file, &object.tree, object.root, pool)?.0)
+    Ok(collect(&object.tree, object.root, pool, weights)?.0)
 }
 
 /// What the object pickle says of a storage that follows it.
@@ -69,16 +64,15 @@ struct Claim {
     bytes: usize,
 }
 
-fn claims<'a>(
-    reader: &Reader<'_, '_>,
-    tree: &Tree<'a>,
-) -> Result<HashMap<&'a str, Claim>, FormatError> {
+fn claims<'a>(tree: &Tree<'a>) -> Result<HashMap<&'a str, Claim>, Fault> {
     let mut claims = HashMap::new();
-    for value in tree.persistent() {
-        let reference = StorageReference::read(tree, value)
+    let persistent = tree
+        .values()
+        .filter(|(_, value)| matches!(value, Value::Persistent(_)));
+    for (node, _) in persistent {
+        let reference = StorageReference::read(tree, node)
             .and_then(|reference| Ok((reference.key, reference.numel, reference.claimed()?)));
-        let (key, numel, bytes) = reference.map_err(|fault| FormatError::Entry {
-            file: reader.file.to_owned(),
+        let (key, numel, bytes) = reference.map_err(|fault| Fault::Entry {
             entry: "a storage".to_owned(),
             fault,
         })?;
@@ -100,31 +94,26 @@ impl<'a> StorageSource<'a> for Storages<'a> {
     }
 }
 
-struct Reader<'f, 'a> {
-    file: &'f Path,
+struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,
 }
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> Reader<'a> {
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.position..).unwrap_or_default()
     }
 
-    fn pickle(&mut self, name: &str) -> Result<Pickle<'a>, FormatError> {
+    fn pickle(&mut self, name: &str) -> Result<Pickle<'a>, Fault> {
         let pickle = pickle::read(self.rest(), Budget::default()).map_err(|fault| {
             let pickle = format!("{name} (from byte {})", self.position);
-            FormatError::Pickle {
-                file: self.file.to_owned(),
-                pickle,
-                fault,
-            }
+            Fault::Pickle { pickle, fault }
         })?;
         self.position += pickle.length;
         Ok(pickle)
     }
 
-    fn storage(&mut self, key: &str, claim: Claim) -> Result<&'a [u8], FormatError> {
+    fn storage(&mut self, key: &str, claim: Claim) -> Result<&'a [u8], Fault> {
         let (numel, rest) = self
             .rest()
             .split_first_chunk::<8>()
@@ -146,9 +135,8 @@ impl<'a> Reader<'_, 'a> {
         Ok(numbers)
     }
 
-    fn damaged(&self, what: String) -> FormatError {
-        FormatError::Legacy {
-            file: self.file.to_owned(),
+    fn damaged(&self, what: String) -> Fault {
+        Fault::Legacy {
             offset: self.position,
             what,
         }

@@ -1,48 +1,58 @@
 //! Model files, in and out.
 //!
 //! [`open`] turns a file into a [`StateDict`]: named tensors in the order of the file.
-//! What the file is, its first bytes say, never its name. Nothing in a file is ever
+//! The first bytes of a file decide what it is, never its name. Nothing in a file is ever
 //! executed, and no file costs more memory than a small multiple of its own length.
 
 mod archive;
+mod assumption;
 mod checkpoint;
 mod convert;
 mod element;
 mod error;
 mod exported;
+mod fold;
+mod folder;
 mod legacy;
 mod model;
+mod module;
+mod normalizer;
 mod note;
-mod pickle;
+mod parameters;
 mod pytorch;
 mod raw;
+mod reading;
 mod recognize;
 mod safetensors;
-mod save;
 mod signature;
 mod state_dict;
+mod stated;
 mod storage;
+mod subtree;
 mod tensor;
-mod value;
 
-use std::{fs::File, io, path::Path};
+use std::path::Path;
 
-use memmap2::Mmap;
+use pathscope_file::{Contents, Draft, shortened};
 
-pub use self::convert::{Conversion, convert};
-use self::exported::Exported;
-pub use self::model::{
-    Model, ModelCard, load_model, parameter_hash, save_model, save_proven_model, state_of,
-};
 pub use self::{
-    error::FormatError,
+    assumption::Assumptions,
+    convert::{Conversion, convert},
+    error::{EntryError, Fault, FormatError},
+    model::{
+        LoadOptions, Model, ModelCard, Open, load_model, load_model_with, parameter_hash,
+        save_model, save_proven_model, state_of,
+    },
     note::LoadNote,
-    pickle::PickleError,
     pytorch::save_pytorch,
+    reading::{Reading, readings},
     safetensors::{FloatStorage, save_safetensors},
     state_dict::StateDict,
-    tensor::EntryError,
 };
+
+/// A Python module whose `load` opens the files that [`save_model`] writes in PyTorch, for networks
+/// that are no exported graphs.
+pub const PYTHON_MODULE: &str = include_str!("pathscope_network.py");
 
 /// Reads the tensors of a model file: safetensors, or what `torch.save` writes
 /// (zip archives since PyTorch 1.6, pickles before).
@@ -53,63 +63,60 @@ pub use self::{
 /// offending entry and, where there is one, the way out.
 ///
 /// ```no_run
-/// let model = pathscope::format::open("resnet56.th".as_ref())?;
+/// let model = pathscope_format::open("resnet56.th".as_ref())?;
 /// for name in model.names() {
 ///     println!("{name}: {:?}", model.get(name).map(tch::Tensor::size));
 /// }
-/// # Ok::<(), pathscope::format::FormatError>(())
+/// # Ok::<(), pathscope_format::FormatError>(())
 /// ```
 pub fn open(file: &Path) -> Result<StateDict, FormatError> {
-    let bytes = contents(file)?;
-    let bytes = bytes.as_deref().unwrap_or_default();
+    reading(file, |bytes| state_dict(bytes, None))
+}
+
+/// Hands the bytes of a file to `read`; errors then name the file.
+fn reading<T>(file: &Path, read: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T, FormatError> {
+    let all = || {
+        let contents = Contents::read(file).map_err(Fault::Read)?;
+        let result = read(&contents)?;
+        contents.verify().map_err(Fault::Read)?;
+        Ok(result)
+    };
+    all().map_err(|fault: Fault| fault.at(file))
+}
+
+/// Writes a file in one step by `write`; errors then name the file.
+fn saving(
+    file: &Path,
+    write: impl FnOnce(&mut Draft) -> Result<(), Fault>,
+) -> Result<(), FormatError> {
+    let all = || {
+        let mut draft = Draft::beside(file).map_err(Fault::Write)?;
+        write(&mut draft)?;
+        draft.publish().map_err(Fault::Write)
+    };
+    all().map_err(|fault: Fault| fault.at(file))
+}
+
+/// The tensors of a file, or of the entry `weights` of the checkpoint that it holds.
+fn state_dict(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fault> {
     if safetensors::is_safetensors(bytes) {
-        safetensors::read(file, bytes)
+        match weights {
+            Some(key) => Err(Fault::NoSuchWeights {
+                key: shortened(key),
+                held: "no entry".to_owned(),
+            }),
+            None => safetensors::read(bytes),
+        }
     } else if archive::is_zip(bytes) {
-        archive::read(file, bytes)
+        let inflated = archive::inflated(bytes)?;
+        archive::read(inflated.as_deref().unwrap_or(bytes), weights)
     } else if legacy::is_legacy(bytes) {
-        legacy::read(file, bytes)
+        legacy::read(bytes, weights)
+    } else if signature::is_executorch(bytes) {
+        let kind = "an ExecuTorch program";
+        Err(Fault::Compiled { kind })
     } else {
         let appearance = signature::appearance(bytes);
-        Err(FormatError::Unrecognized {
-            file: file.to_owned(),
-            appearance,
-        })
+        Err(Fault::Unrecognized { appearance })
     }
-}
-
-/// The network in an archive of `torch.export.save`; `None` where the file is none.
-fn open_exported(file: &Path) -> Result<Option<Exported>, FormatError> {
-    let bytes = contents(file)?;
-    let bytes = bytes.as_deref().unwrap_or_default();
-    match archive::exported(file, bytes)? {
-        Some(entries) => exported::read(file, archive::GRAPH, entries, bytes.len()).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn contents(file: &Path) -> Result<Option<Mmap>, FormatError> {
-    map(file).map_err(|fault| FormatError::Read {
-        file: file.to_owned(),
-        fault,
-    })
-}
-
-/// `None` for an empty file, which cannot be mapped.
-fn map(file: &Path) -> io::Result<Option<Mmap>> {
-    let file = File::open(file)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
-    if facts.len() == 0 {
-        return Ok(None);
-    }
-    // SAFETY: the map is read-only and lives only while the file is read. A program that
-    // shortens or rewrites the file meanwhile breaks the promise that its bytes stand
-    // still, as it would for every reader that maps its input; model files are replaced
-    // by renaming, not rewritten in place.
-    unsafe { Mmap::map(&file) }.map(Some)
 }

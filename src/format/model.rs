@@ -1,22 +1,25 @@
 //! A trained network with everything that is needed to use it.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
-use super::exported::Exported;
-use super::recognize::{Recognition, recognize};
-use super::save::beside;
+use super::exported::{self, Exported};
+use super::recognize::Recognition;
+use super::safetensors::write_safetensors;
+use super::subtree::{self, Found};
 use super::{
-    FloatStorage, FormatError, LoadNote, StateDict, open, open_exported, save_safetensors,
+    Assumptions, Fault, FloatStorage, FormatError, LoadNote, Reading, StateDict, archive, fold,
+    folder, normalizer, parameters, reading, saving, state_dict,
 };
-use crate::data::Normalization;
-use crate::network::{FeatureShape, NetworkError, Specification, TrainableNetwork};
+use pathscope_data::{Framing, Normalization};
+use pathscope_file::{Draft, hexadecimal, printable, sha256, shortened};
+use pathscope_network::{FeatureShape, Granularity, NetworkError, Specification, TrainableNetwork};
 
 /// What pathscope writes into the metadata of its model files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,9 @@ pub struct ModelCard {
     pub input: FeatureShape,
     /// What makes pixels into inputs.
     pub normalization: Normalization,
+    /// How images are brought to the shape, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framing: Option<Framing>,
     /// Names of the classes, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,
@@ -50,111 +56,326 @@ pub struct Model {
     /// SHA-256 of the file, in hexadecimal.
     pub hash: String,
     /// What a person should know about how the file was read.
-    pub notes: Vec<String>,
+    pub notes: Vec<LoadNote>,
+    /// What the file leaves open.
+    pub open: Open,
+    /// Weights of linear layers that the file holds as those of convolutions of one pixel.
+    pub one_pixel_kernels: Vec<String>,
+}
+
+impl Model {
+    /// The same tensors as another network.
+    ///
+    /// # Errors
+    /// A network that these tensors do not fit.
+    pub fn read_as(&mut self, specification: &Specification) -> Result<(), NetworkError> {
+        specification.check(self.card.input)?;
+        let mut held: HashMap<String, Tensor> = state_of(&self.network).into_iter().collect();
+        self.network = TrainableNetwork::load(specification, |name| held.remove(name))?;
+        self.card.specification = specification.clone();
+        Ok(())
+    }
+
+    /// Takes `normalization` of the inputs as known.
+    pub(super) fn normalize_by(&mut self, normalization: Normalization) {
+        self.card.normalization = normalization;
+        self.open.normalization = false;
+        let assumed = |note: &LoadNote| matches!(note, LoadNote::AssumedNormalization { .. });
+        self.notes.retain(|note| !assumed(note));
+    }
+}
+
+/// What a file does not say of its network, so that it was assumed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Open {
+    /// What of the structure: the subjects of [`readings`](super::readings).
+    pub subjects: Vec<&'static str>,
+    /// Readings that only this network has.
+    pub alternatives: Vec<Reading>,
+    /// Whether the normalisation of the inputs is one of its family.
+    pub normalization: bool,
+}
+
+/// What to take of a file, and what to assume of its network.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Wins over the normalisation that the file or its family states.
+    pub normalization: Option<Normalization>,
+    /// Only tensors whose names begin so.
+    pub prefix: Option<String>,
+    /// The entry of a checkpoint that holds the tensors.
+    pub weights: Option<String>,
+    /// What the file does not say.
+    pub assumptions: Assumptions,
+    /// What counts as a block of an exported graph.
+    pub granularity: Granularity,
+}
+
+impl LoadOptions {
+    /// What stands for the network that is taken of a file with the SHA-256 `file`: that, and where
+    /// something was chosen, one of both. Results of different networks never resume each other.
+    pub(super) fn identity(&self, file: String) -> String {
+        let Self {
+            normalization: _, // stated on its own in every header
+            prefix,
+            weights,
+            assumptions,
+            granularity,
+        } = self;
+        let mut chosen = String::new();
+        for (what, choice) in [("prefix", prefix), ("weights", weights)] {
+            chosen.extend(choice.iter().map(|choice| format!("\n{what} {choice}")));
+        }
+        chosen.extend(assumptions.texts().map(|text| format!("\nassume {text}")));
+        if *granularity == Granularity::Layer {
+            chosen += "\nlayers";
+        }
+        match chosen.is_empty() {
+            true => file,
+            false => sha256(format!("{file}{chosen}").as_bytes()),
+        }
+    }
 }
 
 /// Key of the model card in the metadata of a safetensors file.
-const CARD: &str = "pathscope";
+pub(super) const CARD: &str = "pathscope";
 
 /// Reads a model: pathscope's own, or one whose architecture is recognised from the names and
-/// shapes of its tensors. `normalization` wins over what the file or its family says.
+/// shapes of its tensors; also the folder that transformers or timm saved one in. `normalization`
+/// wins over what the file or its family says.
 ///
 /// # Errors
 /// A file that cannot be read or recognised, or whose tensors do not fit its architecture.
 pub fn load_model(file: &Path, normalization: Option<Normalization>) -> Result<Model, FormatError> {
-    if let Some(exported) = open_exported(file)? {
-        return load_exported(file, exported, normalization);
-    }
-    let mut state = open(file)?;
-    let mut notes: Vec<String> = state.notes().iter().map(LoadNote::to_string).collect();
-    let (mut card, network) = match state.metadata().get(CARD) {
-        Some(text) => {
-            let card: ModelCard =
-                serde_json::from_str(text).map_err(|fault| FormatError::ModelCard {
-                    file: file.to_owned(),
-                    fault,
-                })?;
-            let network = fill(file, &card.specification, &mut state)?;
-            (card, network)
-        }
-        None => {
-            let script = state
-                .notes()
-                .iter()
-                .any(|note| matches!(note, LoadNote::ScriptRead { .. }));
-            let Recognition { card, remarks } =
-                recognize(file, &state).map_err(|error| match error {
-                    FormatError::UnknownArchitecture { file, .. } if script => {
-                        FormatError::TorchScript { file }
-                    }
-                    error => error,
-                })?;
-            notes.extend(remarks);
-            let network = fill(file, &card.specification, &mut state)?;
-            (card, network)
-        }
+    let options = LoadOptions {
+        normalization,
+        ..LoadOptions::default()
     };
-    if let Some(normalization) = normalization {
-        card.normalization = normalization;
+    load_model_with(file, &options)
+}
+
+/// Reads a model as [`load_model`] does, or the part of the file that `options` name.
+///
+/// # Errors
+/// A file that cannot be read or recognised, or whose tensors do not fit its architecture.
+pub fn load_model_with(file: &Path, options: &LoadOptions) -> Result<Model, FormatError> {
+    if file.is_dir() {
+        return folder::load(file, options);
     }
-    let surplus: Vec<&str> = state
-        .names()
-        .filter(|name| !name.ends_with("num_batches_tracked"))
-        .collect();
-    if !surplus.is_empty() {
-        notes.push(format!(
-            "{} tensor(s) not used: {}",
-            surplus.len(),
-            first_few(&surplus)
-        ));
-    }
-    let hash = hash_of(file)?;
-    Ok(Model {
-        card,
-        network,
-        hash,
-        notes,
+    reading(file, |bytes| {
+        let inflated = archive::inflated(bytes)?;
+        let archived = inflated.as_deref().unwrap_or(bytes);
+        let mut model = match archive::exported(archived)? {
+            Some(entries) => {
+                let exported =
+                    exported::read(archive::GRAPH, entries, archived.len(), options.granularity)?;
+                of_graph(exported, options.normalization.as_ref())?
+            }
+            None => of_tensors(state_dict(archived, options.weights.as_deref())?, options)?,
+        };
+        if let Some(normalization) = options.normalization.clone() {
+            model.normalize_by(normalization);
+        }
+        model.hash = options.identity(sha256(bytes));
+        Ok(model)
     })
 }
 
-/// A model from an exported program.
-fn load_exported(
-    file: &Path,
-    exported: Exported,
-    normalization: Option<Normalization>,
-) -> Result<Model, FormatError> {
+/// A model from named tensors; its hash is empty.
+pub(super) fn of_tensors(state: StateDict, options: &LoadOptions) -> Result<Model, Fault> {
+    match state.metadata().get(CARD) {
+        Some(text) => {
+            let card = serde_json::from_str(text).map_err(Fault::ModelCard)?;
+            built(card, state, Open::default(), Vec::new())
+        }
+        None => recognized(state, options),
+    }
+}
+
+/// A model of a network that is found among the tensors.
+fn recognized(mut state: StateDict, options: &LoadOptions) -> Result<Model, Fault> {
+    fold::parametrizations(&mut state)?;
+    let Found {
+        prefix,
+        state: mut inner,
+        recognition,
+    } = subtree::find(&state, options).map_err(|fault| {
+        let script = |note: &LoadNote| matches!(note, LoadNote::ScriptRead { .. });
+        match fault {
+            Fault::UnknownArchitecture { .. } if state.notes().iter().any(script) => {
+                Fault::TorchScript
+            }
+            fault => fault,
+        }
+    })?;
+    let Recognition {
+        mut card,
+        mut remarks,
+        alternatives,
+        renamed,
+    } = recognition;
+    for (held, name) in renamed {
+        if let Some(tensor) = inner.remove(&held) {
+            inner.put(name, tensor, "");
+        }
+    }
+    let mut open = Open {
+        subjects: open_subjects(&state, &options.assumptions),
+        alternatives,
+        normalization: true,
+    };
+    let outside =
+        |name: &str| !name.starts_with(&prefix) || inner.get(&name[prefix.len()..]).is_some();
+    let beside: Vec<(&str, &Tensor)> = state.tensors().filter(|(name, _)| outside(name)).collect();
+    let own = normalizer::inside(&beside, card.input.channels)?;
+    let mut taken = Vec::new();
+    if let Some((names, normalization)) = own {
+        taken = names.map(str::to_owned).to_vec();
+        card.normalization = normalization;
+        open.normalization = false;
+        remarks.retain(|note| !matches!(note, LoadNote::AssumedNormalization { .. }));
+        remarks.push(LoadNote::InsideNormalization {
+            tensors: few(taken.iter().map(String::as_str)),
+        });
+    }
+    if !prefix.is_empty() {
+        remarks.insert(
+            0,
+            LoadNote::Below {
+                prefix: shortened(&prefix),
+            },
+        );
+    }
+    let mut left: Vec<String> = Vec::new();
+    for name in state
+        .names()
+        .filter(|name| !taken.iter().any(|taken| taken == name))
+    {
+        if !name.starts_with(&prefix) {
+            left.push(name.to_owned());
+        }
+    }
+    for name in &taken {
+        if let Some(name) = name.strip_prefix(&prefix) {
+            inner.remove(name);
+        }
+    }
+    for note in state.into_notes() {
+        inner.note(note);
+    }
+    remarks.iter().cloned().for_each(|note| inner.note(note));
+    built(card, inner, open, left)
+}
+
+/// What the tensors leave open of the structure. Pickled modules state all but what functions do.
+fn open_subjects(state: &StateDict, assumptions: &Assumptions) -> Vec<&'static str> {
+    let stated = state.modules().next().is_some();
+    let open: &[&str] = match stated {
+        true => &["shortcut", "projection", "pairs"],
+        false => &[
+            "pool",
+            "stride",
+            "shortcut",
+            "projection",
+            "pairs",
+            "epsilon",
+        ],
+    };
+    open.iter()
+        .copied()
+        .filter(|subject| !assumptions.decide(subject))
+        .collect()
+}
+
+/// The model that `card` describes, of the tensors of `state`; `left` are the names of tensors
+/// beside them.
+fn built(
+    mut card: ModelCard,
+    mut state: StateDict,
+    open: Open,
+    left: Vec<String>,
+) -> Result<Model, Fault> {
+    make_printable(&mut card);
+    card.specification.check(card.input)?;
+    let not_finite = parameters::check(&card.specification, |name| state.get(name))?;
+    let one_pixel_kernels = card
+        .specification
+        .parameters()
+        .into_iter()
+        .filter(|parameter| parameter.shape.len() == 2)
+        .map(|parameter| parameter.name)
+        .filter(|name| state.get(name).is_some_and(|held| held.dim() == 4))
+        .collect();
+    let network = TrainableNetwork::load(&card.specification, |name| state.take(name))?;
+    let mut surplus: Vec<&str> = state
+        .names()
+        .chain(left.iter().map(String::as_str))
+        .filter(|name| !name.ends_with("num_batches_tracked"))
+        .collect();
+    surplus.sort_unstable();
+    let unused = (!surplus.is_empty()).then(|| LoadNote::Unused {
+        tensors: surplus.len(),
+        first: few(surplus.iter().copied()),
+    });
+    let mut notes = state.into_notes();
+    notes.extend(not_finite);
+    notes.extend(unused);
+    Ok(Model {
+        card,
+        network,
+        hash: String::new(),
+        notes,
+        open,
+        one_pixel_kernels,
+    })
+}
+
+/// Escapes what is shown of a card: see [`printable`].
+fn make_printable(card: &mut ModelCard) {
+    let blocks = card.specification.blocks.iter_mut();
+    let names = blocks.map(|block| &mut block.name);
+    for text in names.chain(&mut card.class_names).chain([&mut card.title]) {
+        if let Cow::Owned(escaped) = printable(text) {
+            *text = escaped;
+        }
+    }
+}
+
+/// A model from an exported program; its hash is empty.
+fn of_graph(exported: Exported, given: Option<&Normalization>) -> Result<Model, Fault> {
     let Exported {
         specification,
-        tensors,
+        network,
         input,
         title,
+        notes: remarks,
     } = exported;
-    let network = TrainableNetwork::load(&specification, |name| {
-        tensors.get(name).map(Tensor::shallow_clone)
-    })
-    .map_err(|fault| FormatError::Network {
-        file: file.to_owned(),
-        fault,
-    })?;
     let input = FeatureShape::of(&input);
-    let mut notes = vec![format!(
-        "{title}: {} residual blocks found in the exported graph",
-        specification.blocks.len()
-    )];
-    let assumed = match (normalization, input.channels) {
-        (Some(normalization), _) => normalization,
-        (None, channels) => {
-            let name = if channels == 3 { "imagenet" } else { "half" };
+    let held: HashMap<String, Tensor> = network
+        .named_parameters()
+        .into_iter()
+        .map(|(name, _, tensor)| (name, tensor))
+        .collect();
+    let not_finite = parameters::check(&specification, |name| held.get(name))?;
+    let mut notes = vec![LoadNote::GraphRead {
+        title: title.clone(),
+        blocks: specification.blocks.len(),
+    }];
+    notes.extend(not_finite);
+    notes.extend(remarks.into_iter().map(LoadNote::Remark));
+    let normalization = match given {
+        Some(given) => given.clone(),
+        None => {
+            let name = if input.channels == 3 {
+                "imagenet"
+            } else {
+                "half"
+            };
             // Tokens are not normalised.
             if specification.vocabulary().is_none() {
-                notes.push(format!(
-                    "the file states no normalisation; assuming `{name}` (choose with --normalize)"
-                ));
+                notes.push(LoadNote::AssumedNormalization { name });
             }
-            Normalization::preset(name).map_err(|_| FormatError::Graph {
-                file: file.to_owned(),
-                what: "no normalisation is known for its input".into(),
-            })?
+            Normalization::preset(name)?
         }
     };
     Ok(Model {
@@ -162,21 +383,17 @@ fn load_exported(
             title: format!("{title}, exported"),
             specification,
             input,
-            normalization: assumed,
+            normalization,
+            framing: None,
             class_names: Vec::new(),
             evaluation: None,
             training: None,
         },
         network,
-        hash: hash_of(file)?,
+        hash: String::new(),
         notes,
-    })
-}
-
-fn hash_of(file: &Path) -> Result<String, FormatError> {
-    file_hash(file).map_err(|fault| FormatError::Read {
-        file: file.to_owned(),
-        fault,
+        open: Open::default(),
+        one_pixel_kernels: Vec::new(),
     })
 }
 
@@ -191,12 +408,18 @@ pub fn save_model(
     network: &TrainableNetwork,
     floats: FloatStorage,
 ) -> Result<(), FormatError> {
-    let text = serde_json::to_string(card).map_err(|fault| FormatError::ModelCard {
-        file: file.to_owned(),
-        fault,
-    })?;
+    saving(file, |draft| write_model(draft, card, network, floats))
+}
+
+fn write_model(
+    writer: &mut impl Write,
+    card: &ModelCard,
+    network: &TrainableNetwork,
+    floats: FloatStorage,
+) -> Result<(), Fault> {
+    let text = serde_json::to_string(card).map_err(Fault::ModelCard)?;
     let metadata = BTreeMap::from([(CARD.to_owned(), text)]);
-    save_safetensors(file, &state_of(network), &metadata, floats)
+    write_safetensors(writer, &state_of(network), &metadata, floats)
 }
 
 /// Writes a model as [`save_model`] does, but only puts it at `file` once `prove` has accepted what
@@ -210,14 +433,13 @@ pub fn save_proven_model<E: From<FormatError>>(
     network: &TrainableNetwork,
     prove: impl FnOnce(&Model) -> Result<(), E>,
 ) -> Result<(), E> {
-    let failed = |fault: io::Error| FormatError::Write {
-        file: file.to_owned(),
-        fault,
-    };
-    let partial = beside(file).map_err(failed)?.into_temp_path();
-    save_model(&partial, card, network, FloatStorage::AsTheyAre)?;
-    prove(&load_model(&partial, None)?)?;
-    partial.persist(file).map_err(|fault| failed(fault.error))?;
+    let failed = |fault: io::Error| Fault::Write(fault).at(file);
+    let mut draft = Draft::beside(file).map_err(failed)?;
+    write_model(&mut draft, card, network, FloatStorage::AsTheyAre)
+        .map_err(|fault| fault.at(file))?;
+    draft.flush().map_err(failed)?;
+    prove(&load_model(draft.path(), None)?)?;
+    draft.publish().map_err(failed)?;
     Ok(())
 }
 
@@ -231,26 +453,12 @@ pub fn state_of(network: &TrainableNetwork) -> Vec<(String, Tensor)> {
         .collect()
 }
 
-fn fill(
-    file: &Path,
-    specification: &Specification,
-    state: &mut StateDict,
-) -> Result<TrainableNetwork, FormatError> {
-    TrainableNetwork::load(specification, |name| state.take(name)).map_err(|fault| {
-        FormatError::Network {
-            file: file.to_owned(),
-            fault,
-        }
-    })
-}
-
-fn first_few(names: &[&str]) -> String {
-    let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-    if names.len() > 3 {
-        format!("{shown}, ...")
-    } else {
-        shown
-    }
+/// The first few of some names from a file.
+pub(super) fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 3;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    let names: Vec<String> = names.take(SHOWN).map(shortened).collect();
+    names.join(", ") + more
 }
 
 /// SHA-256 over names, shapes and values of a network's parameters, in hexadecimal: the identity
@@ -270,25 +478,32 @@ pub fn parameter_hash(network: &TrainableNetwork) -> Result<String, NetworkError
             digest.update(value.to_le_bytes());
         }
     }
-    Ok(hexadecimal(digest))
+    Ok(hexadecimal(digest.finalize()))
 }
 
-fn hexadecimal(digest: Sha256) -> String {
-    let bytes = digest.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn file_hash(file: &Path) -> io::Result<String> {
-    let mut digest = Sha256::new();
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(file)?);
-    loop {
-        let bytes = reader.fill_buf()?;
-        if bytes.is_empty() {
-            break;
-        }
-        digest.update(bytes);
-        let read = bytes.len();
-        reader.consume(read);
+    #[test]
+    fn what_was_chosen_tells_networks_of_one_file_apart() {
+        let identity = |options: LoadOptions| options.identity("f00d".into());
+        assert_eq!(identity(LoadOptions::default()), "f00d");
+        let weights = |name: &str| LoadOptions {
+            weights: Some(name.to_owned()),
+            ..LoadOptions::default()
+        };
+        let assumed = LoadOptions {
+            assumptions: Assumptions::parse(["groups=16"]).unwrap(),
+            ..LoadOptions::default()
+        };
+        let layers = LoadOptions {
+            granularity: Granularity::Layer,
+            ..LoadOptions::default()
+        };
+        let all = [weights("ema"), weights("model"), assumed, layers].map(identity);
+        let different: std::collections::HashSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+        assert!(!all.contains(&"f00d".to_owned()));
     }
-    Ok(hexadecimal(digest))
 }

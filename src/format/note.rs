@@ -16,12 +16,62 @@ pub enum LoadNote {
         /// The key.
         key: String,
     },
-    /// A prefix was removed from the names.
-    PrefixStripped {
-        /// The prefix.
-        prefix: &'static str,
+    /// A word of a wrapper was removed from the names.
+    PartStripped {
+        /// The word.
+        part: &'static str,
         /// How many names had it.
         tensors: usize,
+    },
+    /// Weights that were kept as what weight or spectral normalisation computes them from.
+    Folded {
+        /// How many.
+        weights: usize,
+    },
+    /// The network is a part of what the file holds.
+    Below {
+        /// The prefix of its tensors.
+        prefix: String,
+    },
+    /// The architecture was recognised.
+    Recognized {
+        /// What the network is called.
+        title: String,
+        /// Whose names these are, and what the names do not say.
+        origin: String,
+    },
+    /// A network was found in an exported graph.
+    GraphRead {
+        /// The class of the model.
+        title: String,
+        /// How many residual blocks it has.
+        blocks: usize,
+    },
+    /// Something about how an exported graph was taken apart.
+    Remark(String),
+    /// The file states no normalisation of its inputs, and none was given.
+    AssumedNormalization {
+        /// What is assumed.
+        name: &'static str,
+    },
+    /// The normalisation of the inputs is among the tensors.
+    InsideNormalization {
+        /// Their names.
+        tensors: String,
+    },
+    /// Tensors that the network does not have.
+    Unused {
+        /// How many.
+        tensors: usize,
+        /// The first names.
+        first: String,
+    },
+    /// Parameters that are infinite or not a number.
+    NotFinite {
+        /// How many tensors hold such numbers.
+        tensors: usize,
+        /// The first of them.
+        first: String,
     },
     /// A whole pickled module: its tensors were collected, its code was not run.
     ModuleRead {
@@ -52,6 +102,33 @@ pub enum LoadNote {
     },
 }
 
+impl LoadNote {
+    /// Whether the note only matters to those who want to know how a file was read: nothing of the
+    /// network was left out or chosen, and nothing is damaged.
+    #[must_use]
+    pub fn is_detail(&self) -> bool {
+        match self {
+            Self::Entered { .. }
+            | Self::PartStripped { .. }
+            | Self::Folded { .. }
+            | Self::Recognized { .. }
+            | Self::GraphRead { .. }
+            | Self::AssumedNormalization { .. }
+            | Self::ModuleRead { .. }
+            | Self::ScriptRead { .. }
+            | Self::NotATensor { .. }
+            | Self::MoreLeftOut { .. } => true,
+            Self::AlsoHeld { .. }
+            | Self::Below { .. }
+            | Self::Remark(_)
+            | Self::InsideNormalization { .. }
+            | Self::Unused { .. }
+            | Self::NotFinite { .. }
+            | Self::ChecksumMismatch { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for LoadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,9 +139,39 @@ impl fmt::Display for LoadNote {
                     "the entry `{key}` holds tensors as well; they were left out"
                 )
             }
-            Self::PrefixStripped { prefix, tensors } => {
-                write!(f, "prefix `{prefix}` removed from {tensors} names")
+            Self::PartStripped { part, tensors } => {
+                write!(f, "`{part}.` removed from {tensors} names")
             }
+            Self::Folded { weights } => {
+                write!(
+                    f,
+                    "weight or spectral normalisation computed for {weights} weights"
+                )
+            }
+            Self::Below { prefix } => write!(f, "the network taken is the one below `{prefix}`"),
+            Self::Recognized { title, origin } => write!(f, "recognised as {title}: {origin}"),
+            Self::Remark(text) => f.write_str(text),
+            Self::GraphRead { title, blocks } => {
+                write!(
+                    f,
+                    "{title}: {blocks} residual blocks found in the exported graph"
+                )
+            }
+            Self::AssumedNormalization { name } => {
+                write!(f, "the file states no normalisation; assuming `{name}`")
+            }
+            Self::InsideNormalization { tensors } => {
+                write!(
+                    f,
+                    "the model normalises its inputs itself ({tensors}); taken over"
+                )
+            }
+            Self::Unused { tensors, first } => write!(f, "{tensors} tensor(s) not used: {first}"),
+            Self::NotFinite { tensors, first } => write!(
+                f,
+                "{tensors} tensor(s) hold infinities or NaN, first `{first}`: the file is damaged, \
+                 or the training diverged"
+            ),
             Self::ModuleRead { class } => {
                 write!(
                     f,

@@ -9,7 +9,12 @@ use std::{
 use tch::Tensor;
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use super::{element::Element, error::FormatError, raw::raw_bytes, save::replace};
+use super::{
+    element::Element,
+    error::{Fault, FormatError},
+    raw::raw_bytes,
+    saving,
+};
 
 /// Writes tensors as a PyTorch zip checkpoint: a plain dictionary of contiguous
 /// tensors in the given order. The old file, if any, is replaced in one step.
@@ -19,11 +24,17 @@ use super::{element::Element, error::FormatError, raw::raw_bytes, save::replace}
 /// When the file cannot be written, a name occurs twice, or a tensor is of a type that
 /// [`open`](super::open) does not read.
 pub fn save_pytorch(file: &Path, tensors: &[(String, Tensor)]) -> Result<(), FormatError> {
+    saving(file, |draft| write_pytorch(draft, tensors))
+}
+
+pub(super) fn write_pytorch(
+    writer: &mut (impl Write + Seek),
+    tensors: &[(String, Tensor)],
+) -> Result<(), Fault> {
     let mut names = BTreeSet::new();
     let mut elements = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let unwritable = |what: String| FormatError::Unwritable {
-            file: file.to_owned(),
+        let unwritable = |what: String| Fault::Unwritable {
             entry: name.clone(),
             what,
         };
@@ -33,25 +44,20 @@ pub fn save_pytorch(file: &Path, tensors: &[(String, Tensor)]) -> Result<(), For
         elements.push(Element::of(tensor).map_err(unwritable)?);
     }
     let described = describe(tensors, &elements);
-    replace(file, |writer| {
-        let failed = |fault: ZipError| FormatError::Write {
-            file: file.to_owned(),
-            fault: fault.into(),
-        };
-        let mut archive = ZipWriter::new(writer);
-        entry(&mut archive, "data.pkl", &described).map_err(failed)?;
-        entry(&mut archive, "byteorder", b"little").map_err(failed)?;
-        for (key, (name, tensor)) in tensors.iter().enumerate() {
-            let bytes = raw_bytes(tensor).map_err(|fault| FormatError::Convert {
-                entry: name.clone(),
-                fault,
-            })?;
-            entry(&mut archive, &format!("data/{key}"), &bytes).map_err(failed)?;
-        }
-        entry(&mut archive, "version", b"3\n").map_err(failed)?;
-        archive.finish().map_err(failed)?;
-        Ok(())
-    })
+    let failed = |fault: ZipError| Fault::Write(fault.into());
+    let mut archive = ZipWriter::new(writer);
+    entry(&mut archive, "data.pkl", &described).map_err(failed)?;
+    entry(&mut archive, "byteorder", b"little").map_err(failed)?;
+    for (key, (name, tensor)) in tensors.iter().enumerate() {
+        let bytes = raw_bytes(tensor).map_err(|fault| Fault::Convert {
+            entry: name.clone(),
+            fault,
+        })?;
+        entry(&mut archive, &format!("data/{key}"), &bytes).map_err(failed)?;
+    }
+    entry(&mut archive, "version", b"3\n").map_err(failed)?;
+    archive.finish().map_err(failed)?;
+    Ok(())
 }
 
 fn entry<W: Write + Seek>(

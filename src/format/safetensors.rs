@@ -3,18 +3,24 @@
 //! <https://github.com/huggingface/safetensors>
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::Write,
     path::Path,
 };
 
 use ::safetensors::{SafeTensors, tensor::TensorInfo};
+use indexmap::IndexMap;
+use pathscope_file::shortened;
 use serde_json::Value as Json;
 use tch::{Kind, TchError, Tensor};
 
 use super::{
-    element::Element, error::FormatError, raw::raw_bytes, save::replace, state_dict::StateDict,
-    storage::shaped_tensor, tensor::EntryError, value::shorten,
+    element::Element,
+    error::{EntryError, Fault, FormatError},
+    raw::raw_bytes,
+    saving,
+    state_dict::StateDict,
+    storage::shaped_tensor,
 };
 
 /// Whether the first bytes are those of a safetensors file: a length, then JSON.
@@ -25,19 +31,14 @@ pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
     rest.first() == Some(&b'{') && u64::from_le_bytes(*length) <= rest.len() as u64
 }
 
-pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> {
-    let damaged = |fault| FormatError::Safetensors {
-        file: file.to_owned(),
-        fault,
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let held = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let mut tensors = Vec::with_capacity(held.len());
+pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Fault> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let held = SafeTensors::deserialize(bytes)?;
+    let mut tensors = IndexMap::with_capacity(held.len());
     for name in header.offset_keys() {
-        let view = held.tensor(&name).map_err(damaged)?;
-        let refused = |fault| FormatError::Entry {
-            file: file.to_owned(),
-            entry: shorten(&name),
+        let view = held.tensor(&name)?;
+        let refused = |fault| Fault::Entry {
+            entry: shortened(&name),
             fault,
         };
         let element = Element::from_safetensors(view.dtype()).ok_or_else(|| {
@@ -47,7 +48,7 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
         })?;
         let size = sizes(view.shape()).ok_or_else(|| refused(EntryError::Overflow))?;
         let tensor = shaped_tensor(view.data(), &size, element).map_err(refused)?;
-        tensors.push((name, tensor));
+        tensors.insert(name, tensor);
     }
     let metadata: BTreeMap<_, _> = header
         .metadata()
@@ -55,7 +56,12 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<StateDict, FormatError> 
         .flatten()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    Ok(StateDict::new(tensors, metadata, Vec::new()))
+    Ok(StateDict::new(
+        tensors,
+        metadata,
+        Vec::new(),
+        HashMap::new(),
+    ))
 }
 
 /// `None` where libtorch's arithmetic would overflow, as with `[0, 2^62, 2^62]`.
@@ -95,12 +101,22 @@ pub fn save_safetensors(
     metadata: &BTreeMap<String, String>,
     floats: FloatStorage,
 ) -> Result<(), FormatError> {
+    saving(file, |draft| {
+        write_safetensors(draft, tensors, metadata, floats)
+    })
+}
+
+pub(super) fn write_safetensors(
+    writer: &mut impl Write,
+    tensors: &[(String, Tensor)],
+    metadata: &BTreeMap<String, String>,
+    floats: FloatStorage,
+) -> Result<(), Fault> {
     const METADATA: &str = "__metadata__";
     let mut stored = Vec::with_capacity(tensors.len());
     let mut names = BTreeSet::from([METADATA]);
     for (name, tensor) in tensors {
-        let unwritable = |what: String| FormatError::Unwritable {
-            file: file.to_owned(),
+        let unwritable = |what: String| Fault::Unwritable {
             entry: name.clone(),
             what,
         };
@@ -134,24 +150,17 @@ pub fn save_safetensors(
     let mut header = Json::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    replace(file, |writer| {
-        let failed = |fault| FormatError::Write {
-            file: file.to_owned(),
+    let length = (header.len() as u64).to_le_bytes();
+    writer.write_all(&length).map_err(Fault::Write)?;
+    writer.write_all(&header).map_err(Fault::Write)?;
+    for (name, _, tensor) in &stored {
+        let bytes = raw_bytes(tensor).map_err(|fault| Fault::Convert {
+            entry: (*name).clone(),
             fault,
-        };
-        writer
-            .write_all(&(header.len() as u64).to_le_bytes())
-            .map_err(failed)?;
-        writer.write_all(&header).map_err(failed)?;
-        for (name, _, tensor) in &stored {
-            let bytes = raw_bytes(tensor).map_err(|fault| FormatError::Convert {
-                entry: (*name).clone(),
-                fault,
-            })?;
-            writer.write_all(&bytes).map_err(failed)?;
-        }
-        Ok(())
-    })
+        })?;
+        writer.write_all(&bytes).map_err(Fault::Write)?;
+    }
+    Ok(())
 }
 
 fn narrowed(tensor: &Tensor, floats: FloatStorage) -> Result<Tensor, TchError> {

@@ -18,6 +18,14 @@ const KNOWN: [(&[u8], &str); 11] = [
     (b"{", "is JSON text"),
 ];
 
+/// Whether a file is a program for ExecuTorch: `ET` and its version stand behind four bytes.
+pub(super) fn is_executorch(bytes: &[u8]) -> bool {
+    matches!(
+        bytes.get(4..8),
+        Some([b'E', b'T', b'0'..=b'9', b'0'..=b'9'])
+    )
+}
+
 /// Completes the sentence "it ...".
 pub(super) fn appearance(bytes: &[u8]) -> String {
     if bytes.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tch::{Kind, Tensor};
 
-use super::{element::Element, tensor::EntryError};
+use super::{element::Element, error::EntryError};
 
 /// Where the bytes of a storage lie.
 pub(super) trait StorageSource<'a> {
@@ -51,11 +51,7 @@ impl<'a, S: StorageSource<'a>> StoragePool<S> {
                     claimed: numel,
                     held,
                 })?;
-            self.allowance = self.allowance.checked_sub(bytes.len()).ok_or_else(|| {
-                EntryError::ClaimsTooMuch {
-                    key: key.to_owned(),
-                }
-            })?;
+            self.charge(key, bytes.len())?;
             let tensor = flat_tensor(bytes, element)?;
             self.loaded.insert(place.clone(), tensor);
         }
@@ -64,6 +60,15 @@ impl<'a, S: StorageSource<'a>> StoragePool<S> {
             .ok_or_else(|| EntryError::StorageMissing {
                 key: key.to_owned(),
             })
+    }
+
+    /// Counts memory that a tensor takes, in bytes, where it repeats numbers of its storage `key`.
+    pub(super) fn charge(&mut self, key: &str, bytes: usize) -> Result<(), EntryError> {
+        let left = self.allowance.checked_sub(bytes);
+        self.allowance = left.ok_or_else(|| EntryError::ClaimsTooMuch {
+            key: key.to_owned(),
+        })?;
+        Ok(())
     }
 
     /// How many `element`s the storage `key` holds.

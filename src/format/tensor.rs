@@ -1,84 +1,16 @@
 //! From the description of a tensor in a pickle to a tensor.
 
-use tch::{TchError, Tensor};
+use pathscope_file::{
+    pickle::{Node, Object, Tree, Value},
+    shortened,
+};
+use tch::Tensor;
 
 use super::{
     element::Element,
+    error::EntryError,
     storage::{StoragePool, StorageSource},
-    value::{Node, Object, Tree, Value, shorten},
 };
-
-/// Why one entry of a file is not a tensor that can be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EntryError {
-    /// The tensor is made by a class or function that is not known here.
-    #[error("it is made by `{class}`, which is not among the tensor constructors read here")]
-    UnknownConstructor {
-        /// The Python name.
-        class: String,
-    },
-    /// The description of the tensor does not have the form that PyTorch writes.
-    #[error("its description lacks {what}")]
-    Malformed {
-        /// What is missing or of the wrong kind.
-        what: &'static str,
-    },
-    /// A type of numbers that is not read.
-    #[error("its numbers are `{element}`; read are f16, bf16, f32, f64, i8 to i64, u8 and bool")]
-    UnsupportedElement {
-        /// The name of the type.
-        element: String,
-    },
-    /// The tensor looks into a storage that the file does not hold.
-    #[error("its storage {key:?} is not in the file")]
-    StorageMissing {
-        /// The name of the storage.
-        key: String,
-    },
-    /// The storage is compressed, which PyTorch never does.
-    #[error("its storage {key:?} is compressed; PyTorch stores plainly: save the file again")]
-    StorageCompressed {
-        /// The name of the storage.
-        key: String,
-    },
-    /// The storage holds fewer bytes than claimed.
-    #[error("it claims {claimed} numbers of storage {key:?}, which has {held} bytes")]
-    StorageTooShort {
-        /// The name of the storage.
-        key: String,
-        /// How many numbers are claimed.
-        claimed: usize,
-        /// How many bytes there are.
-        held: usize,
-    },
-    /// Shape, strides and offset lead out of the storage.
-    #[error(
-        "shape {size:?}, strides {strides:?} and offset {offset} lead out of a storage of {held} numbers"
-    )]
-    OutOfStorage {
-        /// Its shape.
-        size: Vec<i64>,
-        /// Its strides, in numbers.
-        strides: Vec<i64>,
-        /// Its first number.
-        offset: i64,
-        /// How many numbers the storage has.
-        held: usize,
-    },
-    /// Its size does not fit into a machine word.
-    #[error("its size overflows")]
-    Overflow,
-    /// The storages of a file claim more than the file holds.
-    #[error("with storage {key:?} the entries claim more memory than twice the file's length")]
-    ClaimsTooMuch {
-        /// The storage at which the bound was reached.
-        key: String,
-    },
-    /// libtorch refused.
-    #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
-}
 
 /// The functions that PyTorch's pickles call to make a tensor. This list is the
 /// allow-list: whatever else a pickle wants to call stays an inert description.
@@ -138,13 +70,12 @@ pub(super) fn rebuild<'a, S: StorageSource<'a>>(
             Some(Constructor::Strided) => return strided(tree, given, None, pool),
             Some(Constructor::StridedUntyped) => {
                 let dtype = given.get(6).ok_or(malformed("a dtype"))?;
+                let unsupported = |element| EntryError::UnsupportedElement { element };
                 let element = match tree.global(*dtype) {
-                    Some(("torch", name)) => Element::from_dtype(name),
-                    _ => None,
-                };
-                let element = element.ok_or_else(|| EntryError::UnsupportedElement {
-                    element: tree.describe(*dtype),
-                })?;
+                    Some(("torch", name)) => Element::from_dtype(name)
+                        .ok_or_else(|| unsupported(shortened(&format!("torch.{name}")))),
+                    _ => Err(unsupported(tree.describe(*dtype))),
+                }?;
                 return strided(tree, given, Some(element), pool);
             }
             Some(Constructor::Wrapper) => {
@@ -157,8 +88,13 @@ pub(super) fn rebuild<'a, S: StorageSource<'a>>(
                 _ => return Err(malformed("a function and its arguments")),
             },
             None => {
-                let class = shorten(&format!("{module}.{name}"));
-                return Err(EntryError::UnknownConstructor { class });
+                return Err(match name {
+                    "_rebuild_qtensor" => EntryError::Quantised,
+                    "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => EntryError::Sparse,
+                    _ => EntryError::UnknownConstructor {
+                        class: shortened(&format!("{module}.{name}")),
+                    },
+                });
             }
         }
     }
@@ -202,16 +138,14 @@ fn strided<'a, S: StorageSource<'a>>(
         held =
             usize::try_from(view.offset.saturating_add(view.length)).map_or(0, |end| end.min(held));
     }
-    if !fits(&size, &strides, offset, held) {
-        return Err(EntryError::OutOfStorage {
-            size,
-            strides,
-            offset,
-            held,
-        });
-    }
-    let flat = pool.load(reference.key, element, numel)?;
-    Ok(flat.f_as_strided(&size, &strides, offset)?)
+    bounded_view(
+        pool,
+        reference.key,
+        element,
+        [&size, &strides],
+        offset,
+        [held, numel],
+    )
 }
 
 /// The tensor of `element`s that looks into the storage `key`, which is as long as it needs.
@@ -224,6 +158,20 @@ pub(super) fn view<'a, S: StorageSource<'a>>(
     offset: i64,
 ) -> Result<Tensor, EntryError> {
     let held = pool.numel(key, element)?;
+    bounded_view(pool, key, element, [size, strides], offset, [held, held])
+}
+
+/// The tensor of this size and these strides in the first `held` of `numel` numbers of the storage
+/// `key`. A tensor may repeat numbers (stride 0); what it then has more of than its storage
+/// counts as memory.
+fn bounded_view<'a, S: StorageSource<'a>>(
+    pool: &mut StoragePool<S>,
+    key: &str,
+    element: Element,
+    [size, strides]: [&[i64]; 2],
+    offset: i64,
+    [held, numel]: [usize; 2],
+) -> Result<Tensor, EntryError> {
     if !fits(size, strides, offset, held) {
         return Err(EntryError::OutOfStorage {
             size: size.to_vec(),
@@ -232,13 +180,16 @@ pub(super) fn view<'a, S: StorageSource<'a>>(
             held,
         });
     }
-    let flat = pool.load(key, element, held)?;
+    let count = size.iter().try_fold(1_usize, |count, &length| {
+        count.checked_mul(usize::try_from(length).ok()?)
+    });
+    let repeated = count.ok_or(EntryError::Overflow)?.saturating_sub(held);
+    pool.charge(key, repeated.saturating_mul(element.bytes()))?;
+    let flat = pool.load(key, element, numel)?;
     Ok(flat.f_as_strided(size, strides, offset)?)
 }
 
-/// Whether every number lies in a storage of `held` numbers. A tensor that repeats
-/// numbers (stride 0) until it has more of them than its storage does not fit either:
-/// it would cost more memory than the file.
+/// Whether every number lies in a storage of `held` numbers.
 fn fits(size: &[i64], strides: &[i64], offset: i64, held: usize) -> bool {
     if size.len() != strides.len() || offset < 0 || size.iter().chain(strides).any(|&n| n < 0) {
         return false;
@@ -248,7 +199,9 @@ fn fits(size: &[i64], strides: &[i64], offset: i64, held: usize) -> bool {
     let product = size
         .iter()
         .try_fold(1_i64, |product, &n| product.checked_mul(n.max(1)));
-    let Some(product) = product else { return false };
+    if product.is_none() {
+        return false;
+    }
     if size.contains(&0) {
         return offset <= held;
     }
@@ -258,7 +211,7 @@ fn fits(size: &[i64], strides: &[i64], offset: i64, held: usize) -> bool {
         .try_fold(offset, |last, (&n, &stride)| {
             last.checked_add((n - 1).checked_mul(stride)?)
         });
-    product <= held && last.is_some_and(|last| last < held)
+    last.is_some_and(|last| last < held)
 }
 
 fn integers(tree: &Tree<'_>, node: Node) -> Option<Vec<i64>> {
@@ -309,7 +262,7 @@ impl<'a> StorageReference<'a> {
             Some(("torch" | "torch.storage" | "torch.cuda", name)) => {
                 Some(Element::from_storage_class(name).ok_or_else(|| {
                     EntryError::UnsupportedElement {
-                        element: shorten(name),
+                        element: shortened(name),
                     }
                 })?)
             }

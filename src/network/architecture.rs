@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Branch, Layer, NetworkError, Operation, Specification};
+use super::{Block, Function, Layer, NetworkError, Operation, Specification};
 
 /// The order of operations in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -277,7 +277,7 @@ impl Architecture {
 
     /// `ReLU(skip(x) + sum_i f_i(x))`.
     fn post_activation(&self, place: &Place) -> Result<Block<Layer>, NetworkError> {
-        let branches = (0..place.functions).map(|function| {
+        let functions = (0..place.functions).map(|function| {
             let prefix = place.function_prefix(function);
             let mut layers = Vec::new();
             for (number, convolution) in (1..).zip(self.unit_convolutions(place, &prefix)) {
@@ -288,13 +288,13 @@ impl Architecture {
                 layers.push(convolution);
                 layers.push(batch_norm(format!("{prefix}.bn{number}"), channels));
             }
-            Branch { layers }
+            Function { layers }
         });
         Ok(Block {
             name: place.name.clone(),
             pre: Vec::new(),
             skip: Some(self.skip(place, true)?),
-            branches: branches.collect(),
+            functions: functions.collect(),
             post: vec![relu()],
         })
     }
@@ -314,7 +314,7 @@ impl Architecture {
         } else {
             Vec::new()
         };
-        let branches = (0..place.functions).map(|function| {
+        let functions = (0..place.functions).map(|function| {
             let prefix = place.function_prefix(function);
             let mut layers = Vec::new();
             let mut channels = place.inputs;
@@ -327,13 +327,13 @@ impl Architecture {
                 channels = outputs(&convolution);
                 layers.push(convolution);
             }
-            Branch { layers }
+            Function { layers }
         });
         Ok(Block {
             name: place.name.clone(),
             pre,
             skip: Some(self.skip(place, false)?),
-            branches: branches.collect(),
+            functions: functions.collect(),
             post: Vec::new(),
         })
     }
@@ -442,7 +442,7 @@ fn plain(place: &Place) -> Block<Layer> {
         name: place.name.clone(),
         pre: Vec::new(),
         skip: None,
-        branches: vec![Branch { layers }],
+        functions: vec![Function { layers }],
         post: vec![relu()],
     }
 }

@@ -1,21 +1,22 @@
-use super::residual::{count, propagate, trace};
-use super::{BranchState, FeatureShape, Layer, NetworkError, Operation, Plan, Specification};
+use super::residual::{count, trace};
+use super::resolve::Resolved;
+use super::{FeatureShape, Layer, NetworkError, Operation, Plan, Specification};
 
 /// What a plan needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Trained values that are used.
-    pub parameters: i64,
+    pub parameters: u64,
     /// Multiply-adds of a forward pass over one image; convolutions and linear layers count.
-    pub multiply_adds: i64,
+    pub multiply_adds: u64,
     /// Values that a training keeps of one image for the gradient: the outputs of all layers but
     /// ReLUs, which are computed in place.
-    pub activations: i64,
+    pub activations: u64,
 }
 
 impl Specification {
-    /// What `plan` needs for images of shape `input`. Blocks that do nothing and functions that
-    /// are not computed cost nothing.
+    /// What `plan` needs for images of shape `input`. Blocks that are passed over, functions that
+    /// are not computed and what stands in for them cost nothing.
     ///
     /// # Errors
     /// A layer or block that cannot take what reaches it.
@@ -23,35 +24,29 @@ impl Specification {
         let mut total = Cost::default();
         let mut add = |layers: &[Layer], input| -> Result<FeatureShape, NetworkError> {
             let (output, multiply_adds) = trace(layers, input)?;
-            total.parameters += count(layers.iter());
-            total.activations += kept(layers, input)?;
-            total.multiply_adds += multiply_adds;
+            total.parameters += natural(count(layers.iter()))?;
+            total.activations += natural(kept(layers, input)?)?;
+            total.multiply_adds += natural(multiply_adds)?;
             Ok(output)
         };
         let mut x = add(&self.stem, input)?;
         for step in plan.steps() {
             let block = self.block(step.block)?;
-            let output = block.output_shape(x)?;
-            let computes =
-                |state: &BranchState| matches!(state, BranchState::On | BranchState::Detached);
-            let silent = !step.branches.iter().any(computes);
-            if silent && block.skip.as_ref().is_none_or(Vec::is_empty) && output == x {
+            let Resolved::Sum(sum) = block.resolve(step) else {
                 continue;
+            };
+            let skip = sum.carried();
+            // Where all terms are given and the skip is cut, nothing reads what `pre` would give.
+            if skip.is_some() || sum.computed().next().is_some() {
+                let u = add(sum.pre, x)?;
+                for function in sum.computed() {
+                    add(&function.layers, u)?;
+                }
+                if let Some(skip) = skip {
+                    add(skip, u)?;
+                }
             }
-            let u = add(&block.pre, x)?;
-            for (branch, _) in block
-                .branches
-                .iter()
-                .zip(&step.branches)
-                .filter(|(_, state)| computes(state))
-            {
-                add(&branch.layers, u)?;
-            }
-            if let (Some(skip), true) = (&block.skip, step.skip) {
-                add(skip, u)?;
-            }
-            add(&block.post, propagate(&[], output)?)?;
-            x = output;
+            x = add(sum.post, block.sum_shape(x)?)?;
         }
         add(&self.head, x)?;
         Ok(total)
@@ -69,4 +64,11 @@ fn kept(layers: &[Layer], input: FeatureShape) -> Result<i64, NetworkError> {
         Ok::<_, NetworkError>((output, kept + new))
     })?;
     Ok(outputs.1)
+}
+
+/// A cost, which a description with negative sizes would make negative.
+fn natural(cost: i64) -> Result<u64, NetworkError> {
+    u64::try_from(cost).map_err(|_| NetworkError::Architecture {
+        reason: format!("its sizes give a cost of {cost}"),
+    })
 }

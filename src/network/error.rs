@@ -82,13 +82,19 @@ pub enum NetworkError {
         /// Why not, and what to change.
         reason: String,
     },
-    /// A plan that substitutes branch outputs was run without substitutes.
+    /// A plan that replaces function outputs was run without what replaces them.
     #[error(
-        "the plan substitutes the output of block {block}, but no substitutes were measured for it"
+        "the plan replaces the output of block {block}, but nothing that could stand in for it was given"
     )]
     MissingSubstitute {
         /// The block.
         block: usize,
+    },
+    /// Something that the program itself rules out.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What happened.
+        what: String,
     },
     /// libtorch refused an operation.
     #[error("libtorch failed: {0}")]
@@ -105,10 +111,42 @@ impl NetworkError {
     }
 }
 
+impl From<pathscope_torch::TorchError> for NetworkError {
+    fn from(error: pathscope_torch::TorchError) -> Self {
+        Self::Torch(error.to_string())
+    }
+}
+
+/// Length of `tensor` along `axis`.
+///
+/// # Errors
+/// [`NetworkError::Internal`] where the tensor has no such dimension.
+pub fn length(tensor: &tch::Tensor, axis: usize) -> Result<i64, NetworkError> {
+    let size = tensor.size();
+    size.get(axis)
+        .copied()
+        .ok_or_else(|| NetworkError::Internal {
+            what: format!("a tensor of size {size:?} has no dimension {axis}"),
+        })
+}
+
+/// A count that libtorch or a description gives, which is never negative.
+///
+/// # Errors
+/// [`NetworkError::Internal`] where it is negative.
+pub fn count<N: Copy + std::fmt::Display>(number: N) -> Result<usize, NetworkError>
+where
+    usize: TryFrom<N>,
+{
+    usize::try_from(number).map_err(|_| NetworkError::Internal {
+        what: format!("{number} is not a count"),
+    })
+}
+
 impl From<tch::TchError> for NetworkError {
     fn from(error: tch::TchError) -> Self {
         // libtorch appends a C++ backtrace; its first line is the message.
         let message = error.to_string();
-        Self::Torch(message.lines().next().unwrap_or_default().to_owned())
+        Self::Torch(message.lines().next().unwrap_or(&message).to_owned())
     }
 }

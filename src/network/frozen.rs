@@ -63,6 +63,13 @@ impl Forward for FrozenLayer {
             _ => self.forward(&x, mode),
         }
     }
+
+    fn output_may_be_overwritten(&self) -> bool {
+        match self {
+            Self::Convolution { .. } | Self::Affine { .. } | Self::Linear { .. } => true,
+            Self::Plain { operation, .. } => operation.output_may_be_overwritten(),
+        }
+    }
 }
 
 impl FrozenLayer {
@@ -106,11 +113,16 @@ pub struct FrozenNetwork {
 }
 
 impl FrozenNetwork {
-    /// Freezes `network` as it is now, in `kind` (float32, or float64 for checks).
+    /// Freezes `network` as it is now, in `kind` (float32, or float64 for checks). On a CUDA
+    /// device float32 means float32 from here on: libtorch's default there is TF32, with which
+    /// sums of gradients differ from the gradient by several percent.
     ///
     /// # Errors
     /// Where libtorch refuses.
     pub fn freeze(network: &TrainableNetwork, kind: Kind) -> Result<Self, NetworkError> {
+        if network.device().is_cuda() {
+            pathscope_torch::full_float32()?;
+        }
         tch::no_grad(|| {
             let structure = network.structure().try_map(|layers| fold(layers, kind))?;
             Ok(Self {

@@ -3,6 +3,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
 use tch::{Kind, Tensor};
 
+use super::error::count;
 use super::{NetworkError, Parameter, Role};
 
 /// The first value of `parameter`: normal with variance 2 / (kernel area x outputs) for
@@ -18,7 +19,7 @@ pub(super) fn initialize(
     let shape = parameter.shape.as_slice();
     let options = (Kind::Float, tch::Device::Cpu);
     let constant = |value| Tensor::f_full(shape, value, options);
-    let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+    let count = count(shape.iter().product::<i64>())?;
     Ok(match (parameter.role, shape) {
         (Role::Weight, &[outputs, _, height, width]) => {
             let deviation = (2.0 / (height * width * outputs) as f64).sqrt();
@@ -26,12 +27,13 @@ pub(super) fn initialize(
             let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
             Tensor::f_from_slice(&values)?.f_view(shape)?
         }
-        (Role::Weight, _) => {
-            let bound = (1.0 / shape.last().copied().unwrap_or(1).max(1) as f32).sqrt();
+        (Role::Weight, &[.., inputs]) => {
+            let bound = (1.0 / inputs.max(1) as f32).sqrt();
             let law = Uniform::new_inclusive(-bound, bound).map_err(|_| empty(parameter))?;
             let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
             Tensor::f_from_slice(&values)?.f_view(shape)?
         }
+        (Role::Weight, []) => return Err(empty(parameter)),
         (Role::Constant, _) => {
             return Err(NetworkError::Architecture {
                 reason: format!(
@@ -63,7 +65,7 @@ pub fn random_batch(
 ) -> Result<Tensor, NetworkError> {
     let mut shape = vec![examples];
     shape.extend(each);
-    let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+    let count = count(shape.iter().product::<i64>())?;
     let mut generator = generator(seed);
     Ok(match vocabulary {
         Some(size) => {

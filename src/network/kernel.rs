@@ -2,6 +2,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::error::length;
 use super::winograd::Winograd;
 use super::{NetworkError, channels_last};
 
@@ -103,6 +104,19 @@ impl Kernel {
         if let Some(winograd) = self.winograd.as_ref().filter(|_| !x.requires_grad()) {
             return winograd.convolve(x, bias);
         }
+        self.convolve_by_libtorch(x, bias)
+    }
+
+    /// The same as autograd sees it, to the last bit: a ReLU behind it is open for the same
+    /// values.
+    ///
+    /// # Errors
+    /// An input that does not fit the kernel.
+    pub(super) fn convolve_by_libtorch(
+        &self,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor, NetworkError> {
         let Geometry {
             stride,
             padding,
@@ -127,7 +141,7 @@ impl Kernel {
             padding,
             groups,
         } = self.geometry;
-        let kernel = self.weight.size().last().copied().unwrap_or(1);
+        let kernel = length(&self.weight, 3)?;
         // Pixels at the far border that no window of the stride reached.
         let rest = |side: i64| (side + 2 * padding - kernel) % stride;
         let bias: Option<Tensor> = None;

@@ -1,14 +1,15 @@
 //! The derivative of a frozen network at a batch, applied backwards to stacks of cotangents.
 //!
-//! With its ReLU masks held fixed a branch is a chain of linear maps, so the vector-Jacobian
+//! With its ReLU masks held fixed a function is a chain of linear maps, so the vector-Jacobian
 //! products of J cotangents for each of B examples are one batched convolution over `J B` rows.
 
 use tch::{Kind, Tensor};
 
+use super::error::{count, length};
 use super::residual::chain;
+use super::resolve::{Resolved, Skip, Source};
 use super::{
-    BranchState, Forward, FrozenLayer, FrozenNetwork, Kernel, Mode, NetworkError, Operation, Plan,
-    Step,
+    Forward, FrozenLayer, FrozenNetwork, Kernel, Mode, NetworkError, Operation, Pass, Plan, Step,
 };
 
 /// The derivative of one layer at the inputs that a batch gave it.
@@ -41,6 +42,7 @@ enum Derivative {
     },
     PadShortcut {
         input: Vec<i64>,
+        channels: i64,
         stride: i64,
         before: i64,
     },
@@ -60,7 +62,7 @@ enum Derivative {
 impl Derivative {
     /// Cotangents at the layer's input from those at its output, `[J B, ...]`.
     fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
-        let rows = stack.size().first().copied().unwrap_or(0);
+        let rows = length(&stack, 0)?;
         Ok(match self {
             Self::Convolution {
                 kernel,
@@ -85,8 +87,7 @@ impl Derivative {
                 stride,
                 padding,
             } => {
-                let examples = indices.size().first().copied().unwrap_or(1).max(1);
-                let copies = rows / examples;
+                let copies = rows / length(indices, 0)?.max(1);
                 let indices = indices.f_repeat([copies, 1, 1, 1])?;
                 let like =
                     stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
@@ -124,11 +125,11 @@ impl Derivative {
             }
             Self::PadShortcut {
                 input,
+                channels,
                 stride,
                 before,
             } => {
-                let channels = input.get(1).copied().unwrap_or(0);
-                let kept = stack.f_narrow(1, *before, channels)?;
+                let kept = stack.f_narrow(1, *before, *channels)?;
                 if *stride == 1 {
                     return Ok(kept);
                 }
@@ -149,9 +150,9 @@ impl Derivative {
                 });
             }
             Self::Recorded { input, output } => {
-                let examples = output.size().first().copied().unwrap_or(1).max(1);
+                let examples = length(output, 0)?.max(1);
                 let mut pulled = Vec::new();
-                for first in (0..rows).step_by(usize::try_from(examples).unwrap_or(1)) {
+                for first in (0..rows).step_by(count(examples)?) {
                     let cotangent = stack.f_narrow(0, first, examples)?;
                     let product = tch::with_grad(|| {
                         let pairing = output.f_mul(&cotangent)?.f_sum(None)?;
@@ -178,15 +179,19 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
     let input = x.size();
     let derivative = match layer {
         FrozenLayer::Convolution {
-            kernel, adjoint, ..
-        } => Derivative::Convolution {
-            kernel: kernel.shallow_clone(),
-            adjoint: adjoint.as_ref().map(Kernel::shallow_clone),
-            input: [
-                input.get(2).copied().unwrap_or(1),
-                input.get(3).copied().unwrap_or(1),
-            ],
-        },
+            kernel,
+            bias,
+            adjoint,
+        } => {
+            let derivative = Derivative::Convolution {
+                kernel: kernel.shallow_clone(),
+                adjoint: adjoint.as_ref().map(Kernel::shallow_clone),
+                input: [length(x, 2)?, length(x, 3)?],
+            };
+            // The masks are those of the ordinary gradient, which the sum over lengths is compared
+            // with: in a deep network few roundings open other ReLUs.
+            return Ok((kernel.convolve_by_libtorch(x, bias.as_ref())?, derivative));
+        }
         FrozenLayer::Affine { scale, .. } => Derivative::Scale(scale.shallow_clone()),
         FrozenLayer::Linear { weight, .. } => Derivative::Linear {
             weight: weight.shallow_clone(),
@@ -222,6 +227,7 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
                 stride,
             },
             Operation::PadShortcut { stride, before, .. } => Derivative::PadShortcut {
+                channels: length(x, 1)?,
                 input,
                 stride,
                 before,
@@ -295,21 +301,35 @@ pub struct LinearizedBlock {
     pre: Chain,
     skip: Option<Chain>,
     /// `None` for a function that is off or through which nothing flows back.
-    branches: Vec<Option<Chain>>,
+    functions: Vec<Option<Chain>>,
     post: Chain,
+    /// Size of `u`, `[B, C, H, W]`.
+    inner: Vec<i64>,
 }
 
 impl LinearizedBlock {
+    /// A block that hands on its input `x`.
+    fn passed(block: &super::Block<FrozenLayer>, x: &Tensor) -> Self {
+        let identity = || Chain(Vec::new());
+        Self {
+            pre: identity(),
+            skip: Some(identity()),
+            functions: block.functions.iter().map(|_| None).collect(),
+            post: identity(),
+            inner: x.size(),
+        }
+    }
+
     /// Number of functions, those that are off included.
     #[must_use]
     pub fn functions(&self) -> usize {
-        self.branches.len()
+        self.functions.len()
     }
 
     /// Whether gradient flows through function `function`.
     #[must_use]
     pub fn carries(&self, function: usize) -> bool {
-        matches!(self.branches.get(function), Some(Some(_)))
+        matches!(self.functions.get(function), Some(Some(_)))
     }
 
     /// Whether the skip carries cotangents.
@@ -336,20 +356,20 @@ impl LinearizedBlock {
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub fn through_branch(
+    pub fn through_function(
         &self,
         function: usize,
         stack: &Tensor,
     ) -> Result<Option<Tensor>, NetworkError> {
-        let Some(Some(branch)) = self.branches.get(function) else {
+        let Some(Some(function)) = self.functions.get(function) else {
             return Ok(None);
         };
-        let stack = if branch.overwrites() {
+        let stack = if function.overwrites() {
             super::duplicate(stack)?
         } else {
             stack.shallow_clone()
         };
-        branch.pull_back(stack).map(Some)
+        function.pull_back(stack).map(Some)
     }
 
     /// From the sum through the skip to `u`; `None` where there is no skip. `stack` stays.
@@ -366,6 +386,17 @@ impl LinearizedBlock {
             stack.shallow_clone()
         };
         skip.pull_back(stack).map(Some)
+    }
+
+    /// Cotangents at `u` where neither skip nor function carries any: zeros, one row for each of
+    /// `stack`.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn through_nothing(&self, stack: &Tensor) -> Result<Tensor, NetworkError> {
+        let rows = length(stack, 0)?;
+        let size = with_rows(&self.inner, rows);
+        super::channels_last(&stack.f_new_zeros(size, (stack.kind(), stack.device()))?)
     }
 
     /// From `u` to the block's input. Overwrites.
@@ -392,12 +423,25 @@ impl Linearization {
     /// # Errors
     /// A plan or batch that does not fit the network.
     pub fn at(network: &FrozenNetwork, plan: &Plan, batch: &Tensor) -> Result<Self, NetworkError> {
+        Self::under(network, plan, batch, &Pass::EVALUATION)
+    }
+
+    /// The same where `pass` gives what stands in for functions. Nothing flows back through that.
+    ///
+    /// # Errors
+    /// As [`Linearization::at`].
+    pub fn under(
+        network: &FrozenNetwork,
+        plan: &Plan,
+        batch: &Tensor,
+        pass: &Pass<'_>,
+    ) -> Result<Self, NetworkError> {
         tch::no_grad(|| {
             let structure = network.structure();
             let (mut x, stem) = Chain::of(&structure.stem, batch)?;
             let mut blocks = Vec::with_capacity(plan.steps().len());
             for step in plan.steps() {
-                let (y, linearized) = block(structure.block(step.block)?, step, &x)?;
+                let (y, linearized) = block(structure.block(step.block)?, step, &x, pass)?;
                 blocks.push((step.clone(), linearized));
                 x = y;
             }
@@ -443,65 +487,55 @@ fn block(
     block: &super::Block<FrozenLayer>,
     step: &Step,
     x: &Tensor,
+    pass: &Pass<'_>,
 ) -> Result<(Tensor, LinearizedBlock), NetworkError> {
-    let (u, pre) = Chain::of(&block.pre, x)?;
-    let mut sum: Option<Tensor> = None;
-    let mut add = |term: Tensor| -> Result<(), NetworkError> {
-        sum = Some(match &sum {
-            Some(sum) => sum.f_add(&term)?,
-            None => term,
-        });
-        Ok(())
+    let sum = match block.resolve(step) {
+        Resolved::Passed => return Ok((x.shallow_clone(), LinearizedBlock::passed(block, x))),
+        Resolved::Sum(sum) => sum,
     };
-    let mut branches = Vec::with_capacity(block.branches.len());
-    for (branch, state) in block.branches.iter().zip(&step.branches) {
-        branches.push(match state {
-            BranchState::On => {
-                let (output, linearized) = Chain::of(&branch.layers, &u)?;
-                add(output)?;
-                Some(linearized)
+    let (u, pre) = Chain::of(sum.pre, x)?;
+    let mut outputs = Vec::with_capacity(sum.terms.len() + 1);
+    let mut functions: Vec<Option<Chain>> = block.functions.iter().map(|_| None).collect();
+    for term in &sum.terms {
+        outputs.push(match functions.get_mut(term.number) {
+            Some(carrying) if term.source == Source::Live => {
+                let (output, chain) = Chain::of(&term.function.layers, &u)?;
+                *carrying = Some(chain);
+                output
             }
-            BranchState::Detached => {
-                add(chain(&branch.layers, &u, Mode::Evaluation)?)?;
-                None
-            }
-            BranchState::Off => None,
-            BranchState::Substitute(_) => {
-                return Err(NetworkError::MissingSubstitute {
-                    block: step.block.position(),
-                });
-            }
+            _ => term.output(step.block, &u, pass)?.tensor,
         });
     }
-    let skip = match &block.skip {
-        Some(layers) if step.skip => {
-            let (output, linearized) = Chain::of(layers, &u)?;
-            add(output)?;
-            Some(linearized)
+    let skip = match &sum.skip {
+        Skip::Carried(layers) => {
+            let (output, chain) = Chain::of(layers, &u)?;
+            outputs.push(output);
+            Some(chain)
         }
-        _ => None,
+        Skip::Cut(layers) if outputs.is_empty() => {
+            outputs.push(chain(layers, &u, pass.mode)?.tensor.f_zeros_like()?);
+            None
+        }
+        Skip::Cut(_) | Skip::Absent => None,
     };
-    let Some(sum) = sum else {
-        // Nothing is computed: a plain layer that is passed over.
-        let nothing = || Chain(Vec::new());
-        let passed = LinearizedBlock {
-            pre: nothing(),
-            skip: Some(nothing()),
-            branches,
-            post: nothing(),
-        };
-        return Ok((x.shallow_clone(), passed));
+    let total = outputs
+        .into_iter()
+        .map(Ok)
+        .reduce(|total, output| Ok(total?.f_add(&output?)?))
+        .unwrap_or_else(|| {
+            Err(NetworkError::Internal {
+                what: format!("block {} computes neither function nor skip", step.block),
+            })
+        })?;
+    let (y, post) = Chain::of(sum.post, &total)?;
+    let linearized = LinearizedBlock {
+        pre,
+        skip,
+        functions,
+        post,
+        inner: u.size(),
     };
-    let (y, post) = Chain::of(&block.post, &sum)?;
-    Ok((
-        y,
-        LinearizedBlock {
-            pre,
-            skip,
-            branches,
-            post,
-        },
-    ))
+    Ok((y, linearized))
 }
 
 /// Cotangent of the logits `[B, classes]` for the cross-entropy of each example:
@@ -510,7 +544,7 @@ fn block(
 /// # Errors
 /// Where labels and logits do not fit each other.
 pub fn cross_entropy_cotangent(logits: &Tensor, labels: &Tensor) -> Result<Tensor, NetworkError> {
-    let classes = logits.size().last().copied().unwrap_or(0);
+    let classes = length(logits, logits.dim().saturating_sub(1))?;
     let one_hot = labels.f_one_hot(classes)?.f_to_kind(logits.kind())?;
     Ok(logits.f_softmax(-1, None::<Kind>)?.f_sub(&one_hot)?)
 }

@@ -9,14 +9,17 @@
 //!
 //! [`ResidualNetwork`] holds that structure over any kind of layer: [`Layer`] is the plain
 //! description, [`TrainableLayer`] carries parameters under autograd, and [`FrozenLayer`] is
-//! folded for analysis. There is one forward pass, and a [`Plan`] says what it computes.
+//! folded for analysis. A [`Plan`] says what is computed, and `resolve` is the one place that
+//! reads it.
 
 mod architecture;
+mod check;
 mod cost;
 mod error;
 mod exchange;
 mod fragment;
 mod frozen;
+mod fused;
 mod index;
 mod initialize;
 mod kernel;
@@ -24,25 +27,32 @@ mod linearization;
 mod operation;
 mod plan;
 mod prune;
+mod recalibration;
 mod residual;
+mod resolve;
 mod shape;
+mod statistics;
 mod substitutes;
 mod trainable;
 mod winograd;
 
 pub use architecture::{Architecture, Family, Shortcut, Stem, Unit};
 pub use cost::Cost;
-pub use error::NetworkError;
+pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
-pub use fragment::{Fragment, Length, Node, Primitive, Value};
+pub use fragment::{
+    Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed,
+};
 pub use frozen::{FrozenLayer, FrozenNetwork, channels_last, duplicate};
 pub use index::{BlockIndex, FunctionIndex};
 pub use initialize::random_batch;
 pub use kernel::{Geometry, Kernel};
 pub use linearization::{Linearization, LinearizedBlock, cross_entropy_cotangent};
 pub use operation::{Layer, Operation, Parameter, Role};
-pub use plan::{BranchState, Plan, Step, Substitution};
-pub use residual::{Block, Branch, Forward, Mode, Pass, ResidualNetwork, Specification};
+pub use plan::{FunctionState, Plan, Step};
+pub use recalibration::Recalibration;
+pub use residual::{Block, Forward, Function, Mode, Pass, ResidualNetwork, Specification};
 pub use shape::{BlockShape, FeatureShape};
-pub use substitutes::Substitutes;
+pub use statistics::{Moments, StoredStatistics};
+pub use substitutes::{StandIn, Substitutes};
 pub use trainable::{TrainableLayer, TrainableNetwork};

@@ -97,6 +97,27 @@ pub enum Operation {
     Fragment(Box<Fragment>),
 }
 
+impl Operation {
+    /// Whether the output has storage that neither the input nor the gradient needs.
+    pub(super) fn output_may_be_overwritten(&self) -> bool {
+        match self {
+            Operation::Convolution { .. }
+            | Operation::GroupNorm { .. }
+            | Operation::BatchNorm { .. }
+            | Operation::MaxPool { .. }
+            | Operation::AveragePool { .. }
+            | Operation::GlobalAveragePool
+            | Operation::Linear { .. } => true,
+            // Its gradient is computed from its output.
+            Operation::Relu => false,
+            // May be a view of the input, or end in an operation like ReLU.
+            Operation::ZeroPad { .. } | Operation::PadShortcut { .. } | Operation::Fragment(_) => {
+                false
+            }
+        }
+    }
+}
+
 fn one() -> i64 {
     1
 }

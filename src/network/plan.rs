@@ -1,9 +1,11 @@
+use pathscope_analysis::record::LesionKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::resolve::Resolved;
 use super::{BlockIndex, BlockShape, FunctionIndex, NetworkError, ResidualNetwork};
 
-/// What a forward pass computes: which blocks, in which order, with which branches.
+/// What a forward pass computes: which blocks, in which order, with which functions.
 ///
 /// Two plans that begin with equal steps share that part of the computation.
 #[derive(
@@ -24,7 +26,8 @@ pub struct Step {
     /// Whether the skip carries its value; `false` cuts it, the control experiment.
     pub skip: bool,
     /// What each of the block's functions contributes.
-    pub branches: Vec<BranchState>,
+    #[serde(rename = "branches")]
+    pub functions: Vec<FunctionState>,
 }
 
 /// What one residual function contributes to its block's sum.
@@ -32,7 +35,7 @@ pub struct Step {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum BranchState {
+pub enum FunctionState {
     /// Its output.
     On,
     /// Nothing; it is not computed.
@@ -40,21 +43,7 @@ pub enum BranchState {
     /// Its output, through which no gradient flows back.
     Detached,
     /// Something measured beforehand instead of its output.
-    Substitute(Substitution),
-}
-
-/// What stands in for the output of a branch.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Substitution {
-    /// Its mean over a calibration set.
-    Mean,
-    /// Its output for another example.
-    Resample,
-    /// Gaussian noise with its mean and standard deviation per channel.
-    Noise,
+    Substitute(LesionKind),
 }
 
 impl Plan {
@@ -64,11 +53,17 @@ impl Plan {
         let step = |(position, block): (usize, &super::Block<L>)| Step {
             block: BlockIndex::new(position),
             skip: true,
-            branches: vec![BranchState::On; block.branches.len()],
+            functions: vec![FunctionState::On; block.functions.len()],
         };
         Self {
             steps: network.blocks.iter().enumerate().map(step).collect(),
         }
+    }
+
+    /// The plan of these steps.
+    #[cfg(test)]
+    pub(super) fn of(steps: Vec<Step>) -> Self {
+        Self { steps }
     }
 
     /// The steps in the order in which they run.
@@ -79,23 +74,23 @@ impl Plan {
 
     /// Sets every function of `block` to `state`. A block that the plan lacks stays lacking.
     #[must_use]
-    pub fn with_block(mut self, block: BlockIndex, state: BranchState) -> Self {
+    pub fn with_block(mut self, block: BlockIndex, state: FunctionState) -> Self {
         for step in self.steps.iter_mut().filter(|step| step.block == block) {
-            step.branches.fill(state);
+            step.functions.fill(state);
         }
         self
     }
 
     /// Sets one function to `state`.
     #[must_use]
-    pub fn with_function(mut self, function: FunctionIndex, state: BranchState) -> Self {
+    pub fn with_function(mut self, function: FunctionIndex, state: FunctionState) -> Self {
         for step in self
             .steps
             .iter_mut()
             .filter(|step| step.block == function.block)
         {
-            if let Some(branch) = step.branches.get_mut(function.function) {
-                *branch = state;
+            if let Some(function) = step.functions.get_mut(function.function) {
+                *function = state;
             }
         }
         self
@@ -126,19 +121,15 @@ impl Plan {
     pub fn deleted_blocks(&self) -> impl Iterator<Item = BlockIndex> + '_ {
         self.steps
             .iter()
-            .filter(|step| step.branches.iter().all(|&state| state == BranchState::Off))
+            .filter(|step| step.is_silent())
             .map(|step| step.block)
     }
 
-    /// Functions on in each block, in the order of the plan: the k of the path polynomial
+    /// Live functions of each block, in the order of the plan: the k of the path polynomial
     /// prod (1 + k z).
     #[must_use]
     pub fn functions_on(&self) -> Vec<usize> {
-        let is_on = |state: &&BranchState| **state == BranchState::On;
-        self.steps
-            .iter()
-            .map(|step| step.branches.iter().filter(is_on).count())
-            .collect()
+        self.steps.iter().map(Step::live_functions).collect()
     }
 
     /// Checks the plan against a network whose blocks have the given `shapes`.
@@ -163,11 +154,11 @@ impl Plan {
                     .map(|shape| (block, shape))
                     .ok_or(unknown)
             })?;
-            if step.branches.len() != block.branches.len() {
+            if step.functions.len() != block.functions.len() {
                 return Err(NetworkError::UnknownFunction {
                     block: position,
-                    function: step.branches.len().saturating_sub(1),
-                    functions: block.branches.len(),
+                    function: step.functions.len().saturating_sub(1),
+                    functions: block.functions.len(),
                 });
             }
             let mismatch = |found: String| NetworkError::ShapeMismatch {
@@ -178,8 +169,8 @@ impl Plan {
             if let Some(found) = reached.filter(|&found| found != shape.input) {
                 return Err(mismatch(found.to_string()));
             }
-            let silent = step.branches.iter().all(|&state| state == BranchState::Off);
-            if silent && block.skip.is_none() && !shape.is_preserving() {
+            let passed = matches!(block.resolve(step), Resolved::Passed);
+            if passed && !shape.is_preserving() {
                 return Err(mismatch(
                     "nothing: it has no skip and changes the shape".into(),
                 ));

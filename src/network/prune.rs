@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Block, Branch, BranchState, Layer, NetworkError, Operation, Plan, Specification, Step,
-    TrainableNetwork,
-};
+use super::resolve::{Resolved, Skip, Term};
+use super::{Block, Layer, NetworkError, Operation, Plan, Specification, Step, TrainableNetwork};
 
 impl TrainableNetwork {
     /// A network of its own that gives the logits of `plan`: functions that are off are gone, and
-    /// so are blocks that would hand on what they are given. Blocks of a stage are numbered anew,
+    /// so are blocks that would hand on what they are given. Blocks of a stage are renumbered,
     /// so that code which builds such a network with fewer blocks can load its tensors.
     ///
     /// # Errors
@@ -40,23 +38,11 @@ impl Specification {
         let mut not_negative = ends_in_relu(&self.stem);
         for step in plan.steps() {
             let block = self.block(step.block)?;
-            let mut block = without_what_is_off(block, step)?;
-            let hands_on = match &block.skip {
-                None => true,
-                // ReLU changes nothing in what is not negative.
-                Some(skip) => {
-                    skip.is_empty()
-                        && block.pre.is_empty()
-                        && (block.post.is_empty()
-                            || not_negative
-                                && block.post.iter().all(|l| l.operation == Operation::Relu))
-                }
-            };
-            if block.branches.is_empty() && hands_on {
+            let Some(mut block) = without_what_is_off(block, step, not_negative)? else {
                 continue;
-            }
+            };
             not_negative = ends_in_relu(&block.post);
-            number_anew(&mut block, &mut counts, names);
+            renumber(&mut block, &mut counts, names);
             blocks.push(block);
         }
         Ok(Self {
@@ -67,34 +53,45 @@ impl Specification {
     }
 }
 
-fn without_what_is_off(block: &Block<Layer>, step: &Step) -> Result<Block<Layer>, NetworkError> {
+/// The block with the functions that `step` computes; `None` where it hands on its input, of
+/// which `not_negative` says whether it can be negative.
+fn without_what_is_off(
+    block: &Block<Layer>,
+    step: &Step,
+    not_negative: bool,
+) -> Result<Option<Block<Layer>>, NetworkError> {
+    let sum = match block.resolve(step) {
+        Resolved::Passed => return Ok(None),
+        Resolved::Sum(sum) => sum,
+    };
     let refuse = |reason: &str| {
         Err(NetworkError::Architecture {
             reason: format!("block {} ({}) {reason}", step.block, block.name),
         })
     };
-    if !step.skip && block.skip.is_some() {
+    if matches!(sum.skip, Skip::Cut(_)) {
         return refuse("has its skip cut, which no smaller network does");
     }
-    let mut branches: Vec<Branch<Layer>> = Vec::new();
-    for (branch, state) in block.branches.iter().zip(&step.branches) {
-        match state {
-            BranchState::On | BranchState::Detached => branches.push(branch.clone()),
-            BranchState::Off => {}
-            BranchState::Substitute(_) => {
-                return refuse("has an output substituted, which no smaller network does");
-            }
-        }
+    if !sum.terms.iter().all(Term::is_computed) {
+        return refuse("has an output substituted, which no smaller network does");
     }
-    Ok(Block {
-        branches,
+    // ReLU changes nothing in what is not negative.
+    let unchanged = |post: &[Layer]| {
+        post.is_empty() || not_negative && post.iter().all(|l| l.operation == Operation::Relu)
+    };
+    let identity = matches!(sum.skip, Skip::Carried([])) && sum.pre.is_empty();
+    if sum.terms.is_empty() && identity && unchanged(sum.post) {
+        return Ok(None);
+    }
+    Ok(Some(Block {
+        functions: sum.computed().cloned().collect(),
         ..block.clone()
-    })
+    }))
 }
 
 /// Gives a block the next free number of its stage: `layer1.4` becomes `layer1.3` where one before
 /// it is gone. Names that do not follow that pattern stay.
-fn number_anew(
+fn renumber(
     block: &mut Block<Layer>,
     counts: &mut HashMap<String, usize>,
     names: &mut HashMap<String, String>,
@@ -121,12 +118,12 @@ fn number_anew(
             names.insert(after.name, before.name);
         }
     };
-    let branches = block.branches.iter_mut().flat_map(|b| &mut b.layers);
+    let functions = block.functions.iter_mut().flat_map(|b| &mut b.layers);
     block
         .pre
         .iter_mut()
         .chain(block.skip.iter_mut().flatten())
-        .chain(branches)
+        .chain(functions)
         .chain(&mut block.post)
         .for_each(rename);
     block.name = name;
@@ -148,8 +145,8 @@ fn ends_in_relu(layers: &[Layer]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{
-        Architecture, BlockIndex, Family, FunctionIndex, Pass, Unit, channels_last,
+    use crate::{
+        Architecture, BlockIndex, Family, FunctionIndex, FunctionState, Pass, Unit, channels_last,
     };
     use tch::{Device, Kind, Tensor};
 
@@ -162,7 +159,7 @@ mod tests {
 
     fn off(plan: Plan, blocks: &[usize]) -> Plan {
         blocks.iter().fold(plan, |plan, &block| {
-            plan.with_block(BlockIndex::new(block), BranchState::Off)
+            plan.with_block(BlockIndex::new(block), FunctionState::Off)
         })
     }
 
@@ -184,7 +181,7 @@ mod tests {
             let mut plan = off(Plan::intact(network.specification()), deleted);
             if k > 1 {
                 let (block, function) = (BlockIndex::new(5), 0);
-                plan = plan.with_function(FunctionIndex { block, function }, BranchState::Off);
+                plan = plan.with_function(FunctionIndex { block, function }, FunctionState::Off);
             }
             let small = network.pruned(&plan).unwrap();
             let before = network.forward(&batch, &plan, &Pass::EVALUATION).unwrap();
@@ -212,7 +209,7 @@ mod tests {
             "layer3.2",
         ];
         assert_eq!(names, expected);
-        assert!(small.specification().blocks[2].branches.is_empty());
+        assert!(small.specification().blocks[2].functions.is_empty());
         let stays = small.specification().blocks[1].layers().next().unwrap();
         assert_eq!(stays.name, "layer1.1.conv1");
     }

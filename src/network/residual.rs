@@ -1,11 +1,13 @@
 use std::collections::HashSet;
 
+use pathscope_analysis::record::LesionKind;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::resolve::{Resolved, Skip, Source, Sum, Term};
 use super::{
-    BlockIndex, BlockShape, BranchState, Exchange, FeatureShape, FunctionIndex, Layer,
-    NetworkError, Parameter, Plan, Step, Substitutes,
+    BlockIndex, BlockShape, Exchange, FeatureShape, FunctionIndex, Layer, NetworkError, Parameter,
+    Plan, StandIn, Step, Substitutes,
 };
 
 /// A stem, residual blocks, and a head, over layers of any kind `L`.
@@ -24,7 +26,7 @@ pub struct ResidualNetwork<L> {
 pub struct Block<L> {
     /// Its name in a checkpoint, such as `layer2.3`.
     pub name: String,
-    /// Applied before skip and branches alike: the BN-ReLU that the first block of a
+    /// Applied before skip and functions alike: the BN-ReLU that the first block of a
     /// pre-activation stage shares between its functions and its shortcut.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub pre: Vec<L>,
@@ -32,7 +34,8 @@ pub struct Block<L> {
     /// a plain (VGG) layer, which is passed over when its function is off.
     pub skip: Option<Vec<L>>,
     /// The k residual functions.
-    pub branches: Vec<Branch<L>>,
+    #[serde(rename = "branches")]
+    pub functions: Vec<Function<L>>,
     /// Applied to the sum: ReLU in post-activation networks (He et al. 2015).
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub post: Vec<L>,
@@ -41,7 +44,7 @@ pub struct Block<L> {
 /// One residual function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Branch<L> {
+pub struct Function<L> {
     /// Its layers, in order.
     pub layers: Vec<L>,
 }
@@ -66,12 +69,12 @@ pub enum Mode {
 pub struct Pass<'a> {
     /// How batch normalisation behaves.
     pub mode: Mode,
-    /// What stands in for branches that the plan substitutes.
+    /// What stands in for functions that the plan substitutes.
     pub substitutes: Option<&'a Substitutes>,
     /// Position in the data set of the first example of the batch: which substitute an
     /// example gets depends on the example, not on how the data were cut into batches.
     pub first_example: usize,
-    /// Factors by which branch outputs are multiplied, one tensor `[N, 1, 1, 1]` or `[1]` a
+    /// Factors by which function outputs are multiplied, one tensor `[N, 1, 1, 1]` or `[1]` a
     /// block: stochastic depth.
     pub gates: Option<&'a [Tensor]>,
     /// Where other processes compute some of the functions.
@@ -87,6 +90,20 @@ impl Pass<'_> {
         gates: None,
         exchange: None,
     };
+
+    /// What stands in for a function.
+    fn stand_in(
+        &self,
+        block: BlockIndex,
+        function: usize,
+        kind: LesionKind,
+    ) -> Result<&dyn StandIn, NetworkError> {
+        self.substitutes
+            .and_then(|measured| measured.get(block, function, kind))
+            .ok_or(NetworkError::MissingSubstitute {
+                block: block.position(),
+            })
+    }
 }
 
 /// A layer that can be computed.
@@ -97,12 +114,77 @@ pub trait Forward {
     /// Where libtorch refuses, a shape that does not fit for instance.
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, NetworkError>;
 
-    /// The same where nobody else needs `x`, which may then be overwritten.
+    /// The same where nothing else needs `x`, which may then be overwritten.
     ///
     /// # Errors
     /// As [`Forward::forward`].
     fn forward_owned(&self, x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
         self.forward(&x, mode)
+    }
+
+    /// Whether the output has storage that neither the input nor the gradient needs, so that
+    /// others may write into it.
+    fn output_may_be_overwritten(&self) -> bool;
+
+    /// The sum of what `functions` give for `u`, computed together, in storage of its own; `None`
+    /// where each of them is computed alone.
+    ///
+    /// # Errors
+    /// As [`Forward::forward`].
+    fn sum_of(
+        _functions: &[&Function<Self>],
+        _u: &Tensor,
+        _mode: Mode,
+    ) -> Result<Option<Tensor>, NetworkError>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
+}
+
+/// A tensor on its way through layers.
+pub(super) struct Flow {
+    /// The values.
+    pub tensor: Tensor,
+    /// Whether nothing else needs them, so that they may be overwritten.
+    own: bool,
+}
+
+impl Flow {
+    /// Values that something else needs as well.
+    pub fn shared(tensor: &Tensor) -> Self {
+        Self {
+            tensor: tensor.shallow_clone(),
+            own: false,
+        }
+    }
+
+    /// Values in storage that nothing else uses.
+    fn owned(tensor: Tensor) -> Self {
+        Self { tensor, own: true }
+    }
+
+    /// The values after `layers`, one after the other.
+    fn through<L: Forward>(self, layers: &[L], mode: Mode) -> Result<Self, NetworkError> {
+        layers.iter().try_fold(self, |flow, layer| {
+            let tensor = if flow.own {
+                layer.forward_owned(flow.tensor, mode)?
+            } else {
+                layer.forward(&flow.tensor, mode)?
+            };
+            let own = layer.output_may_be_overwritten();
+            Ok(Self { tensor, own })
+        })
+    }
+
+    /// The sum of both, in the storage of the first where that is its own.
+    fn plus(self, term: &Tensor) -> Result<Self, NetworkError> {
+        let Self { mut tensor, own } = self;
+        Ok(Self::owned(match own {
+            true => tensor.f_add_(term)?,
+            false => tensor.f_add(term)?,
+        }))
     }
 }
 
@@ -111,17 +193,8 @@ pub(super) fn chain<L: Forward>(
     layers: &[L],
     x: &Tensor,
     mode: Mode,
-) -> Result<Tensor, NetworkError> {
-    match layers.split_first() {
-        None => Ok(x.shallow_clone()),
-        Some((first, rest)) => chain_owned(rest, first.forward(x, mode)?, mode),
-    }
-}
-
-fn chain_owned<L: Forward>(layers: &[L], x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
-    layers
-        .iter()
-        .try_fold(x, |x, layer| layer.forward_owned(x, mode))
+) -> Result<Flow, NetworkError> {
+    Flow::shared(x).through(layers, mode)
 }
 
 impl<L> ResidualNetwork<L> {
@@ -138,12 +211,27 @@ impl<L> ResidualNetwork<L> {
             })
     }
 
+    /// The function at `index`.
+    ///
+    /// # Errors
+    /// [`NetworkError::UnknownBlock`] or [`NetworkError::UnknownFunction`] beyond the last one.
+    pub fn function(&self, index: FunctionIndex) -> Result<&Function<L>, NetworkError> {
+        let functions = &self.block(index.block)?.functions;
+        functions
+            .get(index.function)
+            .ok_or(NetworkError::UnknownFunction {
+                block: index.block.position(),
+                function: index.function,
+                functions: functions.len(),
+            })
+    }
+
     /// The number of functions in each block.
     #[must_use]
     pub fn functions(&self) -> Vec<usize> {
         self.blocks
             .iter()
-            .map(|block| block.branches.len())
+            .map(|block| block.functions.len())
             .collect()
     }
 
@@ -152,9 +240,9 @@ impl<L> ResidualNetwork<L> {
     ///
     /// # Errors
     /// The first one that `convert` gives.
-    pub fn try_map<M, E>(
-        &self,
-        mut convert: impl FnMut(&[L]) -> Result<Vec<M>, E>,
+    pub fn try_map<'n, M, E>(
+        &'n self,
+        mut convert: impl FnMut(&'n [L]) -> Result<Vec<M>, E>,
     ) -> Result<ResidualNetwork<M>, E> {
         let stem = convert(&self.stem)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -163,12 +251,12 @@ impl<L> ResidualNetwork<L> {
                 name: block.name.clone(),
                 pre: convert(&block.pre)?,
                 skip: block.skip.as_ref().map(|skip| convert(skip)).transpose()?,
-                branches: block
-                    .branches
+                functions: block
+                    .functions
                     .iter()
-                    .map(|branch| {
-                        Ok(Branch {
-                            layers: convert(&branch.layers)?,
+                    .map(|function| {
+                        Ok(Function {
+                            layers: convert(&function.layers)?,
                         })
                     })
                     .collect::<Result<_, E>>()?,
@@ -182,7 +270,7 @@ impl<L> ResidualNetwork<L> {
         })
     }
 
-    /// All layers, in the order stem, blocks (pre, skip, branches, post), head.
+    /// All layers, in the order stem, blocks (pre, skip, functions, post), head.
     pub fn layers(&self) -> impl Iterator<Item = &L> {
         let blocks = self.blocks.iter().flat_map(Block::layers);
         self.stem.iter().chain(blocks).chain(&self.head)
@@ -190,13 +278,13 @@ impl<L> ResidualNetwork<L> {
 }
 
 impl<L> Block<L> {
-    /// All layers of the block: pre, skip, branches, post.
+    /// All layers of the block: pre, skip, functions, post.
     pub fn layers(&self) -> impl Iterator<Item = &L> {
-        let branches = self.branches.iter().flat_map(|branch| &branch.layers);
+        let functions = self.functions.iter().flat_map(|function| &function.layers);
         self.pre
             .iter()
             .chain(self.skip.iter().flatten())
-            .chain(branches)
+            .chain(functions)
             .chain(&self.post)
     }
 }
@@ -224,7 +312,7 @@ impl<L: Forward> ResidualNetwork<L> {
     /// # Errors
     /// A batch that does not fit.
     pub fn stem(&self, batch: &Tensor, pass: &Pass<'_>) -> Result<Tensor, NetworkError> {
-        chain(&self.stem, batch, pass.mode)
+        Ok(chain(&self.stem, batch, pass.mode)?.tensor)
     }
 
     /// One step of a plan, from a block's input to its output.
@@ -240,106 +328,169 @@ impl<L: Forward> ResidualNetwork<L> {
     /// # Errors
     /// Features that do not fit.
     pub fn head(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, NetworkError> {
-        chain(&self.head, x, pass.mode)
+        Ok(chain(&self.head, x, pass.mode)?.tensor)
     }
 }
 
 impl<L: Forward> Block<L> {
     fn forward(&self, step: &Step, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, NetworkError> {
-        let silent = step.branches.iter().all(|&state| state == BranchState::Off);
-        if silent && self.skip.is_none() {
-            return Ok(x.shallow_clone());
-        }
-        let mut u = chain(&self.pre, x, pass.mode)?;
-        let mut taken = u.shallow_clone();
-        if let Some(exchange) = pass.exchange {
-            u = exchange.enter(&u)?;
-            taken = exchange.part(&u)?;
-        }
-        let here = |function| {
-            let block = step.block;
-            pass.exchange
-                .is_none_or(|exchange| exchange.computes(FunctionIndex { block, function }))
+        let sum = match self.resolve(step) {
+            Resolved::Passed => return Ok(x.shallow_clone()),
+            Resolved::Sum(sum) => sum,
         };
-        let mut sum = None;
-        for (function, (branch, &state)) in self.branches.iter().zip(&step.branches).enumerate() {
-            if !here(function) {
-                continue;
+        let u = chain(sum.pre, x, pass.mode)?.tensor;
+        let total = match pass.exchange {
+            Some(exchange) => sum.shared_out(step.block, &u, pass, exchange)?,
+            None => sum.here(step.block, &u, pass)?,
+        };
+        let total = match (total, &sum.skip) {
+            (Some(total), _) => total,
+            (None, Skip::Cut(skip)) => {
+                Flow::owned(chain(skip, &u, pass.mode)?.tensor.f_zeros_like()?)
             }
-            let output = match state {
-                BranchState::Off => continue,
-                BranchState::On => branch.forward(&taken, pass)?,
-                BranchState::Detached => tch::no_grad(|| branch.forward(&taken, pass))?,
-                BranchState::Substitute(kind) => pass
-                    .substitutes
-                    .and_then(|bank| bank.rows(step.block, function, kind, pass, taken.size()[0]))
-                    .ok_or(NetworkError::MissingSubstitute {
-                        block: step.block.position(),
-                    })??,
-            };
-            let output = match pass
-                .gates
-                .and_then(|gates| gates.get(step.block.position()))
-            {
-                Some(gate) => output.f_mul(&gate.f_to_kind(output.kind())?)?,
-                None => output,
-            };
-            sum = Some(match sum {
-                None => output,
-                Some(sum) => accumulate(sum, &output)?,
-            });
-        }
-        let skip = match &self.skip {
-            Some(skip) if step.skip => Some(chain(skip, &u, pass.mode)?),
-            _ => None,
-        };
-        let (sum, skip) = match (pass.exchange, skip) {
-            (Some(exchange), Some(skip)) if !silent => {
-                let partial = sum.map_or_else(|| skip.f_zeros_like(), Ok)?;
-                // Out of place: what others gave is where their gradients begin.
-                (Some(exchange.join(&partial)?.f_add(&skip)?), None)
+            (None, Skip::Carried(_) | Skip::Absent) => {
+                return Err(NetworkError::Internal {
+                    what: format!("block {} computes neither function nor skip", step.block),
+                });
             }
-            (_, skip) => (sum, skip),
         };
-        let sum = match (sum, skip) {
-            (Some(sum), Some(skip)) => accumulate(sum, &skip)?,
-            (None, Some(skip)) => {
-                // The skip may share storage with x, which `post` must not overwrite.
-                return chain(&self.post, &skip, pass.mode);
-            }
-            (Some(sum), None) => sum,
-            // Skip and branches all cut: nothing passes but zeros of the block's output shape.
-            (None, None) => match &self.skip {
-                Some(skip) => chain(skip, &u, pass.mode)?.f_zeros_like()?,
-                None => u.f_zeros_like()?,
-            },
-        };
-        chain_owned(&self.post, sum, pass.mode)
+        Ok(total.through(sum.post, pass.mode)?.tensor)
     }
-}
 
-/// `sum + term`, in the storage of `sum`: a branch's output is nobody else's.
-fn accumulate(mut sum: Tensor, term: &Tensor) -> Result<Tensor, NetworkError> {
-    Ok(sum.f_add_(term)?)
-}
-
-impl<L: Forward> Block<L> {
-    /// Output `[N, C, H, W]` of every function for the block's input `x`.
+    /// The input `u` of the functions, and the output of every function for it, where the block's
+    /// input is `x`; all `[N, ...]`.
     ///
     /// # Errors
     /// An input that does not fit.
-    pub fn branch_outputs(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Vec<Tensor>, NetworkError> {
-        let u = chain(&self.pre, x, pass.mode)?;
-        self.branches
+    pub fn function_outputs(
+        &self,
+        x: &Tensor,
+        pass: &Pass<'_>,
+    ) -> Result<(Tensor, Vec<Tensor>), NetworkError> {
+        let u = chain(&self.pre, x, pass.mode)?.tensor;
+        let output = |function: &Function<L>| Ok(chain(&function.layers, &u, pass.mode)?.tensor);
+        let outputs = self
+            .functions
             .iter()
-            .map(|branch| branch.forward(&u, pass))
-            .collect()
+            .map(output)
+            .collect::<Result<_, NetworkError>>()?;
+        Ok((u, outputs))
     }
 }
 
-impl<L: Forward> Branch<L> {
-    fn forward(&self, u: &Tensor, pass: &Pass<'_>) -> Result<Tensor, NetworkError> {
-        chain(&self.layers, u, pass.mode)
+impl<L: Forward> Sum<'_, L> {
+    /// The sum where this process computes all of it; `None` where nothing contributes.
+    fn here(
+        &self,
+        block: BlockIndex,
+        u: &Tensor,
+        pass: &Pass<'_>,
+    ) -> Result<Option<Flow>, NetworkError> {
+        let total = self.add_terms(block, u, pass, |_| true)?;
+        let Some(skip) = self.carried() else {
+            return Ok(total);
+        };
+        let skip = chain(skip, u, pass.mode)?;
+        Ok(Some(match total {
+            Some(total) => total.plus(&skip.tensor)?,
+            None => skip,
+        }))
+    }
+
+    /// The same where several processes share the functions out.
+    fn shared_out(
+        &self,
+        block: BlockIndex,
+        u: &Tensor,
+        pass: &Pass<'_>,
+        exchange: &dyn Exchange,
+    ) -> Result<Option<Flow>, NetworkError> {
+        let u = exchange.enter(u)?;
+        let taken = exchange.part(&u)?;
+        let computes = |function| exchange.computes(FunctionIndex { block, function });
+        let total = self.add_terms(block, &taken, pass, computes)?;
+        let skip = match self.carried() {
+            Some(skip) => Some(chain(skip, &u, pass.mode)?),
+            None => None,
+        };
+        if self.terms.is_empty() {
+            return Ok(skip);
+        }
+        let partial = match (total, &skip) {
+            (Some(total), _) => total.tensor,
+            (None, Some(skip)) => skip.tensor.f_zeros_like()?,
+            (None, None) => {
+                return Err(NetworkError::Architecture {
+                    reason: format!(
+                        "processes cannot share the functions of block {block}, which has no skip"
+                    ),
+                });
+            }
+        };
+        // Out of place: what others gave is where their gradients begin.
+        let joined = Flow::shared(&exchange.join(&partial)?);
+        Ok(Some(match skip {
+            Some(skip) => joined.plus(&skip.tensor)?,
+            None => joined,
+        }))
+    }
+
+    /// The sum of those terms that `takes` wants, for the functions' input `u`.
+    fn add_terms(
+        &self,
+        block: BlockIndex,
+        u: &Tensor,
+        pass: &Pass<'_>,
+        takes: impl Fn(usize) -> bool,
+    ) -> Result<Option<Flow>, NetworkError> {
+        let gate = pass.gates.and_then(|gates| gates.get(block.position()));
+        let gated = |output: Flow| -> Result<Flow, NetworkError> {
+            let Some(gate) = gate else {
+                return Ok(output);
+            };
+            let gate = gate.f_to_kind(output.tensor.kind())?;
+            Ok(Flow::owned(output.tensor.f_mul(&gate)?))
+        };
+        let taken = || self.terms.iter().filter(|term| takes(term.number));
+        let live = taken().filter(|term| term.source == Source::Live);
+        let live: Vec<&Function<L>> = live.map(|term| term.function).collect();
+        let together = L::sum_of(&live, u, pass.mode)?;
+        let alone = |term: &&Term<'_, L>| together.is_none() || term.source != Source::Live;
+        let mut total = match &together {
+            Some(sum) => Some(gated(Flow::owned(sum.shallow_clone()))?),
+            None => None,
+        };
+        for term in taken().filter(alone) {
+            let output = gated(term.output(block, u, pass)?)?;
+            total = Some(match total {
+                None => output,
+                Some(total) => total.plus(&output.tensor)?,
+            });
+        }
+        Ok(total)
+    }
+}
+
+impl<L: Forward> Term<'_, L> {
+    /// What the term adds to the sum, for the functions' input `u`.
+    pub(super) fn output(
+        &self,
+        block: BlockIndex,
+        u: &Tensor,
+        pass: &Pass<'_>,
+    ) -> Result<Flow, NetworkError> {
+        let computed = || chain(&self.function.layers, u, pass.mode);
+        match self.source {
+            Source::Live => computed(),
+            Source::Held => tch::no_grad(computed),
+            Source::Given(kind) => {
+                let given = || {
+                    pass.stand_in(block, self.number, kind)?
+                        .output(u, pass.first_example)
+                };
+                Ok(Flow::shared(&tch::no_grad(given)?))
+            }
+        }
     }
 }
 
@@ -377,7 +528,7 @@ impl Specification {
         Ok(shapes)
     }
 
-    /// Classes that the head tells apart; `None` where it does not end in a linear layer.
+    /// Classes of the head; `None` where it does not end in a linear layer.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {
         match self.head.last()?.operation {
@@ -411,15 +562,16 @@ impl Specification {
 
     /// Predictions for each example: 1, or as many as the head of an exported graph gives rows of
     /// logits, such as one for each token.
-    #[must_use]
-    pub fn positions(&self) -> usize {
+    ///
+    /// # Errors
+    /// A head whose output has no countable size.
+    pub fn positions(&self) -> Result<usize, NetworkError> {
         match self.head.last().map(|layer| &layer.operation) {
-            Some(super::Operation::Fragment(fragment)) => {
-                let rows = fragment.output.split_last().map(|(_, rows)| rows);
-                let positions = rows.unwrap_or_default().iter().product::<i64>();
-                usize::try_from(positions).unwrap_or(1)
-            }
-            _ => 1,
+            Some(super::Operation::Fragment(fragment)) => match fragment.output.split_last() {
+                Some((_, rows)) => super::error::count(rows.iter().product::<i64>()),
+                None => Ok(1),
+            },
+            _ => Ok(1),
         }
     }
 
@@ -458,7 +610,7 @@ impl Block<Layer> {
         count(self.layers())
     }
 
-    /// Convolutions in the longest branch, and matrices in exported ones: a module's length in
+    /// Convolutions in the longest function, and matrices in exported ones: a module's length in
     /// layers.
     #[must_use]
     pub fn convolutions(&self) -> usize {
@@ -467,17 +619,22 @@ impl Block<Layer> {
             super::Operation::Fragment(fragment) => fragment.counted(),
             _ => 0,
         };
-        let length = |branch: &Branch<Layer>| branch.layers.iter().map(counted).sum();
-        self.branches.iter().map(length).max().unwrap_or(0)
+        let length = |function: &Function<Layer>| function.layers.iter().map(counted).sum();
+        self.functions.iter().map(length).fold(0, usize::max)
     }
 
     pub(super) fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape, NetworkError> {
+        propagate(&self.post, self.sum_shape(input)?)
+    }
+
+    /// Shape of the sum, before `post`.
+    pub(super) fn sum_shape(&self, input: FeatureShape) -> Result<FeatureShape, NetworkError> {
         let u = propagate(&self.pre, input)?;
         let mut outputs = Vec::new();
         for layers in self
-            .branches
+            .functions
             .iter()
-            .map(|branch| &branch.layers)
+            .map(|function| &function.layers)
             .chain(&self.skip)
         {
             outputs.push((propagate(layers, u)?, layers));
@@ -498,7 +655,7 @@ impl Block<Layer> {
                 });
             }
         }
-        propagate(&self.post, first)
+        Ok(first)
     }
 }
 

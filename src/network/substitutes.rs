@@ -1,57 +1,61 @@
 use std::collections::HashMap;
+use std::fmt;
 
+use pathscope_analysis::record::LesionKind;
 use tch::Tensor;
 
-use super::{BlockIndex, NetworkError, Pass, Substitution};
+use super::{BlockIndex, NetworkError};
 
-/// What stands in for branch outputs: for each function and kind, rows `[R, C, H, W]` of which
-/// every example takes one, by its position in the data set.
-///
-/// One row is a mean; many rows are the outputs for other examples, or draws of noise.
+/// What stands in for the output of one function.
+pub trait StandIn: fmt::Debug + Send {
+    /// What it gives `[N, ...]` for a batch whose functions take `input` `[N, ...]`. The batch
+    /// begins with example `first_example` of the data set: what an example gets depends on the
+    /// example, not on how the data were cut into batches.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    fn output(&self, input: &Tensor, first_example: usize) -> Result<Tensor, NetworkError>;
+
+    /// Another handle on the same tensors, for another thread.
+    fn shallow_clone(&self) -> Box<dyn StandIn>;
+}
+
+/// What stands in for function outputs, by function and kind.
 #[derive(Debug, Default)]
 pub struct Substitutes {
-    banks: HashMap<(BlockIndex, usize, Substitution), Tensor>,
+    measured: HashMap<(BlockIndex, usize, LesionKind), Box<dyn StandIn>>,
 }
 
 impl Substitutes {
-    /// Sets the rows `[R, C, H, W]` for one function.
-    pub fn insert(&mut self, block: BlockIndex, function: usize, kind: Substitution, rows: Tensor) {
-        self.banks.insert((block, function, kind), rows);
+    /// Sets what stands in for one function.
+    pub fn insert(
+        &mut self,
+        block: BlockIndex,
+        function: usize,
+        kind: LesionKind,
+        stand_in: Box<dyn StandIn>,
+    ) {
+        self.measured.insert((block, function, kind), stand_in);
     }
 
-    /// The rows for the `examples` examples of `pass`, `[N, C, H, W]`; `None` where nothing was
-    /// measured for that function.
-    pub(super) fn rows(
+    /// What stands in for a function; `None` where nothing was measured for it.
+    pub(super) fn get(
         &self,
         block: BlockIndex,
         function: usize,
-        kind: Substitution,
-        pass: &Pass<'_>,
-        examples: i64,
-    ) -> Option<Result<Tensor, NetworkError>> {
-        let bank = self.banks.get(&(block, function, kind))?;
-        Some(choose(bank, pass.first_example, examples))
+        kind: LesionKind,
+    ) -> Option<&dyn StandIn> {
+        self.measured.get(&(block, function, kind)).map(Box::as_ref)
     }
 
     /// Another handle on the same tensors, for another thread.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
-        let banks = self
-            .banks
+        let measured = self
+            .measured
             .iter()
-            .map(|(&key, rows)| (key, rows.shallow_clone()))
+            .map(|(&key, stand_in)| (key, stand_in.as_ref().shallow_clone()))
             .collect();
-        Self { banks }
+        Self { measured }
     }
-}
-
-fn choose(bank: &Tensor, first: usize, examples: i64) -> Result<Tensor, NetworkError> {
-    let rows = bank.size().first().copied().unwrap_or(1).max(1);
-    let first = i64::try_from(first).unwrap_or(0);
-    // Half a bank away, so that an example of the calibration set does not meet itself.
-    let taken: Vec<i64> = (first..first + examples)
-        .map(|example| (example + rows / 2) % rows)
-        .collect();
-    let taken = Tensor::f_from_slice(&taken)?.f_to_device(bank.device())?;
-    Ok(bank.f_index_select(0, &taken)?)
 }

@@ -4,7 +4,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::initialize::{generator, initialize};
 use super::{
-    Forward, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role, Specification,
+    Forward, Function, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role,
+    Specification,
 };
 
 /// A layer with its parameters, computed under autograd.
@@ -83,15 +84,26 @@ impl Forward for TrainableLayer {
 
     fn forward_owned(&self, mut x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
         match self.layer.operation {
-            // Every layer that can come before computes its gradient without its own output.
             Operation::Relu => Ok(x.f_relu_()?),
             _ => self.forward(&x, mode),
         }
     }
+
+    fn output_may_be_overwritten(&self) -> bool {
+        self.layer.operation.output_may_be_overwritten()
+    }
+
+    fn sum_of(
+        functions: &[&Function<Self>],
+        u: &Tensor,
+        mode: Mode,
+    ) -> Result<Option<Tensor>, NetworkError> {
+        super::fused::sum(functions, u, mode)
+    }
 }
 
 /// The tensor itself, or a copy in `kind` through which gradients flow back.
-fn in_kind(tensor: &Tensor, kind: Kind) -> Result<Tensor, NetworkError> {
+pub(super) fn in_kind(tensor: &Tensor, kind: Kind) -> Result<Tensor, NetworkError> {
     if tensor.kind() == kind {
         return Ok(tensor.shallow_clone());
     }
@@ -300,6 +312,64 @@ impl TrainableNetwork {
     /// # Errors
     /// Where the device cannot hold them.
     pub fn to_device(&self, device: Device) -> Result<Self, NetworkError> {
+        self.copied(|tensor| Ok(tensor.f_to_device(device)?))
+    }
+
+    /// The same network with floating-point tensors of `kind`.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn to_kind(&self, kind: Kind) -> Result<Self, NetworkError> {
+        self.copied(|tensor| match tensor.is_floating_point() {
+            true => Ok(tensor.f_to_kind(kind)?),
+            false => Ok(tensor.shallow_clone()),
+        })
+    }
+
+    /// A network that shares every tensor with this one but those of convolutions, of which it has
+    /// copies in `kind`: for mixed precision, with gradients at the copies.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn with_convolutions_in(&self, kind: Kind) -> Result<Self, NetworkError> {
+        // What several layers share stays one tensor.
+        let mut made: HashMap<String, Tensor> = HashMap::new();
+        let mut copy = |name: String, tensor: &Tensor| -> Result<Tensor, NetworkError> {
+            if let Some(copy) = made.get(&name) {
+                return Ok(copy.shallow_clone());
+            }
+            let copy = tensor.f_detach()?.f_to_kind(kind)?;
+            let copy = copy.f_set_requires_grad(tensor.requires_grad())?;
+            made.insert(name, copy.shallow_clone());
+            Ok(copy)
+        };
+        let mut converted = |layer: &TrainableLayer| {
+            let names = layer.layer.parameters().into_iter();
+            let parameters = match layer.layer.operation {
+                Operation::Convolution { .. } => names
+                    .zip(&layer.parameters)
+                    .map(|(parameter, tensor)| copy(parameter.name, tensor))
+                    .collect::<Result<_, _>>()?,
+                _ => layer.parameters.iter().map(Tensor::shallow_clone).collect(),
+            };
+            Ok::<_, NetworkError>(TrainableLayer {
+                layer: layer.layer.clone(),
+                parameters,
+            })
+        };
+        let structure = self
+            .structure
+            .try_map(|layers| layers.iter().map(&mut converted).collect())?;
+        Ok(Self {
+            specification: self.specification.clone(),
+            structure,
+        })
+    }
+
+    fn copied(
+        &self,
+        change: impl Fn(&Tensor) -> Result<Tensor, NetworkError>,
+    ) -> Result<Self, NetworkError> {
         let mut tensors = self.named_parameters().into_iter();
         Self::build(&self.specification, |parameter| {
             let (name, _, tensor) =
@@ -310,7 +380,7 @@ impl TrainableNetwork {
                         what: "copy to a device".into(),
                     })?;
             debug_assert_eq!(name, parameter.name);
-            super::duplicate(&tensor.f_detach()?.f_to_device(device)?)
+            super::duplicate(&change(&tensor.f_detach()?)?)
         })
     }
 }

@@ -46,13 +46,21 @@ impl Winograd {
     /// # Errors
     /// Where libtorch refuses to hand out the numbers.
     pub fn new(weight: &Tensor) -> Result<Option<Self>, NetworkError> {
+        match is_faster() {
+            true => Self::transformed(weight),
+            false => Ok(None),
+        }
+    }
+
+    /// As [`new`](Self::new), on processors with AVX-512 too.
+    fn transformed(weight: &Tensor) -> Result<Option<Self>, NetworkError> {
         let &[outputs, inputs, 3, 3] = weight.size().as_slice() else {
             return Ok(None);
         };
+        let some = inputs > 0 && outputs > 0;
         let fills = inputs % 8 == 0 && outputs % LANES as i64 == 0;
         let fits = outputs * inputs <= MOST_PAIRS;
-        let known = weight.device() == Device::Cpu && weight.kind() == Kind::Float;
-        if !(fills && fits && known && supported()) {
+        if !(some && fills && fits && is_float32_here(weight) && is_supported()) {
             return Ok(None);
         }
         let numbers: Vec<f32> = Vec::try_from(weight.f_contiguous()?.f_view([-1])?)?;
@@ -75,22 +83,27 @@ impl Winograd {
     /// The convolution `[N, O, H, W]` of `x` `[N, I, H, W]`, both channels-last, plus `bias` `[O]`.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// An input of another type or shape, or where libtorch refuses.
     pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
+        let misfit = |what: String| NetworkError::Architecture {
+            reason: format!("a convolution of {} channels met {what}", self.inputs),
+        };
+        // Whatever a model file says: the slices below are made of nothing else.
+        if !is_float32_here(x) {
+            return Err(misfit(format!("{:?} on {:?}", x.kind(), x.device())));
+        }
         let pixels = x.f_permute([0, 2, 3, 1])?.f_contiguous()?;
         let (examples, height, width, channels) = pixels.size4()?;
         if channels != self.inputs as i64 {
-            return Err(NetworkError::Architecture {
-                reason: format!(
-                    "a convolution of {} channels met an input of {channels}",
-                    self.inputs
-                ),
-            });
+            return Err(misfit(format!("an input of {channels}")));
         }
         let bias: Vec<f32> = match bias {
             Some(bias) => Vec::try_from(bias)?,
             None => vec![0.0; self.outputs],
         };
+        if bias.len() != self.outputs {
+            return Err(misfit(format!("{} numbers as its bias", bias.len())));
+        }
         let shape = [examples, height, width, self.outputs as i64];
         let output = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
         let size = Size {
@@ -101,9 +114,9 @@ impl Winograd {
         if pixels.numel() == 0 {
             return Ok(output.f_permute([0, 3, 1, 2])?);
         }
-        // SAFETY: both tensors are contiguous float32 on the CPU and hold that many numbers; they
-        // outlive the slices; `output` was made here, so that nothing else reads it, and its
-        // numbers are not taken to be there before they are written.
+        // SAFETY: both tensors are contiguous float32 on the CPU, as `x` was found to be above, and
+        // hold that many numbers; they outlive the slices; `output` was made here, so that nothing
+        // else reads it, and its numbers are not taken to be there before they are written.
         let (input, output_numbers) = unsafe {
             (
                 std::slice::from_raw_parts(pixels.data_ptr().cast::<f32>(), pixels.numel()),
@@ -113,7 +126,7 @@ impl Winograd {
                 ),
             )
         };
-        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
         let images = (examples as usize).div_ceil(threads);
         let parts = input
             .chunks(images * area * self.inputs)
@@ -144,15 +157,29 @@ impl Winograd {
     }
 }
 
+/// Whether this is what the kernel takes: float32 on the CPU.
+fn is_float32_here(tensor: &Tensor) -> bool {
+    tensor.kind() == Kind::Float && tensor.device() == Device::Cpu
+}
+
 #[cfg(target_arch = "x86_64")]
-fn supported() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
-        && !is_x86_feature_detected!("avx512f")
+fn is_supported() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// Whether it is faster than libtorch where it is supported.
+#[cfg(target_arch = "x86_64")]
+fn is_faster() -> bool {
+    !is_x86_feature_detected!("avx512f")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn supported() -> bool {
+fn is_supported() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_faster() -> bool {
     false
 }
 
@@ -198,8 +225,8 @@ mod tests {
             let weight = numbers(&[outputs, inputs, 3, 3]);
             let x = numbers(&[examples, inputs, height, width]);
             let bias = with_bias.then(|| numbers(&[outputs]));
-            // Nothing to compare where libtorch's own kernels serve.
-            let Some(winograd) = Winograd::new(&weight).unwrap() else { return Ok(()) };
+            // Nothing to compare on a processor without AVX2.
+            let Some(winograd) = Winograd::transformed(&weight).unwrap() else { return Ok(()) };
             tch::set_num_threads(threads);
             let found = winograd.convolve(&x, bias.as_ref()).unwrap();
             let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
@@ -214,7 +241,7 @@ mod tests {
     #[test]
     fn an_example_has_the_same_bits_in_any_batch() {
         tch::manual_seed(3);
-        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3])).unwrap() else {
+        let Some(winograd) = Winograd::transformed(&numbers(&[32, 16, 3, 3])).unwrap() else {
             return;
         };
         let x = numbers(&[7, 16, 9, 11]);
@@ -225,18 +252,60 @@ mod tests {
         }
     }
 
+    /// A model file decides what meets a convolution; another type would be read beyond its end.
+    #[test]
+    fn inputs_of_other_types_and_shapes_are_errors() {
+        let Some(winograd) = Winograd::transformed(&numbers(&[16, 8, 3, 3])).unwrap() else {
+            return;
+        };
+        let x = numbers(&[2, 8, 5, 5]);
+        assert!(winograd.convolve(&x, None).is_ok());
+        for kind in [
+            Kind::Bool,
+            Kind::Uint8,
+            Kind::Half,
+            Kind::BFloat16,
+            Kind::Double,
+        ] {
+            let error = winograd.convolve(&x.to_kind(kind), None).unwrap_err();
+            assert!(error.to_string().contains(&format!("{kind:?}")), "{error}");
+        }
+        for shape in [
+            &[2, 4, 5, 5][..],
+            &[2, 16, 5, 5],
+            &[8, 5, 5],
+            &[8],
+            &[1, 2, 8, 5, 5],
+        ] {
+            assert!(
+                winograd.convolve(&numbers(shape), None).is_err(),
+                "{shape:?}"
+            );
+        }
+        for length in [0, 8, 15, 17] {
+            let bias = numbers(&[length]);
+            assert!(winograd.convolve(&x, Some(&bias)).is_err(), "{length}");
+        }
+        for empty in [[0, 8, 5, 5], [2, 8, 0, 5], [2, 8, 5, 0]] {
+            let found = winograd.convolve(&numbers(&empty), None).unwrap();
+            assert_eq!(found.size(), [empty[0], 16, empty[2], empty[3]]);
+        }
+    }
+
     #[test]
     fn other_kernels_are_left_to_libtorch() {
         let double = numbers(&[16, 16, 3, 3]).to_kind(Kind::Double);
-        assert!(Winograd::new(&double).unwrap().is_none());
+        assert!(Winograd::transformed(&double).unwrap().is_none());
         for shape in [
             [16, 16, 5, 5],
             [16, 3, 3, 3],
             [24, 16, 3, 3],
             [256, 256, 3, 3],
+            [0, 16, 3, 3],
+            [16, 0, 3, 3],
         ] {
             assert!(
-                Winograd::new(&numbers(&shape)).unwrap().is_none(),
+                Winograd::transformed(&numbers(&shape)).unwrap().is_none(),
                 "{shape:?}"
             );
         }

@@ -1,56 +1,10 @@
 //! What the spectra of several mini-batches say together.
 
-use ndarray::Array2;
-use pathscope_analysis::record::{Header, PerLength, Spectrum};
+use pathscope_analysis::record::{Header, Meaning, Measure, PerLength, Spectrum};
 use pathscope_analysis::{
-    BootstrapOptions, Decay, Interval, LengthRange, Level, PredictedRange,
-    bootstrap_effective_range, effective_range, fit_decay, percentile_interval, predict_range,
-    resample,
+    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PredictedRange,
+    fit_decay, percentile_interval, predict_range, shares_by_length,
 };
-
-/// How the gradient of a length is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// Norm of the exact sum of all paths of the length.
-    Coherent,
-    /// Root of the summed squared norms of its paths.
-    Energy,
-    /// Mean norm of one path times the number of paths.
-    Sampled,
-}
-
-impl Measure {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Coherent, Self::Energy, Self::Sampled];
-
-    /// As the records name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Coherent => "coherent",
-            Self::Energy => "energy",
-            Self::Sampled => "sampled",
-        }
-    }
-
-    /// In words.
-    #[must_use]
-    pub fn definition(self) -> &'static str {
-        match self {
-            Self::Coherent => "coherent: norm of the summed gradient",
-            Self::Energy => "energy: root of the summed squared norms of paths",
-            Self::Sampled => "sampled: mean norm of a path x number of paths",
-        }
-    }
-
-    pub(super) fn of(self, spectrum: &Spectrum) -> Option<&PerLength> {
-        match self {
-            Self::Coherent => spectrum.coherent.as_ref(),
-            Self::Energy => spectrum.energy.as_ref(),
-            Self::Sampled => spectrum.sampled.as_ref(),
-        }
-    }
-}
 
 /// One measure over all mini-batches.
 #[derive(Clone, Debug)]
@@ -151,7 +105,7 @@ pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<G
     })
 }
 
-/// A batch's values, weighted so that batches add up to examples.
+/// One measure over all mini-batches; none where it was not recorded, or holds nothing.
 fn measured(
     measure: Measure,
     spectra: &[&Spectrum],
@@ -159,117 +113,68 @@ fn measured(
     path_shares: &[f64],
     share: f64,
 ) -> Option<MeasuredGradient> {
-    let recorded: Vec<(f64, &PerLength)> = spectra
+    let recorded: Vec<(usize, &PerLength)> = spectra
         .iter()
-        .filter_map(|spectrum| Some((spectrum.examples as f64, measure.of(spectrum)?)))
+        .filter_map(|spectrum| Some((spectrum.examples, spectrum.measures.get(&measure)?)))
         .collect();
-    let lengths = recorded.iter().map(|(_, values)| values.mean.len()).min()?;
-    let lengths = lengths.min(ln_paths.len());
-    let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // Of what is recorded for one example, or as the mean over several.
-    let magnitude = |length: usize, recorded: f64| match measure {
-        Measure::Coherent => recorded,
-        Measure::Energy => recorded.max(0.0).sqrt(),
-        // Counts beyond the range of floats: a common factor changes no share.
-        Measure::Sampled => {
-            let paths = ln_paths.get(length);
-            recorded * paths.map_or(0.0, |paths| (paths - greatest).exp())
-        }
-    };
-    let of_batch = |length: usize, values: &PerLength| {
-        let examples = values.by_example.iter().filter_map(|row| row.get(length));
-        match values.by_example.len() {
-            0 => magnitude(length, values.mean.get(length).copied().unwrap_or(0.0)),
+    let batches: Vec<BatchMagnitudes> = recorded
+        .iter()
+        .map(|(examples, values)| {
             // The root of an energy is taken example by example.
-            count => {
-                let sum: f64 = examples.map(|&value| magnitude(length, value)).sum();
-                sum / count as f64
-            }
-        }
-    };
-    let of_one = |magnitudes: Vec<f64>| Some(effective_range(&magnitudes, share).ok()?.range);
-    let rows = Array2::from_shape_fn((recorded.len(), lengths), |(batch, length)| {
-        recorded
-            .get(batch)
-            .map_or(0.0, |(weight, values)| weight * of_batch(length, values))
-    });
-    let sums: Vec<f64> = rows
-        .columns()
-        .into_iter()
-        .map(|column| column.sum())
+            let by_example = values.by_example.iter();
+            let by_example = by_example.map(|row| magnitudes(measure, row, ln_paths));
+            let mean = magnitudes(measure, &values.mean, ln_paths);
+            BatchMagnitudes::new(*examples, by_example.collect(), mean)
+        })
         .collect();
-    let range = effective_range(&sums, share).ok()?.range;
-    let total: f64 = sums.iter().sum();
     let options = BootstrapOptions {
         replicates: 2_000,
         ..BootstrapOptions::default()
     };
-    let resampled = (recorded.len() > 1)
-        .then(|| bootstrap_effective_range(rows.view(), share, &options).ok())
-        .flatten();
-    let intervals = resampled.as_ref().and_then(|_| {
-        let replicates = resample(recorded.len(), &options, |sample| {
-            let mut sums = vec![0.0; lengths];
-            for &batch in sample {
-                for (sum, value) in sums.iter_mut().zip(rows.row(batch)) {
-                    *sum += value;
-                }
-            }
-            let total: f64 = sums.iter().sum();
-            sums.into_iter()
-                .map(|sum| sum / total)
-                .collect::<Vec<f64>>()
-        })
-        .ok()?;
-        (0..lengths)
-            .map(|length| {
-                let column: Vec<f64> = replicates
-                    .iter()
-                    .filter_map(|replicate| replicate.get(length).copied())
-                    .collect();
-                percentile_interval(&column, Level::P95).ok()
-            })
-            .collect()
-    });
-    let weights: f64 = recorded.iter().map(|(weight, _)| weight).sum();
+    let found = shares_by_length(&batches, share, &options).ok()?;
+    let range = found.range;
+    let in_range = path_shares.get(range.first..=range.last)?;
     Some(MeasuredGradient {
         measure,
-        shares: sums.iter().map(|sum| sum / total).collect(),
-        intervals,
-        recorded: (0..lengths)
-            .map(|length| {
-                let sum: f64 = recorded
-                    .iter()
-                    .filter_map(|(weight, values)| Some(weight * values.mean.get(length)?))
-                    .sum();
-                sum / weights
-            })
-            .collect(),
+        recorded: mean_recorded(&recorded, found.shares.len()),
+        shares: found.shares,
+        intervals: found.intervals,
         range,
-        ends: resampled.map(|found| (found.first, found.last)),
-        paths_in_range: path_shares
-            .iter()
-            .take(range.last + 1)
-            .skip(range.first)
-            .sum(),
-        of_batches: rows
-            .rows()
-            .into_iter()
-            .filter_map(|row| of_one(row.to_vec()))
-            .collect(),
-        of_examples: recorded
-            .iter()
-            .flat_map(|(_, values)| &values.by_example)
-            .filter_map(|row| {
-                let values = row.iter().take(lengths).enumerate();
-                of_one(
-                    values
-                        .map(|(length, &value)| magnitude(length, value))
-                        .collect(),
-                )
-            })
-            .collect(),
+        ends: found.ends,
+        paths_in_range: in_range.iter().sum(),
+        of_batches: found.of_batches,
+        of_examples: found.of_examples,
     })
+}
+
+/// From what is recorded of one example, or as the mean over several, to magnitudes by length.
+fn magnitudes(measure: Measure, recorded: &[f64], ln_paths: &[f64]) -> Vec<f64> {
+    // Counts beyond the range of floats: a common factor changes no share.
+    let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let values = recorded.iter().zip(ln_paths);
+    values
+        .map(|(&value, paths)| measure.meaning().magnitude(value, (paths - greatest).exp()))
+        .collect()
+}
+
+/// Mean over examples of what was recorded, for the first `lengths`.
+fn mean_recorded(recorded: &[(usize, &PerLength)], lengths: usize) -> Vec<f64> {
+    let examples: usize = recorded.iter().map(|(examples, _)| examples).sum();
+    let mean = |length: usize| {
+        let sum: f64 = recorded
+            .iter()
+            .filter_map(|(examples, values)| Some(*examples as f64 * values.mean.get(length)?))
+            .sum();
+        sum / examples as f64
+    };
+    (0..lengths).map(mean).collect()
+}
+
+/// Functions per block, where all blocks have as many.
+pub(super) fn uniform_functions(header: &Header) -> Option<usize> {
+    let mut functions = header.model.blocks.iter().map(|block| block.functions);
+    let first = functions.next()?;
+    functions.all(|other| other == first).then_some(first)
 }
 
 type Fall = Option<(Measure, Decay, Option<PredictedRange>)>;
@@ -282,15 +187,18 @@ fn decay(
     ln_paths: &[f64],
     share: f64,
 ) -> (Vec<(usize, f64)>, Fall) {
-    let is_measured = |wanted: &Measure| measures.iter().any(|found| found.measure == *wanted);
-    let tells_of_paths = [Measure::Sampled, Measure::Energy];
-    let Some(source) = tells_of_paths.into_iter().find(is_measured) else {
+    let measured = |meaning| {
+        let mut measures = measures.iter().map(|found| found.measure);
+        measures.find(|measure| measure.meaning() == meaning)
+    };
+    let drawn = measured(Meaning::NormOfOnePath);
+    let Some(source) = drawn.or_else(|| measured(Meaning::SquaredNorms)) else {
         return (Vec::new(), None);
     };
     let means: Vec<(f64, &[f64])> = spectra
         .iter()
         .filter_map(|spectrum| {
-            let values = source.of(spectrum)?;
+            let values = spectrum.measures.get(&source)?;
             Some((spectrum.examples as f64, values.mean.as_slice()))
         })
         .collect();
@@ -298,12 +206,9 @@ fn decay(
     let Some(decay) = fit else {
         return (usable, None);
     };
-    let blocks = &header.model.blocks;
-    let functions = blocks.first().map_or(0, |block| block.functions);
-    let uniform = blocks.iter().all(|block| block.functions == functions);
-    let predicted = uniform
-        .then(|| predict_range(blocks.len(), functions, decay.rho, share).ok())
-        .flatten();
+    let predicted = uniform_functions(header).and_then(|functions| {
+        predict_range(header.model.blocks.len(), functions, decay.rho, share).ok()
+    });
     (usable, Some((source, decay, predicted)))
 }
 
@@ -315,33 +220,26 @@ pub(super) fn fall(
     ln_paths: &[f64],
 ) -> (Vec<(usize, f64)>, Option<Decay>) {
     let weights: f64 = means.iter().map(|(weight, _)| weight).sum();
-    let lengths = means
-        .iter()
-        .map(|(_, means)| means.len())
-        .min()
-        .unwrap_or(0);
+    let lengths = means.iter().map(|(_, means)| means.len());
+    let lengths = lengths.fold(ln_paths.len(), usize::min);
     let norms = ln_paths
         .iter()
         .take(lengths)
         .enumerate()
-        .map(|(length, paths)| {
+        .filter_map(|(length, &paths)| {
             let sum: f64 = means
                 .iter()
                 .filter_map(|(weight, means)| Some(weight * means.get(length)?))
                 .sum();
-            let recorded = sum / weights;
-            match source {
-                Measure::Energy => (0.5 * (recorded.max(0.0).ln() - paths)).exp(),
-                Measure::Coherent | Measure::Sampled => recorded,
-            }
+            let norm = source.meaning().norm_of_one_path(sum / weights, paths)?;
+            Some((length, norm))
         });
     // Norms too small for a float have no logarithm.
     let usable: Vec<(usize, f64)> = norms
-        .enumerate()
         .filter(|&(_, norm)| norm.is_finite() && norm > 0.0)
         .collect();
     let (lengths, norms): (Vec<usize>, Vec<f64>) = usable.iter().copied().unzip();
-    let errors = (source == Measure::Sampled)
+    let errors = (source.meaning() == Meaning::NormOfOnePath)
         .then(|| standard_errors(means, &lengths))
         .flatten();
     let fit = fit_decay(&lengths, &norms, errors.as_deref(), Level::P95)
@@ -380,7 +278,7 @@ pub(super) fn ln_decimal(digits: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::test_support;
 
     #[test]
     fn logarithms_of_large_counts() {
@@ -395,7 +293,7 @@ mod tests {
     /// The example's paths fall by 0.4 a function, so the sampled law is binomial by definition.
     #[test]
     fn a_geometric_decay_is_found_and_predicts_its_range() {
-        let journal = example::spectrum();
+        let journal = test_support::spectrum();
         let summary = summarize(&journal.header, &journal.spectra(), 0.95).unwrap();
         let (source, decay, predicted) = summary.decay.unwrap();
         assert_eq!(source, Measure::Sampled);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use pathscope_analysis::record::{
-    BatchNormStatistics, Change, Header, Lesion, LesionKind, Outcome, Reordering,
+    BatchNormStatistics, Change, Header, Lesion, Outcome, Reordering,
 };
-use pathscope_analysis::{Level, McNemar, holm};
+use pathscope_analysis::{McNemar, holm};
 
 /// The network as it is, among outcomes.
 #[must_use]
@@ -70,16 +70,10 @@ impl Target {
     }
 }
 
-/// In words, how functions were put out of action.
+/// In words, how functions were disabled.
 #[must_use]
 pub fn method(lesion: &Lesion) -> String {
-    let kind = match lesion.kind {
-        LesionKind::Delete => "deleted",
-        LesionKind::Mean => "replaced by their mean",
-        LesionKind::Resample => "replaced by another example's",
-        LesionKind::Noise => "replaced by noise",
-        LesionKind::Skip => "skip cut instead",
-    };
+    let kind = lesion.kind.done();
     let norm = match lesion.batch_norm {
         BatchNormStatistics::Frozen => "",
         BatchNormStatistics::Recalibrated => ", BN recalibrated",
@@ -92,7 +86,7 @@ pub fn method(lesion: &Lesion) -> String {
     format!("{kind}{norm}{weights}")
 }
 
-/// One target put out of action, against the intact network on the same examples.
+/// One disabled target, against the intact network on the same examples.
 #[derive(Clone, Debug)]
 pub struct SingleLesion<'a> {
     /// What was hit.
@@ -101,7 +95,7 @@ pub struct SingleLesion<'a> {
     pub outcome: &'a Outcome,
     /// The comparison; none without an intact network on the same examples.
     pub against_intact: Option<McNemar>,
-    /// Holm's p-value over all single lesions of the same method.
+    /// Holm's p-value over all single lesions of the same method that were not settled early.
     pub adjusted_p: Option<f64>,
 }
 
@@ -134,23 +128,37 @@ pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLe
     }
     for (_, list) in &mut methods {
         list.sort_by_key(|single| single.target);
-        let tested: Vec<usize> = (0..list.len())
-            .filter(|&index| list[index].against_intact.is_some())
-            .collect();
-        let raw: Vec<f64> = list
+        let comparisons: Vec<Option<&McNemar>> = list
             .iter()
-            .filter_map(|single| Some(single.against_intact.as_ref()?.p_value))
+            .map(|single| {
+                let found = single.against_intact.as_ref();
+                found.filter(|_| !single.outcome.is_settled())
+            })
             .collect();
-        if let Ok(adjusted) = holm(&raw) {
-            for (index, p) in tested.into_iter().zip(adjusted) {
-                list[index].adjusted_p = Some(p);
-            }
+        let adjusted = adjusted(&comparisons);
+        for (single, p) in list.iter_mut().zip(adjusted) {
+            single.adjusted_p = p;
         }
     }
     methods
 }
 
-/// Random draws of several blocks or functions put out of action, by method in the order of the
+/// Holm's p-value of each comparison over all of them; none where there is no comparison.
+pub(super) fn adjusted(comparisons: &[Option<&McNemar>]) -> Vec<Option<f64>> {
+    let raw: Vec<f64> = comparisons
+        .iter()
+        .flatten()
+        .map(|found| found.p_value)
+        .collect();
+    // Fails for p-values outside 0..1 only.
+    let mut adjusted = holm(&raw).ok().into_iter().flatten();
+    comparisons
+        .iter()
+        .map(|found| found.and_then(|_| adjusted.next()))
+        .collect()
+}
+
+/// Random draws of several blocks or functions disabled, by method in the order of the
 /// file and then by their number.
 pub(super) fn random_lesions<'a>(
     outcomes: &[&'a Outcome],
@@ -214,18 +222,9 @@ pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
 
 /// What the pointer shows of an outcome.
 pub(super) fn hover(header: &Header, outcome: &Outcome, what: &str) -> String {
-    let interval = outcome
-        .error_interval(Level::P95)
-        .map(|interval| {
-            format!(
-                ", 95 % interval {}",
-                super::quantity::percent_interval(interval)
-            )
-        })
-        .unwrap_or_default();
     format!(
-        "{what}: error {}{interval}, loss {} nats ({})",
-        super::quantity::rate(outcome.errors, outcome.examples),
+        "{what}: error {}, loss {} nats ({})",
+        crate::error_rate::error(outcome),
         super::quantity::significant(outcome.loss, 4),
         header.model.title,
     )
@@ -248,11 +247,11 @@ pub(super) fn changes_shape(header: &Header, block: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::test_support;
 
     #[test]
     fn a_block_that_is_drawn_at_random_is_no_second_test() {
-        let journal = example::lesions();
+        let journal = test_support::lesions();
         let outcomes = journal.outcomes();
         let drawn = outcomes.iter().filter(|outcome| {
             outcome.draw.is_some() && lesion(outcome).and_then(Target::of).is_some()

@@ -1,6 +1,6 @@
 //! The files of a divided sweep as one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use pathscope_analysis::record::{Header, Record, Shard};
@@ -13,7 +13,7 @@ use super::journal::Journal;
 #[non_exhaustive]
 pub enum MergeError {
     /// A file that holds everything already, or nothing was given.
-    #[error("{}: not a part of a sweep; give the files that --shard wrote", path.display())]
+    #[error("{}: not a part of a sweep", path.display())]
     NotAPart {
         /// The file.
         path: PathBuf,
@@ -34,6 +34,20 @@ pub enum MergeError {
         /// How often it was given.
         times: usize,
     },
+    /// A measurement that two parts hold with different results.
+    #[error(
+        "{} and {} hold different results of the measurement `{key}`; measure one of them again",
+        first.display(),
+        other.display()
+    )]
+    Contradiction {
+        /// One file.
+        first: PathBuf,
+        /// The other file.
+        other: PathBuf,
+        /// The measurement.
+        key: String,
+    },
     /// A part whose sweep has not ended.
     #[error(
         "{}: {found} measurements where the other parts make {expected} likely; let its command finish first",
@@ -49,70 +63,43 @@ pub enum MergeError {
     },
 }
 
-/// The header and records that one process would have written instead of these `parts`.
+/// The header and records that one process would have written instead of these `parts`. What
+/// several parts hold, such as the intact network, comes first and once.
 ///
 /// # Errors
-/// Parts of different sweeps, a missing one, or one that is not finished.
+/// Parts of different sweeps, a missing one, one that is not finished, or parts that disagree
+/// about a measurement.
 pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
-    let mut placed: Vec<(Shard, &Journal)> = Vec::with_capacity(parts.len());
-    for part in parts {
-        let not_a_part = || MergeError::NotAPart {
-            path: part.path.clone(),
-        };
-        placed.push((part.header.shard.ok_or_else(not_a_part)?, part));
-    }
-    placed.sort_by_key(|(shard, _)| shard.number);
-    let Some(&(Shard { of, .. }, first)) = placed.first() else {
-        return Err(MergeError::NotAPart {
-            path: PathBuf::new(),
-        });
-    };
-    let whole = Header {
-        shard: None,
-        ..first.header.clone()
-    };
-    for (shard, part) in &placed {
-        let header = Header {
-            shard: None,
-            command: whole.command.clone(),
-            ..part.header.clone()
-        };
-        if header != whole || shard.of != of {
-            return Err(MergeError::Different {
-                first: first.path.clone(),
-                other: part.path.clone(),
-            });
-        }
-    }
-    for number in 1..=of {
-        let shard = Shard { number, of };
-        let times = placed.iter().filter(|(found, _)| *found == shard).count();
-        if times != 1 {
-            return Err(MergeError::Parts { shard, times });
-        }
-    }
-    let measurements: Vec<Vec<&[Record]>> = placed
-        .iter()
-        .map(|(_, part)| measurements(&part.records))
-        .collect();
-    let mut records = Vec::new();
-    // What every part holds, the intact network, comes first and once.
-    let intact = measurements
-        .iter()
-        .find_map(|part| part.iter().find(|measurement| is_intact(measurement)));
-    // Its place in the sweep is the first one of the first part.
-    let mut rows: Vec<VecDeque<&[Record]>> = measurements
+    let (whole, parts) = in_order(parts)?;
+    let parts: Vec<Part<'_>> = parts.into_iter().map(Part::new).collect();
+    let shared = shared(&parts)?;
+    let mut rows: Vec<VecDeque<Measurement<'_>>> = parts
         .iter()
         .map(|part| {
-            let own = part.iter().filter(|measurement| !is_intact(measurement));
-            own.copied().collect()
+            let own = part.measurements.iter();
+            own.filter(|(key, _)| !shared.contains_key(key))
+                .map(|&(_, records)| records)
+                .collect()
         })
         .collect();
+    // In the order of the first part.
+    let mut together: VecDeque<Measurement<'_>> = parts
+        .iter()
+        .flat_map(|part| &part.measurements)
+        .filter_map(|(key, _)| shared.get(key).copied())
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    together.retain(|records| seen.insert(key(records)));
+    // The intact network's place in the sweep is the first one of the first part.
+    let intact = together.iter().position(|records| is_intact(records));
+    let intact = intact.and_then(|place| together.remove(place));
+    let mut records: Vec<Record> = Vec::new();
     if let (Some(intact), Some(row)) = (intact, rows.first_mut()) {
         row.push_front(intact);
     }
     let total: usize = rows.iter().map(VecDeque::len).sum();
-    for ((_, part), (number, row)) in placed.iter().zip(rows.iter().enumerate()) {
+    let of = rows.len();
+    for (number, (part, row)) in parts.iter().zip(&rows).enumerate() {
         let expected = total / of + usize::from(number < total % of);
         if row.len() != expected {
             return Err(MergeError::Unfinished {
@@ -125,17 +112,115 @@ pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
     for position in 0..total {
         let next = rows.get_mut(position % of).and_then(|row| row.pop_front());
         records.extend(next.into_iter().flatten().cloned());
+        if position == 0 {
+            records.extend(together.drain(..).flatten().cloned());
+        }
     }
     Ok((whole, records))
 }
 
-/// The records of each measurement: paths drawn come before the spectrum that they belong to.
-fn measurements(records: &[Record]) -> Vec<&[Record]> {
-    records
-        .split_inclusive(|record| !matches!(record, Record::SampledPath(_)))
-        .collect()
+/// The header of the whole sweep, and its parts by number: each of them once.
+fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
+    let mut by_shard: BTreeMap<Shard, Vec<&Journal>> = BTreeMap::new();
+    for part in parts {
+        let not_a_part = || MergeError::NotAPart {
+            path: part.path.clone(),
+        };
+        let shard = part.header.shard.ok_or_else(not_a_part)?;
+        by_shard.entry(shard).or_default().push(part);
+    }
+    let Some((&Shard { of, .. }, [first, ..])) = by_shard
+        .first_key_value()
+        .map(|(shard, parts)| (shard, parts.as_slice()))
+    else {
+        return Err(MergeError::NotAPart {
+            path: PathBuf::new(),
+        });
+    };
+    let whole = Header {
+        shard: None,
+        ..first.header.clone()
+    };
+    for part in parts {
+        let same = part.header.shard.is_some_and(|shard| shard.of == of);
+        let header = Header {
+            shard: None,
+            command: whole.command.clone(),
+            ..part.header.clone()
+        };
+        if !same || header != whole {
+            return Err(MergeError::Different {
+                first: first.path.clone(),
+                other: part.path.clone(),
+            });
+        }
+    }
+    let mut ordered = Vec::with_capacity(parts.len());
+    // The first number that is not given once ends this, however many parts there should be.
+    for number in 1..=of {
+        let shard = Shard { number, of };
+        match by_shard.get(&shard).map(Vec::as_slice) {
+            Some(&[part]) => ordered.push(part),
+            found => {
+                let times = found.map_or(0, <[_]>::len);
+                return Err(MergeError::Parts { shard, times });
+            }
+        }
+    }
+    Ok((whole, ordered))
 }
 
-fn is_intact(measurement: &[Record]) -> bool {
-    matches!(measurement, [Record::Outcome(outcome)] if outcome.key == "intact")
+/// The records of one measurement: paths drawn come before the spectrum that they belong to.
+type Measurement<'a> = &'a [Record];
+
+/// A part with its measurements by key, in the order of the file.
+struct Part<'a> {
+    path: &'a PathBuf,
+    measurements: Vec<(&'a str, Measurement<'a>)>,
+}
+
+impl<'a> Part<'a> {
+    fn new(journal: &'a Journal) -> Self {
+        let measurements = journal
+            .records
+            .split_inclusive(|record| !matches!(record, Record::SampledPath(_)));
+        Self {
+            path: &journal.path,
+            measurements: measurements
+                .map(|records| (key(records), records))
+                .collect(),
+        }
+    }
+}
+
+fn key(measurement: Measurement<'_>) -> &str {
+    measurement.last().and_then(Record::key).unwrap_or_default()
+}
+
+fn is_intact(measurement: Measurement<'_>) -> bool {
+    matches!(measurement, [Record::Outcome(outcome)] if outcome.is_intact())
+}
+
+/// The measurements that several parts hold, which must agree.
+fn shared<'a>(parts: &[Part<'a>]) -> Result<BTreeMap<&'a str, Measurement<'a>>, MergeError> {
+    let mut known: BTreeMap<&str, (&PathBuf, Measurement<'a>)> = BTreeMap::new();
+    let mut shared = BTreeMap::new();
+    for part in parts {
+        for &(key, records) in &part.measurements {
+            let Some((first, other)) = known.insert(key, (part.path, records)) else {
+                continue;
+            };
+            let same = other.len() == records.len()
+                && other.iter().zip(records).all(|(a, b)| a.is_same(b));
+            if !same {
+                return Err(MergeError::Contradiction {
+                    first: first.clone(),
+                    other: part.path.clone(),
+                    key: key.to_owned(),
+                });
+            }
+            shared.insert(key, other);
+        }
+    }
+    Ok(shared)
 }

@@ -4,17 +4,13 @@
 //! records to a [`Picture`], which is data until [`Picture::svg`] draws it: the same bytes for the
 //! same records, with a text alternative inside.
 
-mod chart;
 pub mod difference;
-pub mod draws;
-#[cfg(test)]
-mod example;
+mod draw;
+mod error_rate;
 pub mod family;
-mod findings;
 pub mod gradient;
 mod journal;
 pub mod lesions;
-mod matrix;
 mod merge;
 mod page;
 mod path_counts;
@@ -22,15 +18,16 @@ pub mod picture;
 pub mod plot;
 pub mod quantity;
 mod raster;
-pub mod removals;
 mod run;
-mod scale;
 mod source;
-mod svg;
+pub mod table;
+#[cfg(test)]
+mod test_support;
 mod theme;
 mod training_log;
+pub mod view;
 
-pub use findings::{Finding, findings};
+pub use draw::DrawError;
 pub use journal::{Journal, JournalError};
 pub use merge::{MergeError, merge};
 pub use page::{PageError, page};
@@ -39,6 +36,9 @@ pub use picture::Picture;
 pub use raster::{RasterError, png};
 pub use run::Run;
 pub use source::{Source, SourceError};
-pub use svg::DrawError;
 pub use theme::{Colour, Theme};
-pub use training_log::{Epoch, HeldOut, TrainingLog};
+pub use training_log::TrainingLog;
+pub use view::{Finding, findings};
+
+/// A p-value below this counts as significant.
+const ALPHA: f64 = 0.05;

@@ -1,8 +1,6 @@
 //! Pictures as data: what is to be seen, before it is drawn.
 
-use super::svg::{self, DrawError};
-use super::theme::{Colour, Theme};
-use super::{chart, matrix};
+use super::theme::Colour;
 
 /// Something to look at, with words for those who cannot.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,20 +24,6 @@ pub enum Content {
     Matrix(Matrix),
 }
 
-impl Picture {
-    /// Draws it as SVG: the same bytes for the same data.
-    ///
-    /// # Errors
-    /// When the drawing library refuses, which no finite data make it do.
-    pub fn svg(&self, theme: Theme) -> Result<String, DrawError> {
-        let (drawing, marks) = match &self.content {
-            Content::Chart(chart) => chart::draw(&self.title, chart, theme)?,
-            Content::Matrix(matrix) => matrix::draw(&self.title, matrix, theme)?,
-        };
-        Ok(svg::finish(self, &drawing, &marks))
-    }
-}
-
 /// Quantities against a quantity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
@@ -50,7 +34,7 @@ pub struct Chart {
     /// Stretches of x to point out.
     pub stretches: Vec<Stretch>,
     /// Levels of y to compare with.
-    pub levels: Vec<Level>,
+    pub references: Vec<ReferenceLine>,
     /// The data.
     pub series: Vec<Series>,
 }
@@ -85,7 +69,7 @@ pub struct Stretch {
 
 /// A level of y to compare with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Level {
+pub struct ReferenceLine {
     /// The value.
     pub y: f64,
     /// What it is.
@@ -219,12 +203,12 @@ pub struct Matrix {
     /// Whether values lie on both sides of 0.
     pub signed: bool,
     /// The pairs measured.
-    pub cells: Vec<Cell>,
+    pub entries: Vec<MatrixEntry>,
 }
 
 /// One pair.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cell {
+pub struct MatrixEntry {
     /// Index of the row.
     pub row: usize,
     /// Index of the column.

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+use num_bigint::BigUint;
 use pathscope_analysis::Interval;
 
 /// `7.28 %`.
@@ -76,6 +77,54 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
+/// Per cent with two decimals, as columns of tables hold it: `7.28`.
+#[must_use]
+pub fn hundredths(share: f64) -> String {
+    format!("{:.2}", 100.0 * share)
+}
+
+/// A difference in percentage points with its sign: `+1.25`; 0 has none.
+#[must_use]
+pub fn points(points: f64) -> String {
+    let text = format!("{points:+.2}");
+    match text.as_str() {
+        "+0.00" | "-0.00" => "0.00".into(),
+        _ => text,
+    }
+}
+
+/// A decimal number of any size: digits up to six of them, beyond that a power where it is one of a
+/// small number (`2^54`), or else the power of ten (`10^16.26`).
+#[must_use]
+pub fn large(digits: &str) -> String {
+    let Ok(number) = digits.parse::<BigUint>() else {
+        return digits.to_owned();
+    };
+    if let Some(small) = u64::try_from(&number)
+        .ok()
+        .filter(|&small| small < 1_000_000)
+    {
+        return thousands(small);
+    }
+    let exact = (2..=16_u32).find_map(|base| {
+        let exponent = (number.bits() as f64 / f64::from(base).log2()).round() as u32;
+        [exponent.saturating_sub(1), exponent]
+            .into_iter()
+            .find(|&exponent| BigUint::from(base).pow(exponent) == number)
+            .map(|exponent| format!("{base}^{exponent}"))
+    });
+    exact.unwrap_or_else(|| {
+        // The highest 64 bits decide the first decimals of the logarithm.
+        let shift = number.bits().saturating_sub(64);
+        let leading = (number >> shift)
+            .iter_u64_digits()
+            .next()
+            .map(|top| top as f64);
+        let log10 = leading.map(|top| top.log10() + shift as f64 * std::f64::consts::LOG10_2);
+        log10.map_or_else(|| digits.to_owned(), |log10| format!("10^{log10:.2}"))
+    })
+}
+
 /// `one block`, `3 blocks`.
 #[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {
@@ -101,5 +150,20 @@ mod tests {
         assert_eq!(significant(0.012_345, 3), "0.0123");
         assert_eq!(significant(-2.5e-9, 2), "-2.5e-9");
         assert_eq!(p_value(1e-9), "< 0.0001");
+        assert_eq!(
+            (points(1.25), points(-0.001)),
+            ("+1.25".into(), "0.00".into())
+        );
+        assert_eq!(hundredths(0.0728), "7.28");
+    }
+
+    #[test]
+    fn large_counts_are_powers() {
+        assert_eq!(large("512"), "512");
+        assert_eq!(large("134217728"), "2^27");
+        assert_eq!(large("18014398509481984"), "2^54");
+        assert_eq!(large("7625597484987"), "3^27");
+        assert_eq!(large("18014398509481985"), "10^16.26");
+        assert_eq!(large(&format!("1{}", "0".repeat(40))), "10^40");
     }
 }

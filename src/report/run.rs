@@ -66,7 +66,7 @@ fn files(place: &Path) -> Result<Vec<PathBuf>, JournalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::test_support;
     use pathscope_analysis::record::Record;
 
     fn write(folder: &Path, name: &str, lines: &[String]) {
@@ -85,17 +85,18 @@ mod tests {
     fn a_folder_holds_results_of_every_kind() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
-        write(place, "b.jsonl", &lines(&example::spectrum()));
-        write(place, "a.jsonl", &lines(&example::lesions()));
+        write(place, "b.jsonl", &lines(&test_support::spectrum()));
+        write(place, "a.jsonl", &lines(&test_support::lesions()));
         write(place, "other.jsonl", &["{\"depth\": 20}".into()]);
         write(place, "notes.txt", &["not a result".into()]);
-        let epoch = r#"{"epoch": 0, "loss": 1.5, "errors": 30, "examples": 100}"#;
-        write(place, "train.jsonl", &[epoch.into()]);
+        let header = r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#;
+        let epoch = r#"{"record":"epoch","epoch":0,"loss":1.5,"errors":30,"examples":100,"learning_rate":0.1,"seconds":1.0,"images_per_second":9.0}"#;
+        write(place, "train.jsonl", &[header.into(), epoch.into()]);
         let run = Run::read(place).unwrap();
         let kinds: Vec<&str> = run
             .journals
             .iter()
-            .map(|journal| journal.header.experiment.as_str())
+            .map(|journal| journal.header.options.experiment())
             .collect();
         assert_eq!(kinds, ["lesion", "gradient-spectrum"]);
         assert_eq!(run.trainings.len(), 1);

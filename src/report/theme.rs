@@ -4,6 +4,7 @@ use plotters::style::RGBColor;
 
 /// Whether pictures are dark on light or light on dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Theme {
     /// Dark ink on white.
     #[default]

@@ -55,8 +55,7 @@ unsafe impl Sync for Group {}
 
 /// A communicator lives as long as the process: there are a handful.
 fn team(communicator: SimpleCommunicator) -> Team {
-    let number = |rank: i32| usize::try_from(rank).unwrap_or(0);
-    let (rank, size) = (number(communicator.rank()), number(communicator.size()));
+    let (rank, size) = (count(communicator.rank()), count(communicator.size()));
     if size == 1 {
         return Team::ALONE;
     }
@@ -69,6 +68,11 @@ fn team(communicator: SimpleCommunicator) -> Team {
 
 /// How long others may take to end as well before a failed process ends them.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A rank or a number of ranks, which MPI never has negative.
+fn count(number: i32) -> usize {
+    number.unsigned_abs() as usize
+}
 
 fn rank(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
@@ -89,7 +93,7 @@ impl Link for Group {
     }
 
     fn gather(&self, mine: u64) -> Vec<u64> {
-        let mut all = vec![0; usize::try_from(self.0.size()).unwrap_or(0)];
+        let mut all = vec![0; count(self.0.size())];
         self.0.all_gather_into(&mine, &mut all[..]);
         all
     }
@@ -120,11 +124,11 @@ impl Link for Group {
         let any = self.0.any_process();
         let (message, status) = any.immediate_matched_probe_with_tag(topic.tag())?;
         let (number, _) = message.matched_receive::<u64>();
-        Some((usize::try_from(status.source_rank()).unwrap_or(0), number))
+        Some((count(status.source_rank()), number))
     }
 
     fn ends(&self, code: u8, explain: &dyn Fn()) -> Vec<u8> {
-        let mut all = vec![0; usize::try_from(self.0.size()).unwrap_or(0)];
+        let mut all = vec![0; count(self.0.size())];
         mpi::request::scope(|scope| {
             let begin = Instant::now();
             let mut request = self.0.immediate_all_gather_into(scope, &code, &mut all[..]);

@@ -1,7 +1,7 @@
 use tch::{Device, Tensor};
 
-use super::TrainingError;
-use crate::network::TrainableNetwork;
+use super::{TrainingError, foreach};
+use pathscope_network::TrainableNetwork;
 
 /// An exponential moving average of a network: of its trained tensors and its running
 /// statistics alike.
@@ -46,17 +46,20 @@ impl Average {
         &self.network
     }
 
-    /// Moves the average towards the network after mini-batch number `iteration`.
-    pub fn follow(&mut self, iteration: u64) -> Result<(), TrainingError> {
+    /// The share of itself that the average keeps at mini-batch number `iteration`.
+    pub fn kept(&self, iteration: u64) -> f64 {
         let met = iteration as f64;
-        let decay = self.decay.min((1.0 + met) / (10.0 + met));
-        tch::no_grad(|| {
-            for (average, current) in &mut self.pairs {
-                let _ = average
-                    .f_mul_scalar_(decay)?
-                    .f_add_(&current.f_mul_scalar(1.0 - decay)?)?;
-            }
-            Ok(())
-        })
+        self.decay.min((1.0 + met) / (10.0 + met))
+    }
+
+    /// Moves the average towards the network: `average * kept + network * new`, both float32
+    /// tensors of no dimension.
+    pub fn follow(&self, kept: &Tensor, new: &Tensor) -> Result<(), TrainingError> {
+        let (averages, current): (Vec<_>, Vec<_>) = self
+            .pairs
+            .iter()
+            .map(|(average, current)| (average, current))
+            .unzip();
+        tch::no_grad(|| foreach::follow(&averages, &current, kept, new))
     }
 }

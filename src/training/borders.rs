@@ -4,8 +4,8 @@ use tch::Tensor;
 
 use super::TrainingError;
 use super::parallel::{Parallel, sum_of};
-use crate::network::{Exchange, FunctionIndex, NetworkError};
-use crate::team::Team;
+use pathscope_network::{Exchange, FunctionIndex, NetworkError};
+use pathscope_team::Team;
 
 /// The borders that a forward pass crossed: there the network is cut into pieces that autograd
 /// goes through one after the other, so that processes can add up in between.

@@ -5,20 +5,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::average::Average;
-use super::{Position, Recipe, Trainer, TrainingError};
-use crate::format::{FloatStorage, StateDict, open, save_safetensors};
-use crate::network::{TrainableNetwork, channels_last};
-
-/// Where the examples of a training came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataSource {
-    /// Folder, archive or file.
-    pub place: PathBuf,
-    /// Training examples that are held out.
-    pub validation: usize,
-    /// Most training examples that are read.
-    pub limit: Option<usize>,
-}
+use super::{DataSource, Position, Recipe, Trainer, TrainingError};
+use pathscope_format::{FloatStorage, StateDict, open, save_safetensors};
+use pathscope_network::{TrainableNetwork, channels_last};
 
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,7 +193,7 @@ impl Checkpoint {
             let momentum = momentum
                 .map(|tensor| -> Result<Tensor, TrainingError> {
                     let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(device)?;
-                    Ok(crate::network::duplicate(&channels_last(&tensor)?)?)
+                    Ok(pathscope_network::duplicate(&channels_last(&tensor)?)?)
                 })
                 .transpose()?;
             momenta.push(momentum);
@@ -223,7 +212,7 @@ impl Checkpoint {
 }
 
 fn named(prefix: &str, network: &TrainableNetwork) -> Vec<(String, Tensor)> {
-    crate::format::state_of(network)
+    pathscope_format::state_of(network)
         .into_iter()
         .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor))
         .collect()

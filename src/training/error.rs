@@ -1,12 +1,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use pathscope_analysis::record::JournalError;
 use thiserror::Error;
 
-use crate::data::DataError;
-use crate::format::FormatError;
-use crate::network::NetworkError;
-use crate::team::TeamError;
+use pathscope_data::DataError;
+use pathscope_format::FormatError;
+use pathscope_network::NetworkError;
+use pathscope_team::TeamError;
+use pathscope_torch::TorchError;
 
 /// What can go wrong in training.
 #[derive(Debug, Error)]
@@ -79,7 +81,7 @@ pub enum TrainingError {
         reason: String,
     },
     /// A run folder that holds a training already.
-    #[error("{} holds a training already; continue it with --resume, or give another folder", folder.display())]
+    #[error("{} holds a training already", folder.display())]
     FolderTaken {
         /// The folder.
         folder: PathBuf,
@@ -92,16 +94,9 @@ pub enum TrainingError {
         /// What the system said.
         fault: io::Error,
     },
-    /// A line of a log that is no record.
-    #[error("{}, line {line}: not a record of a training: {fault}", file.display())]
-    LogLine {
-        /// The log.
-        file: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        fault: serde_json::Error,
-    },
+    /// A log that cannot be read or written.
+    #[error(transparent)]
+    Log(#[from] JournalError),
     /// A training that the processes cannot share.
     #[error("cannot train in parallel: {reason}")]
     Parallel {
@@ -118,9 +113,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Team(#[from] TeamError),
     /// Crops need larger images.
-    #[error(
-        "ten crops of {height}x{width} need images larger than that, but a batch is {images}; leave out --ten-crop"
-    )]
+    #[error("ten crops of {height}x{width} need images larger than that, but a batch is {images}")]
     NoRoomForCrops {
         /// Height of a crop.
         height: i64,
@@ -129,6 +122,21 @@ pub enum TrainingError {
         /// Shape of a batch.
         images: String,
     },
+    /// A folder without a training to go on with.
+    #[error("{}: there is no such checkpoint", file.display())]
+    NoCheckpoint {
+        /// Where it would be.
+        file: PathBuf,
+    },
+    /// What cannot happen.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What happened.
+        what: &'static str,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch failed: {0}")]
+    Torch(#[from] TorchError),
     /// A model file refuses.
     #[error(transparent)]
     Format(#[from] FormatError),

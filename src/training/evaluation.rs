@@ -1,28 +1,8 @@
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::TrainingError;
-use crate::data::{Dataset, Normalization, normalized_batch};
-use crate::network::{FrozenNetwork, Pass, Plan, TrainableNetwork, channels_last};
-
-/// How a network does on examples that it was not trained on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Examples of which another class than the right one is the likeliest.
-    pub errors: usize,
-    /// Examples in all.
-    pub examples: usize,
-    /// Mean cross-entropy.
-    pub loss: f64,
-}
-
-impl Evaluation {
-    /// Top-1 error in per cent.
-    #[must_use]
-    pub fn percent(&self) -> f64 {
-        100.0 * self.errors as f64 / self.examples.max(1) as f64
-    }
-}
+use super::{Evaluation, TrainingError};
+use pathscope_data::{Dataset, Normalization, normalized_batch};
+use pathscope_network::{FrozenNetwork, Pass, Plan, TrainableNetwork, channels_last};
 
 /// What of an image the network sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +20,20 @@ pub enum View {
     },
 }
 
-/// Evaluates `network`, where it lies, on every example of `data`.
+/// Evaluates `network`, where it lies, on every example of `data`, in full float32.
 ///
 /// # Errors
 /// Data that do not fit the network, or images that are smaller than a crop.
 pub fn evaluate(
+    network: &TrainableNetwork,
+    data: &Dataset,
+    normalization: &Normalization,
+    view: View,
+) -> Result<Evaluation, TrainingError> {
+    pathscope_torch::with_full_float32(|| measure(network, data, normalization, view))
+}
+
+fn measure(
     network: &TrainableNetwork,
     data: &Dataset,
     normalization: &Normalization,
@@ -84,16 +73,14 @@ pub fn evaluate(
         let log_probabilities = match view {
             View::Whole => logits(&batch)?.f_log_softmax(-1, Kind::Float)?,
             View::TenCrops { height, width } => {
-                let mut sum: Option<Tensor> = None;
-                for crop in ten_crops(&batch, height, width)? {
-                    let probabilities = logits(&crop)?.f_softmax(-1, Kind::Float)?;
-                    sum = Some(match sum {
-                        Some(sum) => sum.f_add(&probabilities)?,
-                        None => probabilities,
-                    });
-                }
-                let sum = sum.unwrap_or_default();
-                sum.f_div_scalar(10.0)?.f_clamp_min(1e-30)?.f_log()?
+                let crops = ten_crops(&batch, height, width)?;
+                let probabilities = crops
+                    .iter()
+                    .map(|crop| Ok(logits(crop)?.f_softmax(-1, Kind::Float)?))
+                    .collect::<Result<Vec<_>, TrainingError>>()?;
+                let mean =
+                    Tensor::f_stack(&probabilities, 0)?.f_mean_dim(0i64, false, Kind::Float)?;
+                mean.f_clamp_min(1e-30)?.f_log()?
             }
         };
         let weight: Option<Tensor> = None;
@@ -104,7 +91,7 @@ pub fn evaluate(
             .f_argmax(-1, false)?
             .f_ne_tensor(&labels)?
             .f_sum(Kind::Int64)?;
-        evaluation.errors += usize::try_from(wrong.f_int64_value(&[])?).unwrap_or(0);
+        evaluation.errors += pathscope_network::count(wrong.f_int64_value(&[])?)?;
     }
     evaluation.loss = loss / evaluation.examples.max(1) as f64;
     Ok(evaluation)

@@ -18,31 +18,35 @@
 //! | backward only | all | m of n blocks | of the whole network | 1 |
 //!
 //! A function that is left out is not computed. The factor at test time is folded into the last
-//! convolution of each function by [`Trainer::finished_network`]; [`Trainer::recalibrate`] gives
-//! the finished network statistics of its own.
+//! convolution of each function by [`Trainer::finished_network`], whose batch-norm
+//! statistics are then re-measured.
 
 mod average;
 mod borders;
 mod checkpoint;
 mod error;
 mod evaluation;
-mod event_log;
 mod finish;
+mod foreach;
 mod optimizer;
 mod options;
 mod parallel;
 mod planner;
+mod playback;
 mod recipe;
 mod restriction;
 mod run;
 mod run_log;
 mod schedule;
+mod step;
+mod store;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, CheckpointCard, DataSource};
+pub use pathscope_analysis::record::{DataSource, EpochRecord, Evaluation};
+
+pub use checkpoint::{Checkpoint, CheckpointCard};
 pub use error::TrainingError;
-pub use evaluation::{Evaluation, View, evaluate};
-pub use event_log::EventLog;
+pub use evaluation::{View, evaluate};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use options::{Precision, TrainingOptions};
 pub use parallel::Parallel;
@@ -50,6 +54,7 @@ pub use planner::{Bench, Costs};
 pub use recipe::{PaperRow, Recipe, RecipeArchitecture, RecipeData};
 pub use restriction::{Restriction, SurvivalMode};
 pub use run::{Advance, Run, RunOptions, TrainingData};
-pub use run_log::{EpochRecord, RUN_LOG_SCHEMA, RunHeader, RunRecord, RunResult, read_log};
+pub use run_log::{RunHeader, RunRecord, RunResult, read_log};
 pub use schedule::Schedule;
+pub use step::Measured;
 pub use trainer::{EpochSummary, Position, StepSummary, Trainer};

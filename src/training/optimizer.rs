@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::TrainingError;
-use crate::network::TrainableNetwork;
-use crate::team::Team;
+use super::{TrainingError, foreach};
+use pathscope_network::TrainableNetwork;
+use pathscope_team::Team;
 
 /// Stochastic gradient descent with momentum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,11 @@ impl Optimizer {
         self.momenta = momenta;
     }
 
+    /// The trained tensors, in the order of [`TrainableNetwork::named_parameters`].
+    pub(super) fn parameters(&self) -> &[Tensor] {
+        &self.parameters
+    }
+
     /// Moves every tensor by one step of `rate` along the gradient of `loss`. Tensors of a block
     /// that was not computed have no gradient: they glide on by their momentum and decay, once
     /// they have had a first one.
@@ -94,99 +99,153 @@ impl Optimizer {
     /// # Errors
     /// Where libtorch refuses.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> Result<(), TrainingError> {
-        self.clear();
-        loss.f_backward()?;
-        self.descend(rate, Team::ALONE)
+        let gradients = gradients(loss, &self.parameters)?;
+        let rate = Tensor::f_from_slice(&[rate as f32])?.f_squeeze()?;
+        self.descend(gradients, &rate, Team::ALONE)
     }
 
-    /// Forgets the gradients of the last step.
+    /// Forgets the gradients that a backward pass left with the trained tensors.
     pub(super) fn clear(&mut self) {
         for parameter in &mut self.parameters {
             parameter.zero_grad();
         }
     }
 
-    /// The gradients that there are of what this process moves.
-    pub(super) fn gradients(&self) -> Result<Vec<Tensor>, TrainingError> {
-        let mut gradients = Vec::new();
-        for (parameter, mover) in self.parameters.iter().zip(&self.movers) {
+    /// The gradients of a backward pass that left them with the trained tensors.
+    pub(super) fn left_gradients(&self) -> Result<Vec<Option<Tensor>>, TrainingError> {
+        let gradient = |parameter: &Tensor| -> Result<Option<Tensor>, TrainingError> {
             let gradient = parameter.f_grad()?;
-            if *mover != Mover::Other && gradient.defined() {
-                gradients.push(gradient);
-            }
-        }
-        Ok(gradients)
+            Ok(gradient.defined().then_some(gradient))
+        };
+        self.parameters.iter().map(gradient).collect()
     }
 
     /// Moves what this process moves by one step of `rate` along its gradient; the processes of
     /// `group` move the rest.
-    pub(super) fn descend(&mut self, rate: f64, group: Team) -> Result<(), TrainingError> {
-        tch::no_grad(|| self.follow(rate, group))
+    pub(super) fn descend(
+        &mut self,
+        gradients: Vec<Option<Tensor>>,
+        rate: &Tensor,
+        group: Team,
+    ) -> Result<(), TrainingError> {
+        tch::no_grad(|| self.follow(gradients, rate, group))
     }
 
-    fn follow(&mut self, rate: f64, group: Team) -> Result<(), TrainingError> {
-        let factor = self.clipping(group)?;
-        let moved = self.parameters.iter_mut().zip(&mut self.momenta);
-        for ((parameter, momentum), mover) in moved.zip(&self.movers) {
-            if *mover == Mover::Other {
-                continue;
+    fn follow(
+        &mut self,
+        gradients: Vec<Option<Tensor>>,
+        rate: &Tensor,
+        group: Team,
+    ) -> Result<(), TrainingError> {
+        let mut moving = self.settled(gradients)?;
+        self.shorten(&moving, group)?;
+        // After a pause, blocks not computed since have no gradient but may be moving.
+        let mut resting = vec![true; self.parameters.len()];
+        for (number, _) in &moving {
+            resting[*number] = false;
+        }
+        for (number, momentum) in self.momenta.iter().enumerate() {
+            if resting[number] && momentum.is_some() && self.movers[number] != Mover::Other {
+                moving.push((number, self.parameters[number].f_zeros_like()?));
             }
-            let mut gradient = parameter.f_grad()?;
-            if !gradient.defined() {
-                // After a pause, blocks not computed since have no gradient but may be moving.
-                if momentum.is_none() {
-                    continue;
-                }
-                gradient = parameter.f_zeros_like()?;
-            }
-            if let Some(factor) = factor {
-                gradient = gradient.f_mul_scalar(factor)?;
-            }
-            let OptimizerOptions {
-                momentum: kept,
-                nesterov,
-                weight_decay,
-                ..
-            } = self.options;
-            let gradient = gradient.f_add(&parameter.f_mul_scalar(weight_decay)?)?;
-            let moving = match momentum.take() {
-                Some(mut momentum) => {
-                    let _ = momentum.f_mul_scalar_(kept)?.f_add_(&gradient)?;
-                    momentum
-                }
-                None => crate::network::duplicate(&gradient)?,
-            };
-            let step = if nesterov {
-                gradient.f_add(&moving.f_mul_scalar(kept)?)?
-            } else {
-                moving.shallow_clone()
-            };
-            let _ = parameter.f_sub_(&step.f_mul_scalar(rate)?)?;
-            *momentum = Some(moving);
+        }
+        let (known, first): (Vec<_>, Vec<_>) = moving
+            .iter()
+            .partition(|(number, _)| self.momenta[*number].is_some());
+        for (number, _) in &first {
+            self.momenta[*number] = Some(self.parameters[*number].f_zeros_like()?);
+        }
+        for (moved, first) in [(known, false), (first, true)] {
+            let parameters: Vec<&Tensor> =
+                moved.iter().map(|(n, _)| &self.parameters[*n]).collect();
+            let gradients: Vec<&Tensor> = moved.iter().map(|(_, gradient)| gradient).collect();
+            let momenta: Vec<&Tensor> = moved
+                .iter()
+                .filter_map(|(number, _)| self.momenta[*number].as_ref())
+                .collect();
+            foreach::descend(
+                &parameters,
+                &gradients,
+                &momenta,
+                rate,
+                &self.options,
+                first,
+            )?;
         }
         Ok(())
     }
 
-    /// The factor that brings the gradient to the permitted norm, where it is longer.
-    fn clipping(&self, group: Team) -> Result<Option<f64>, TrainingError> {
-        let Some(clip) = self.options.clip else {
-            return Ok(None);
-        };
-        // What everybody moves counts once.
-        let (mut common, mut own) = (0.0, [0.0]);
-        for (parameter, mover) in self.parameters.iter().zip(&self.movers) {
-            let gradient = parameter.f_grad()?;
-            if gradient.defined() {
-                let square = gradient.f_norm()?.f_double_value(&[])?.powi(2);
-                match mover {
-                    Mover::Everybody => common += square,
-                    Mover::Me => own[0] += square,
-                    Mover::Other => {}
-                }
+    /// The gradients that there are of what this process moves, with the numbers of their
+    /// parameters, in the parameters' kind of number and memory order.
+    fn settled(
+        &self,
+        gradients: Vec<Option<Tensor>>,
+    ) -> Result<Vec<(usize, Tensor)>, TrainingError> {
+        let mut settled = Vec::with_capacity(gradients.len());
+        // Lists of one memory order are copied by one kernel.
+        let (mut alike, mut turned) = (Vec::new(), Vec::new());
+        for (number, gradient) in gradients.into_iter().enumerate() {
+            let (parameter, mover) = (&self.parameters[number], self.movers[number]);
+            let Some(gradient) = gradient.filter(|_| mover != Mover::Other) else {
+                continue;
+            };
+            let is_alike = gradient.stride() == parameter.stride();
+            if is_alike && gradient.kind() == parameter.kind() {
+                settled.push((number, gradient));
+                continue;
+            }
+            let room = parameter.f_detach()?.f_empty_like()?;
+            settled.push((number, room.shallow_clone()));
+            match is_alike {
+                true => alike.push((room, gradient)),
+                false => turned.push((room, gradient)),
             }
         }
-        group.sum_wide(&mut own);
-        let norm = (common + own[0]).sqrt();
-        Ok((norm > clip).then(|| clip / norm))
+        for pairs in [alike, turned] {
+            let (to, from): (Vec<_>, Vec<_>) = pairs.iter().map(|(to, from)| (to, from)).unzip();
+            foreach::copy(&to, &from)?;
+        }
+        Ok(settled)
     }
+
+    /// Shortens the gradients, all together, to the permitted norm where they are longer.
+    fn shorten(&self, gradients: &[(usize, Tensor)], group: Team) -> Result<(), TrainingError> {
+        let Some(clip) = self.options.clip else {
+            return Ok(());
+        };
+        let of = |mover: Mover| -> Vec<&Tensor> {
+            let moved = gradients.iter();
+            moved
+                .filter(|(number, _)| self.movers[*number] == mover)
+                .map(|(_, gradient)| gradient)
+                .collect()
+        };
+        // What everybody moves counts once.
+        let mut norm = foreach::norm(&of(Mover::Everybody))?;
+        if group.size() > 1 {
+            let mut own = [foreach::norm(&of(Mover::Me))?.f_double_value(&[])?.powi(2)];
+            group.sum_wide(&mut own);
+            norm = norm.f_square()?.f_add_scalar(own[0])?.f_sqrt()?;
+        }
+        let factor = norm.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
+        let factor = factor.f_to_kind(tch::Kind::Float)?;
+        let all: Vec<&Tensor> = gradients.iter().map(|(_, gradient)| gradient).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        foreach::multiply(&all, &factor)
+    }
+}
+
+/// The gradient of `loss` at each of `leaves`; nothing where it does not depend on it.
+pub(super) fn gradients(
+    loss: &Tensor,
+    leaves: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, TrainingError> {
+    let (keep_graph, create_graph) = (false, false);
+    let gradients = Tensor::f_run_backward(&[loss], leaves, keep_graph, create_graph)?;
+    Ok(gradients
+        .into_iter()
+        .map(|gradient| gradient.defined().then_some(gradient))
+        .collect())
 }

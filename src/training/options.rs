@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OptimizerOptions, Restriction, Schedule};
-use crate::data::Augmentation;
+use pathscope_data::Augmentation;
 
 /// In which numbers activations and their gradients are computed and kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::ops::Range;
 use tch::{Kind, Tensor};
 
 use super::TrainingError;
-use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
-use crate::team::Team;
+use pathscope_network::{BlockIndex, FunctionIndex, TrainableNetwork};
+use pathscope_team::Team;
 
 /// How processes share the training of one network: groups of them share the examples of every
 /// mini-batch, and within a group each process computes some functions of every block.
@@ -105,7 +105,7 @@ impl Parallel {
             return Ok(());
         }
         let blocks = &network.structure().blocks;
-        if blocks.iter().all(|block| block.branches.len() < 2) {
+        if blocks.iter().all(|block| block.functions.len() < 2) {
             return refuse(
                 "model parallelism shares out the functions of blocks, and every block of this \
                  network has one; share out the examples instead",
@@ -184,10 +184,13 @@ fn buckets(tensors: &mut [Tensor]) -> impl Iterator<Item = &mut [Tensor]> {
 pub(super) fn functions(network: &TrainableNetwork) -> HashMap<String, FunctionIndex> {
     let mut found = HashMap::new();
     for (position, block) in network.specification().blocks.iter().enumerate() {
-        for (function, branch) in block.branches.iter().enumerate() {
+        for (number, function) in block.functions.iter().enumerate() {
             let block = BlockIndex::new(position);
-            let index = FunctionIndex { block, function };
-            let parameters = branch.layers.iter().flat_map(|layer| layer.parameters());
+            let index = FunctionIndex {
+                block,
+                function: number,
+            };
+            let parameters = function.layers.iter().flat_map(|layer| layer.parameters());
             found.extend(parameters.map(|parameter| (parameter.name, index)));
         }
     }

@@ -8,9 +8,9 @@ use tch::{Device, Kind, Tensor};
 use super::borders::Borders;
 use super::parallel::sum_of;
 use super::{Parallel, Recipe, RecipeArchitecture, Trainer, TrainingError};
-use crate::data::{Dataset, ImageShape};
-use crate::network::{Exchange, TrainableNetwork};
-use crate::team::Team;
+use pathscope_data::{Dataset, ImageShape};
+use pathscope_network::{Exchange, TrainableNetwork};
+use pathscope_team::Team;
 
 /// Pre-activation CIFAR networks of one width, trained on made-up images: what Table V of the
 /// paper times.
@@ -208,7 +208,7 @@ impl Costs {
 fn borders(batch: usize, width: i64, team: Team) -> Result<f64, TrainingError> {
     let size = [batch as i64, width, 32, 32];
     let input = Tensor::f_randn(size, (Kind::Float, Device::Cpu))?;
-    let input = crate::network::channels_last(&input)?.f_set_requires_grad(true)?;
+    let input = pathscope_network::channels_last(&input)?.f_set_requires_grad(true)?;
     let seconds = fastest(4, team, || {
         let borders = Borders::new(Parallel::ALONE);
         let entered = borders.enter(&input)?;

@@ -1,18 +1,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{TrainingError, TrainingOptions};
-use crate::data::{ImageShape, Normalization};
-use crate::network::{Architecture, Family, NetworkError, Shortcut, Unit};
+use pathscope_data::{ImageShape, Normalization};
+use pathscope_network::{Architecture, Family, NetworkError, Shortcut, Unit};
 
 /// A training from first values to finished model, as a TOML file states it.
 ///
 /// ```
-/// use pathscope::training::Recipe;
+/// use pathscope_training::Recipe;
 ///
 /// let recipe = Recipe::named("preresnet110-cifar10")?;
 /// let architecture = recipe.architecture.build(3, 10)?;
 /// assert_eq!(architecture.stages, [18, 18, 18]);
-/// # Ok::<(), pathscope::training::TrainingError>(())
+/// # Ok::<(), pathscope_training::TrainingError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

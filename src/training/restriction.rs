@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::TrainingError;
-use crate::network::{BlockIndex, BranchState, FunctionIndex, NetworkError, Plan};
+use pathscope_network::{BlockIndex, FunctionIndex, FunctionState, NetworkError, Plan};
 
 /// Which paths a mini-batch trains. Blocks that are off are not computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub enum Restriction {
         backward_only: bool,
     },
     /// Exactly this many randomly chosen functions per mini-batch, whatever their blocks: the same
-    /// by branch, for k > 1.
+    /// by function, for k > 1.
     EffectiveFunctions {
         /// Functions that are computed.
         functions: usize,
@@ -216,14 +216,14 @@ impl Restriction {
         let blocks = intact.steps().len();
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(iteration);
-        let off = |chosen: &dyn Fn(usize) -> bool, state: BranchState| {
+        let off = |chosen: &dyn Fn(usize) -> bool, state: FunctionState| {
             (0..blocks)
                 .filter(|&block| !chosen(block))
                 .fold(intact.clone(), |plan, block| {
                     plan.with_block(BlockIndex::new(block), state)
                 })
         };
-        let only = |generator: &mut ChaCha8Rng, count: usize, state: BranchState| {
+        let only = |generator: &mut ChaCha8Rng, count: usize, state: FunctionState| {
             let mut chosen = vec![false; blocks];
             for block in sample(generator, blocks, count.min(blocks)) {
                 chosen[block] = true;
@@ -244,7 +244,7 @@ impl Restriction {
                     .steps()
                     .iter()
                     .flat_map(|step| {
-                        (0..step.branches.len()).map(|function| FunctionIndex {
+                        (0..step.functions.len()).map(|function| FunctionIndex {
                             block: step.block,
                             function,
                         })
@@ -267,11 +267,11 @@ impl Restriction {
                 let functions: Vec<usize> = intact
                     .steps()
                     .iter()
-                    .map(|step| step.branches.len())
+                    .map(|step| step.functions.len())
                     .collect();
                 let (low, high) = sizes(from, to, &functions);
                 let count = generator.random_range(low..=high);
-                only(&mut generator, count, BranchState::Off)
+                only(&mut generator, count, FunctionState::Off)
             }
             Self::StochasticDepth {
                 mode: SurvivalMode::Batch,
@@ -282,7 +282,7 @@ impl Restriction {
                     .iter()
                     .map(|&p| generator.random::<f64>() < p)
                     .collect();
-                off(&|block| survives[block], BranchState::Off)
+                off(&|block| survives[block], FunctionState::Off)
             }
             Self::StochasticDepth {
                 mode: SurvivalMode::Example,
@@ -307,11 +307,11 @@ impl Restriction {
     }
 }
 
-fn left_out(backward_only: bool) -> BranchState {
+fn left_out(backward_only: bool) -> FunctionState {
     if backward_only {
-        BranchState::Detached
+        FunctionState::Detached
     } else {
-        BranchState::Off
+        FunctionState::Off
     }
 }
 
@@ -331,7 +331,7 @@ fn scaled(length: usize, functions: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Architecture, Family, Unit};
+    use pathscope_network::{Architecture, Family, Unit};
 
     fn intact() -> Plan {
         let architecture =

@@ -2,19 +2,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use pathscope_analysis::record::TRAINING_SCHEMA_VERSION;
 use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::run_log::RunLog;
 use super::trainer::order;
 use super::{
-    Checkpoint, CheckpointCard, DataSource, EpochRecord, EpochSummary, Evaluation, EventLog,
-    Parallel, RUN_LOG_SCHEMA, Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer,
-    TrainingError, View, evaluate,
+    Checkpoint, CheckpointCard, DataSource, EpochRecord, EpochSummary, Evaluation, Parallel,
+    Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer, TrainingError, View, evaluate,
 };
-use crate::data::{Dataset, Normalization, normalized_examples};
-use crate::format::{FloatStorage, ModelCard, load_model, save_model};
-use crate::network::{FeatureShape, Plan, TrainableNetwork, channels_last};
+use pathscope_data::{Dataset, Normalization, normalized_examples};
+use pathscope_format::{FloatStorage, ModelCard, load_model, save_model};
+use pathscope_network::{FeatureShape, Plan, Recalibration, TrainableNetwork, channels_last};
 
 /// The examples of a training.
 #[derive(Debug)]
@@ -69,7 +69,6 @@ pub struct Advance {
 ///
 /// - `recipe.toml`: the recipe with every change;
 /// - `log.jsonl`: [`RunRecord`]s;
-/// - `events.out.tfevents.*`: the same for TensorBoard;
 /// - `checkpoint.safetensors`: where it stands;
 /// - `model.safetensors`: the finished network;
 /// - `best.safetensors`: the network of the best validation, where examples are held out.
@@ -93,7 +92,6 @@ pub struct Run {
 #[derive(Debug)]
 struct Books {
     log: RunLog,
-    events: EventLog,
 }
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -132,7 +130,7 @@ impl Run {
             recipe,
         };
         let header = RunHeader {
-            schema: RUN_LOG_SCHEMA,
+            schema: TRAINING_SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: options.command.clone(),
             recipe: card.recipe.clone(),
@@ -140,7 +138,7 @@ impl Run {
             source: card.source.clone(),
             data_hash: card.data_hash.clone(),
             examples: data.train.len(),
-            parameters: specification.parameter_count(),
+            parameters: specification.parameter_count().unsigned_abs(),
             threads: options.threads,
             device: format!("{:?}", options.device).to_lowercase(),
         };
@@ -160,7 +158,6 @@ impl Run {
             fs::write(&stated, card.recipe.to_toml()?).map_err(at(&stated))?;
             Ok(Books {
                 log: RunLog::begin(&folder.join(LOG), header)?,
-                events: EventLog::create(folder)?,
             })
         })?;
         let mut run = Self::new(trainer, card, data, options, books);
@@ -175,10 +172,7 @@ impl Run {
     pub fn checkpoint_in(folder: &Path) -> Result<Checkpoint, TrainingError> {
         let file = folder.join(CHECKPOINT);
         if !file.exists() {
-            return Err(TrainingError::Checkpoint {
-                file,
-                reason: "it is not there; begin the training without --resume".to_owned(),
-            });
+            return Err(TrainingError::NoCheckpoint { file });
         }
         Checkpoint::read(&file)
     }
@@ -211,7 +205,6 @@ impl Run {
             remove_partial(folder);
             Ok(Books {
                 log: RunLog::rewind(&folder.join(LOG), epoch)?,
-                events: EventLog::create(folder)?,
             })
         })?;
         Ok(Self::new(trainer, card, data, options, books))
@@ -279,8 +272,6 @@ impl Run {
             self.trainer.collect()?;
             let parallel = self.options.parallel;
             epoch = parallel.first(|| self.end_epoch(summary))?;
-            self.epoch_began = Instant::now();
-            self.epoch_examples = 0;
         }
         let due = self.checkpointed.elapsed() >= self.options.checkpoint_every
             || self
@@ -290,7 +281,16 @@ impl Run {
         if step.epoch.is_some() || self.options.parallel.whole.any(due) {
             self.checkpoint()?;
         }
+        if step.epoch.is_some() {
+            self.epoch_began = Instant::now();
+            self.epoch_examples = 0;
+        }
         Ok(Some(Advance { step, epoch }))
+    }
+
+    /// Why steps are computed one by one where the device could repeat a recording, told once.
+    pub fn remark(&mut self) -> Option<String> {
+        self.trainer.remark()
     }
 
     /// Evaluates and writes down an epoch.
@@ -315,14 +315,17 @@ impl Run {
             None => None,
         };
         let record = EpochRecord {
-            summary,
+            epoch: summary.epoch,
+            loss: summary.loss,
+            errors: summary.errors,
+            examples: summary.examples,
+            learning_rate: summary.learning_rate,
             validation,
             seconds: self.seconds(),
             images_per_second,
         };
         if let Some(books) = &mut self.books {
             books.log.append(&RunRecord::Epoch(record))?;
-            books.events.epoch(&record)?;
         }
         Ok(record)
     }
@@ -347,7 +350,7 @@ impl Run {
         Checkpoint::write(&self.options.folder.join(CHECKPOINT), &self.trainer, &card)
     }
 
-    /// Evaluates and saves the finished network, and tells where it lies; `None` in processes
+    /// Evaluates and saves the finished network, and gives its file; `None` in processes
     /// other than the first.
     ///
     /// # Errors
@@ -376,7 +379,9 @@ impl Run {
             best_test,
             seconds: self.seconds(),
         };
-        let results = serde_json::to_value(&result).unwrap_or_default();
+        let results = serde_json::to_value(&result).map_err(|_| TrainingError::Internal {
+            what: "a result that JSON cannot hold",
+        })?;
         let model = self.save(MODEL, &network, &results)?;
         if let Some(books) = &mut self.books {
             books.log.append(&RunRecord::Result(result.clone()))?;
@@ -390,7 +395,7 @@ impl Run {
 
     fn finished_network(&self) -> Result<TrainableNetwork, TrainingError> {
         let network = self.trainer.finished_network()?;
-        let train = &self.data.train;
+        let (train, device) = (&self.data.train, self.options.device);
         let options = self.trainer.options();
         // In random order: a folder of images lies class by class.
         let order = order(options.seed, 0, train.len());
@@ -403,10 +408,18 @@ impl Run {
                 let size = [indices.len(), shape.channels, shape.height, shape.width];
                 let pixels = normalized_examples(train, indices, &self.normalization()?)?;
                 let batch = Tensor::f_from_slice(&pixels)?.f_view(size.map(|n| n as i64))?;
-                Ok(channels_last(&batch)?)
+                Ok::<_, TrainingError>(channels_last(&batch.f_to_device(device)?)?)
             });
-        Trainer::recalibrate(&network, &Plan::intact(network.structure()), batches)?;
-        Ok(network)
+        if self.options.recalibration == 0 {
+            return Ok(network);
+        }
+        let network = network.to_device(device)?;
+        let plan = Plan::intact(network.structure());
+        let mut recalibration = Recalibration::new(network, plan);
+        for batch in batches {
+            recalibration.add(&batch?)?;
+        }
+        Ok(recalibration.finish().to_device(Device::Cpu)?)
     }
 
     fn normalization(&self) -> Result<Normalization, TrainingError> {
@@ -418,7 +431,8 @@ impl Run {
         network: &TrainableNetwork,
         data: &Dataset,
     ) -> Result<Evaluation, TrainingError> {
-        evaluate(network, data, &self.normalization()?, View::Whole)
+        let network = network.to_device(self.options.device)?;
+        evaluate(&network, data, &self.normalization()?, View::Whole)
     }
 
     fn save(
@@ -433,6 +447,7 @@ impl Run {
             specification: network.specification().clone(),
             input: input(&self.data.train),
             normalization: self.normalization()?,
+            framing: None,
             class_names: self.data.train.class_names().to_vec(),
             evaluation: self.options.evaluation.clone(),
             training: Some(json!({

@@ -4,15 +4,15 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Tensor};
 
 use super::average::Average;
-use super::borders::Borders;
 use super::optimizer::Mover;
 use super::parallel::{functions, share};
-use super::{Optimizer, Parallel, Precision, TrainingError, TrainingOptions};
-use crate::data::{Dataset, Normalization, augmented_batch};
-use crate::network::{Exchange, Mode, Pass, Plan, TrainableNetwork, channels_last};
+use super::step::{Batch, Machine, Measured, Trained};
+use super::{Optimizer, Parallel, TrainingError, TrainingOptions};
+use pathscope_data::{Dataset, Normalization};
+use pathscope_network::{Plan, TrainableNetwork};
 
 /// What an epoch gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,12 +32,11 @@ pub struct EpochSummary {
 /// What a mini-batch gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepSummary {
-    /// Mean loss over its examples.
-    pub loss: f64,
-    /// Examples classified wrongly.
-    pub errors: usize,
-    /// Examples met.
+    /// Examples trained on.
     pub examples: usize,
+    /// What was measured since the last look: after every mini-batch on a CPU, after every 32 on
+    /// CUDA, where looking waits for the device.
+    pub measured: Option<Measured>,
     /// The epoch that the mini-batch ended.
     pub epoch: Option<EpochSummary>,
 }
@@ -50,11 +49,12 @@ pub struct Position {
     pub epoch: usize,
     /// Mini-batches done in the epoch under way.
     pub batch: usize,
-    /// Sum of the loss over the examples met in it.
+    /// Sum of the loss over the examples measured in it; [`Trainer::collect`] brings this and the
+    /// following up to date.
     pub loss: f64,
-    /// Examples classified wrongly in it.
+    /// Of these, examples classified wrongly.
     pub errors: usize,
-    /// Examples met in it.
+    /// Examples measured in it.
     pub examples: usize,
 }
 
@@ -72,10 +72,10 @@ pub struct Trainer {
     pub(super) parallel: Parallel,
     /// The examples in the order of the epoch under way, once it is known.
     order: Option<(usize, Vec<usize>)>,
+    /// What computes the steps, from the first one on.
+    machine: Option<Machine>,
+    remark: Option<String>,
 }
-
-/// Running statistics of a normalisation move by this share per mini-batch, as in PyTorch.
-const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 impl Trainer {
     /// A trainer before its first epoch, on the device of `network`.
@@ -118,6 +118,8 @@ impl Trainer {
             parallel: Parallel::ALONE,
             position: Position::default(),
             order: None,
+            machine: None,
+            remark: None,
         })
     }
 
@@ -146,12 +148,13 @@ impl Trainer {
         Ok(self)
     }
 
-    /// Brings what other processes train up to date here: every process has the whole training
-    /// then, statistics, momenta and average included.
+    /// Brings what the device has measured and what other processes train up to date here: every
+    /// process has the whole training then, statistics, momenta and average included.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// A loss that is not finite, or where libtorch refuses.
     pub fn collect(&mut self) -> Result<(), TrainingError> {
+        self.look()?;
         let team = self.parallel.group;
         if team.size() == 1 {
             return Ok(());
@@ -264,17 +267,21 @@ impl Trainer {
             / self.options.epochs.max(1) as f64;
         let learning_rate = self.options.learning_rate * self.options.schedule.factor(done);
         let iteration = (epoch * count + batch) as u64;
-        let (loss, errors) = self.descend(data, &indices, iteration, learning_rate)?;
-        if !loss.is_finite() {
-            return Err(TrainingError::Diverged { epoch, batch, loss });
+        let mut measured = self.descend(data, &indices, iteration, learning_rate)?;
+        if let Some(measured) = &mut measured {
+            // Of a mini-batch that processes share, each sees a part but knows the sums.
+            if self.parallel.whole.size() > 1 {
+                measured.examples = indices.len();
+            }
+            self.count(*measured)?;
         }
-        let position = &mut self.position;
-        position.batch += 1;
-        position.loss += loss * indices.len() as f64;
-        position.errors += errors;
-        position.examples += indices.len();
+        self.position.batch += 1;
         let mut summary = None;
-        if position.batch >= count {
+        if self.position.batch >= count {
+            if measured.is_none() {
+                measured = self.look()?;
+            }
+            let position = &mut self.position;
             summary = Some(EpochSummary {
                 epoch,
                 loss: position.loss / position.examples.max(1) as f64,
@@ -288,9 +295,8 @@ impl Trainer {
             };
         }
         Ok(StepSummary {
-            loss,
-            errors,
             examples: indices.len(),
+            measured,
             epoch: summary,
         })
     }
@@ -308,91 +314,95 @@ impl Trainer {
         batches.skip(batch).take(1).flatten().copied().collect()
     }
 
+    /// Trains on these examples; see [`Machine::step`].
     fn descend(
         &mut self,
         data: &Dataset,
         indices: &[usize],
         iteration: u64,
         rate: f64,
-    ) -> Result<(f64, usize), TrainingError> {
-        let TrainingOptions {
-            augmentation,
-            seed,
-            label_smoothing,
-            precision,
-            ..
-        } = self.options;
+    ) -> Result<Option<Measured>, TrainingError> {
         let (part, share) = self.parallel.part(indices.len());
         let draw = self.options.restriction.draw(
             &self.intact,
-            seed,
+            self.options.seed,
             iteration,
             indices.len(),
             self.device,
         )?;
         let gates = draw.gates.map(|gates| part_of(&gates, &part)).transpose()?;
-        let indices = &indices[part];
-        let images = augmented_batch(
+        let is_usual =
+            draw.plan == self.intact && gates.is_none() && indices.len() == self.options.batch;
+        let batch = Batch {
             data,
-            indices,
-            &augmentation,
-            &self.normalization,
-            seed,
-            self.position.epoch as u64,
-        )?;
-        let shape = data.shape();
-        let size = [indices.len(), shape.channels, shape.height, shape.width].map(|n| n as i64);
-        let images = Tensor::f_from_slice(&images)?.f_view(size)?;
-        let batch = channels_last(&images.f_to_device(self.device)?)?;
-        let batch = match precision {
-            Precision::Float32 => batch,
-            Precision::Bf16 => batch.f_to_kind(Kind::BFloat16)?,
-        };
-        let labels: Vec<i64> = indices
-            .iter()
-            .map(|&index| i64::from(data.labels()[index]))
-            .collect();
-        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
-
-        let borders = (self.parallel.group.size() > 1).then(|| Borders::new(self.parallel));
-        let pass = Pass {
-            mode: Mode::Training {
-                momentum: BATCH_NORM_MOMENTUM,
-            },
+            indices: &indices[part],
+            share,
+            plan: &draw.plan,
             gates: gates.as_deref(),
-            exchange: borders.as_ref().map(|borders| borders as &dyn Exchange),
-            ..Pass::EVALUATION
+            is_usual,
+            epoch: self.position.epoch as u64,
+            iteration,
+            rate,
         };
-        let logits = self.network.forward(&batch, &draw.plan, &pass)?;
-        let weight: Option<Tensor> = None;
-        let loss =
-            logits.f_cross_entropy_loss(&labels, weight, Reduction::Mean, -100, label_smoothing)?;
-        let wrong = logits
-            .f_argmax(-1, false)?
-            .f_ne_tensor(&labels)?
-            .f_sum(Kind::Int64)?
-            .f_int64_value(&[])?;
-        let counted = if share > 0.0 { wrong as f64 } else { 0.0 };
-        let mut sums = [loss.f_double_value(&[])? * share, counted];
-        self.parallel.peers.sum_wide(&mut sums);
-        let [value, wrong] = sums;
-        if value.is_finite() {
-            self.optimizer.clear();
-            let loss = match self.parallel.peers.size() {
-                1 => loss,
-                _ => loss.f_mul_scalar(share)?,
-            };
-            match borders {
-                Some(borders) => borders.backward(&loss)?,
-                None => loss.f_backward()?,
-            }
-            self.parallel.sum(&mut self.optimizer.gradients()?)?;
-            self.optimizer.descend(rate, self.parallel.group)?;
-            if let Some(average) = &mut self.average {
-                average.follow(iteration)?;
-            }
+        let trained = Trained {
+            network: &self.network,
+            optimizer: &mut self.optimizer,
+            average: self.average.as_ref(),
+            options: &self.options,
+            normalization: &self.normalization,
+            parallel: self.parallel,
+        };
+        let machine = match &mut self.machine {
+            Some(machine) => machine,
+            none => none.insert(Machine::new(
+                &self.network,
+                trained.optimizer,
+                self.options.precision,
+                self.device,
+            )?),
+        };
+        let (measured, remark) = machine.step(trained, &batch)?;
+        self.remark = self.remark.take().or(remark);
+        Ok(measured)
+    }
+
+    /// Looks at what was measured on the device since the last look, and counts it.
+    fn look(&mut self) -> Result<Option<Measured>, TrainingError> {
+        let measured = self
+            .machine
+            .as_mut()
+            .map(Machine::look)
+            .transpose()?
+            .flatten();
+        if let Some(measured) = measured {
+            self.count(measured)?;
         }
-        Ok((value, wrong as usize))
+        Ok(measured)
+    }
+
+    fn count(&mut self, measured: Measured) -> Result<(), TrainingError> {
+        let position = &mut self.position;
+        let Measured {
+            loss,
+            errors,
+            examples,
+        } = measured;
+        if !loss.is_finite() {
+            return Err(TrainingError::Diverged {
+                epoch: position.epoch,
+                batch: position.batch,
+                loss,
+            });
+        }
+        position.loss += loss * examples as f64;
+        position.errors += errors;
+        position.examples += examples;
+        Ok(())
+    }
+
+    /// Why steps are computed one by one where they could have been recorded, told once.
+    pub fn remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the end-to-end tests share: the program, models and data.
-#![allow(dead_code, clippy::print_stderr)]
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,10 @@ use serde_json::Value;
 
 /// The program that was built.
 pub fn pathscope() -> Command {
-    Command::cargo_bin("pathscope").unwrap()
+    let mut command = Command::cargo_bin("pathscope").unwrap();
+    // So wide that no sentence is wrapped.
+    command.env("COLUMNS", "500");
+    command
 }
 
 /// Runs the program in `folder`, which must succeed, and gives its standard output.
@@ -76,17 +79,14 @@ pub fn asset(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A trained model or data set that is shared beside the project, or a line that says that it is
-/// absent.
-pub fn shared(path: &str) -> Option<String> {
+/// A trained model or data set in the folder `shared` beside the project. Tests that need it are
+/// ignored unless `make test` finds that folder; they stand in modules called `needs_shared`.
+pub fn shared(path: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared")
         .join(path);
-    if path.exists() {
-        return Some(path.to_str().unwrap().to_owned());
-    }
-    eprintln!("skipped: {} is not here", path.display());
-    None
+    assert!(path.exists(), "{} is absent", path.display());
+    path.to_str().unwrap().to_owned()
 }
 
 /// The records of a journal, without its header.
@@ -149,6 +149,7 @@ fn save_for(
             _ => "cifar10",
         })
         .unwrap(),
+        framing: None,
         class_names: Vec::new(),
         evaluation: None,
         training: None,

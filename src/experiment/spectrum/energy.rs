@@ -8,7 +8,7 @@
 use pathscope_analysis::Seed;
 use rand::RngExt;
 
-use crate::network::Plan;
+use pathscope_network::Plan;
 
 /// The signs of draw `draw`: one for every function of every step of `plan`.
 pub(super) fn signs(plan: &Plan, seed: Seed, draw: u64) -> Vec<Vec<f64>> {
@@ -22,6 +22,6 @@ pub(super) fn signs(plan: &Plan, seed: Seed, draw: u64) -> Vec<Vec<f64>> {
     };
     plan.steps()
         .iter()
-        .map(|step| step.branches.iter().map(|_| sign()).collect())
+        .map(|step| step.functions.iter().map(|_| sign()).collect())
         .collect()
 }

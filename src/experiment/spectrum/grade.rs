@@ -1,43 +1,31 @@
 use std::collections::BTreeSet;
 
-use crate::network::Plan;
-
-/// By what paths are told apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Grading {
-    /// By their length: the number of functions on them.
-    Length,
-    /// By the number of functions in each stage, given the stage of every block of the plan.
-    Stage(Vec<usize>),
-    /// By the number of functions of each type: first, second, ... of its block.
-    Function,
-}
+use pathscope_analysis::record::Grading;
+use pathscope_network::Plan;
 
 /// Numbers of functions on a path, one for each component of a grading.
 pub(super) type Grade = Vec<u16>;
 
-impl Grading {
-    /// Number of components.
-    pub(super) fn components(&self, plan: &Plan) -> usize {
-        match self {
-            Self::Length => 1,
-            Self::Stage(stages) => stages.iter().max().map_or(1, |&last| last + 1),
-            Self::Function => plan
-                .steps()
-                .iter()
-                .map(|step| step.branches.len())
-                .max()
-                .unwrap_or(1),
-        }
+/// Number of components of a grade.
+pub(super) fn components(grading: &Grading, plan: &Plan) -> usize {
+    match grading {
+        Grading::Length => 1,
+        Grading::Stage(stages) => stages.iter().max().map_or(1, |&last| last + 1),
+        Grading::Function => plan
+            .steps()
+            .iter()
+            .map(|step| step.functions.len())
+            .max()
+            .unwrap_or(1),
     }
+}
 
-    /// The component that function `function` of step `position` of the plan counts towards.
-    pub(super) fn component(&self, position: usize, function: usize) -> usize {
-        match self {
-            Self::Length => 0,
-            Self::Stage(stages) => stages.get(position).copied().unwrap_or(0),
-            Self::Function => function,
-        }
+/// The component that function `function` of step `position` of the plan counts towards.
+pub(super) fn component(grading: &Grading, position: usize, function: usize) -> usize {
+    match grading {
+        Grading::Length => 0,
+        Grading::Stage(stages) => stages.get(position).copied().unwrap_or(0),
+        Grading::Function => function,
     }
 }
 

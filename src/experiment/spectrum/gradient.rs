@@ -1,87 +1,76 @@
 //! What is differentiated, and the ordinary gradient to check against.
 
+use pathscope_analysis::record::{GradientPoint, Loss};
 use tch::{Kind, Tensor};
 
-use super::measure::Place;
-use crate::experiment::ExperimentError;
-use crate::network::{FrozenNetwork, NetworkError, Pass, Plan, cross_entropy_cotangent, duplicate};
+use crate::ExperimentError;
+use pathscope_data::Dataset;
+use pathscope_network::{
+    FrozenNetwork, NetworkError, Pass, Plan, cross_entropy_cotangent, duplicate,
+};
 
-/// The scalar whose gradient is taken, one for each example.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Loss {
-    /// Cross-entropy of the label; of a sequence, its sum over the positions.
-    #[default]
-    CrossEntropy,
-    /// The logit of one class; of a sequence, its sum over the positions.
-    Logit(usize),
-    /// The largest logit; of a sequence, the sum of the largest of every position.
-    LargestLogit,
+/// Where the gradient begins to exist: at images, but not at tokens, which are numbers of rows of a
+/// table.
+#[must_use]
+pub fn first_gradient(data: &Dataset) -> GradientPoint {
+    match data.holds_tokens() {
+        true => GradientPoint::Stem,
+        false => GradientPoint::Input,
+    }
 }
 
-impl Loss {
-    /// Cotangent `[B, classes]`, or `[B, T, classes]`, of the logits.
-    pub(super) fn cotangent(
-        self,
-        logits: &Tensor,
-        labels: &Tensor,
-    ) -> Result<Tensor, NetworkError> {
-        let classes = logits.size().last().copied().unwrap_or(0);
-        let one_hot = |class: &Tensor| -> Result<Tensor, NetworkError> {
-            Ok(class.f_one_hot(classes)?.f_to_kind(logits.kind())?)
-        };
-        match self {
-            Self::CrossEntropy => cross_entropy_cotangent(logits, labels),
-            Self::LargestLogit => one_hot(&logits.f_argmax(-1, false)?),
-            Self::Logit(class) => one_hot(&labels.f_full_like(class as i64)?),
+/// Cotangent `[B, classes]`, or `[B, T, classes]`, of the logits for the gradient of `loss`.
+pub(super) fn cotangent(
+    loss: Loss,
+    logits: &Tensor,
+    labels: &Tensor,
+) -> Result<Tensor, NetworkError> {
+    let classes = classes_of(logits)?;
+    let one_hot = |class: &Tensor| -> Result<Tensor, NetworkError> {
+        Ok(class.f_one_hot(classes)?.f_to_kind(logits.kind())?)
+    };
+    match loss {
+        // For an example that the network is sure of, the cotangent is the small difference of two
+        // numbers close to 1: in float32 it would hold few digits.
+        Loss::CrossEntropy => {
+            let wide = cross_entropy_cotangent(&logits.f_to_kind(Kind::Double)?, labels)?;
+            Ok(wide.f_to_kind(logits.kind())?)
         }
-    }
-
-    /// The sum over examples of what is differentiated.
-    fn total(self, logits: &Tensor, labels: &Tensor) -> Result<Tensor, NetworkError> {
-        Ok(match self {
-            Self::CrossEntropy => {
-                let weight: Option<Tensor> = None;
-                // A token task has a row of logits for each position.
-                let classes = logits.size().last().copied().unwrap_or(0);
-                logits.f_reshape([-1, classes])?.f_cross_entropy_loss(
-                    &labels.f_reshape(-1)?,
-                    weight,
-                    tch::Reduction::Sum,
-                    -100,
-                    0.0,
-                )?
-            }
-            Self::LargestLogit => logits.f_max_dim(-1, false)?.0.f_sum(Kind::Float)?,
-            Self::Logit(class) => logits.f_select(-1, class as i64)?.f_sum(logits.kind())?,
-        })
+        Loss::LargestLogit => one_hot(&logits.f_argmax(-1, false)?),
+        Loss::Logit(class) => one_hot(&labels.f_full_like(class as i64)?),
     }
 }
 
-/// The ordinary gradient `[B, C, H, W]` by autograd, at the input or at the stem's output.
+/// Classes, which logits have along their last dimension.
+fn classes_of(logits: &Tensor) -> Result<i64, NetworkError> {
+    pathscope_network::length(logits, logits.dim().saturating_sub(1))
+}
+
+/// The ordinary gradient `[B, C, H, W]` by autograd, at the input or at the stem's output, for this
+/// cotangent of the logits.
 pub(super) fn ordinary(
     network: &FrozenNetwork,
     plan: &Plan,
     images: &Tensor,
-    labels: &Tensor,
-    loss: Loss,
-    place: Place,
+    cotangent: &Tensor,
+    at: GradientPoint,
 ) -> Result<Tensor, ExperimentError> {
     let structure = network.structure();
-    let start = match place {
-        Place::Input => images.shallow_clone(),
-        Place::Stem => tch::no_grad(|| structure.stem(images, &Pass::EVALUATION))?,
+    let start = match at {
+        GradientPoint::Input => images.shallow_clone(),
+        GradientPoint::Stem => tch::no_grad(|| structure.stem(images, &Pass::EVALUATION))?,
     };
     let leaf = duplicate(&start)?.f_set_requires_grad(true)?;
-    let mut x = match place {
-        Place::Input => structure.stem(&leaf, &Pass::EVALUATION)?,
-        Place::Stem => leaf.shallow_clone(),
+    let mut x = match at {
+        GradientPoint::Input => structure.stem(&leaf, &Pass::EVALUATION)?,
+        GradientPoint::Stem => leaf.shallow_clone(),
     };
     for step in plan.steps() {
         x = structure.step(step, &x, &Pass::EVALUATION)?;
     }
     let logits = structure.head(&x, &Pass::EVALUATION)?;
-    let total = loss.total(&logits, labels)?;
-    let gradients = Tensor::f_run_backward(&[&total], &[&leaf], false, false)?;
+    let pairing = logits.f_mul(cotangent)?.f_sum(logits.kind())?;
+    let gradients = Tensor::f_run_backward(&[&pairing], &[&leaf], false, false)?;
     gradients
         .into_iter()
         .next()
@@ -90,7 +79,7 @@ pub(super) fn ordinary(
 
 /// L2 norm of every row of `[R, ...]`.
 pub(super) fn norms(rows: &Tensor) -> Result<Vec<f64>, NetworkError> {
-    let count = rows.size().first().copied().unwrap_or(0);
+    let count = pathscope_network::length(rows, 0)?;
     let flat = rows.f_reshape([count, -1])?;
     let norms = flat
         .f_to_kind(Kind::Double)?

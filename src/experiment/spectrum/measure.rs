@@ -1,62 +1,48 @@
 //! The spectrum of a mini-batch.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use num_bigint::BigUint;
-use pathscope_analysis::record::{GradedGradient, PerLength, Record, SampledPath, Spectrum};
-use pathscope_analysis::{Path, PathPolynomial, Seed};
+use pathscope_analysis::record::{
+    GradedGradient, GradientPoint, Grading, InputNormalization, Loss, Measure, PerLength, Record,
+    SampledPath, Spectrum, SpectrumSettings,
+};
+use pathscope_analysis::{Path, PathPolynomial, PathsOfLength, Seed};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::grade::{Grading, length};
-use super::gradient::{Loss, norms, ordinary};
+use super::grade::length;
+use super::gradient::{cotangent, norms, ordinary};
 use super::recursion::{GradedStack, Recursion};
-use super::{energy, not_finite, sampled};
-use crate::data::Dataset;
-use crate::experiment::batches::{Batches, MicroBatch};
-use crate::experiment::share::share;
-use crate::experiment::{ComputeOptions, ExperimentError, Journal};
-use crate::network::{FrozenNetwork, Linearization, Plan};
-use crate::team::Team;
+use super::sampled::{Choices, PathWalk, choices};
+use super::{energy, not_finite};
+use crate::batches::{Batches, MicroBatch};
+use crate::pulse::Pulse;
+use crate::share::share;
+use crate::{ComputeOptions, ExperimentError, Journal};
+use pathscope_network::{FrozenNetwork, Linearization, Plan};
+use pathscope_team::Team;
 
-/// Where the gradient is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
-    /// At the normalised image.
-    #[default]
-    Input,
-    /// At the stem's output.
-    Stem,
-}
-
-impl Place {
-    /// Where the gradient begins to exist: at images, but not at tokens, which are numbers of rows
-    /// of a table.
-    #[must_use]
-    pub fn of(data: &Dataset) -> Self {
-        match data.tokens(0..0) {
-            Some(_) => Self::Stem,
-            None => Self::Input,
-        }
-    }
-}
+/// By how much the gradients of all path lengths may differ from the ordinary gradient in float32,
+/// relative to it: rounding alone stays far below.
+const LARGEST_SUM_CHECK: f64 = 1e-3;
 
 /// What to measure of the gradient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectrumOptions {
-    /// The exact sum by length.
-    pub coherent: bool,
-    /// Draws of signs for the sum of squared norms; 0 for none.
-    pub draws: u64,
-    /// Paths drawn of each length; 0 for none.
-    pub samples: u64,
+    /// The measures, each with its number of random draws: of signs, or of paths of each length;
+    /// 1 where nothing is drawn.
+    pub measures: BTreeMap<Measure, u64>,
     /// Record the drawn paths themselves.
     pub record_paths: bool,
     /// What the gradient is taken of.
     pub loss: Loss,
     /// Where it is taken.
-    pub place: Place,
+    pub at: GradientPoint,
     /// Longest paths to look at; all where `None`.
     pub longest: Option<usize>,
-    /// Tell paths apart by stage or type of function as well.
+    /// Group paths by stage or type of function as well.
     pub grading: Option<Grading>,
     /// Number of mini-batches.
     pub batches: usize,
@@ -64,6 +50,8 @@ pub struct SpectrumOptions {
     pub examples: usize,
     /// What draws derive from.
     pub seed: Seed,
+    /// When to begin no further mini-batch.
+    pub deadline: Option<Instant>,
 }
 
 /// What one example gives.
@@ -72,8 +60,8 @@ struct Found {
     coherent: Vec<f64>,
     /// Squared norms, `[draws][lengths]`.
     energy: Vec<Vec<f64>>,
-    /// Norms, `[paths]`.
-    sampled: Vec<f64>,
+    /// Norms, `[draws][lengths]`.
+    sampled: Vec<Vec<f64>>,
     gradient: f64,
     sum_check: f64,
     graded: Vec<f64>,
@@ -92,9 +80,12 @@ impl Found {
         let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
         self.gradient.is_finite()
             && finite(&self.coherent)
-            && finite(&self.sampled)
             && finite(&self.graded)
-            && self.energy.iter().all(|draw| finite(draw))
+            && self
+                .energy
+                .iter()
+                .chain(&self.sampled)
+                .all(|draw| finite(draw))
     }
 }
 
@@ -102,23 +93,61 @@ impl Found {
 /// result; small, since their stacks are large.
 const MICRO_BATCH: usize = 8;
 
-/// Bytes of a part of the stack that goes through a branch at once.
+/// Bytes of a part of the stack that goes through a function at once.
 const PART: i64 = 2 << 20;
 
+/// Most bytes of cotangents of drawn paths that are carried together: larger ones do not stay in the
+/// cache, and libtorch's memory for them would be cleared again for each block.
+const TOGETHER: u64 = 24 << 20;
+
 impl SpectrumOptions {
+    /// What the results depend on, as the header of their file says it, for `bits` per number and
+    /// this normalisation of the inputs.
+    #[must_use]
+    pub fn settings(&self, bits: u32, normalization: InputNormalization) -> SpectrumSettings {
+        SpectrumSettings {
+            at: self.at,
+            batches: self.batches,
+            bits,
+            examples: self.examples,
+            grading: self.grading.clone(),
+            longest: self.longest,
+            loss: self.loss,
+            measures: self.measures.clone(),
+            normalization,
+            record_paths: self.record_paths,
+        }
+    }
+
+    /// Draws of `measure`; 0 where it is not asked for.
+    fn draws(&self, measure: Measure) -> u64 {
+        self.measures.get(&measure).copied().unwrap_or(0)
+    }
+
+    /// Steps of the whole measurement of a network of so many blocks, as progress counts them: each
+    /// example's cotangents of one recursion through a block.
+    #[must_use]
+    pub fn steps(&self, blocks: usize) -> u64 {
+        let recursions = self.draws(Measure::Coherent)
+            + self.draws(Measure::Energy)
+            + u64::from(self.grading.is_some());
+        let one = (blocks * (blocks + 1) / 2 * self.batches.max(1) * self.examples.max(1)) as u64;
+        one * recursions + one * self.draws(Measure::Sampled) / 2
+    }
+
     /// Measures `network` under `plan` on the first mini-batches of the data and records each in
-    /// `journal`. `progress` is told of every mini-batch.
+    /// `journal`. `progress` is told of [`SpectrumOptions::steps`].
     ///
     /// # Errors
     /// Too few examples, a gradient that is not finite, or [`ExperimentError::Stopped`] with what
     /// was finished recorded.
-    pub(in crate::experiment) fn measure(
+    pub(crate) fn measure(
         &self,
         network: &FrozenNetwork,
         plan: &Plan,
         batches: &Batches<'_>,
         journal: &mut Journal,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), ExperimentError> {
         let examples = self.examples.max(1);
         let needed = self.batches.max(1) * examples;
@@ -138,7 +167,8 @@ impl SpectrumOptions {
             .filter(|&batch| shard.is_none_or(|shard| shard.takes(batch)))
             .filter(|&batch| journal.get(&key(batch)).is_none())
             .collect();
-        progress((every.len() - missing.len()) as u64);
+        let of_batch = self.steps(plan.steps().len()) / every.len() as u64;
+        progress((every.len() - missing.len()) as u64 * of_batch);
         let team = batches.options.team;
         let alone = ComputeOptions {
             team: Team::ALONE,
@@ -147,7 +177,19 @@ impl SpectrumOptions {
         // A mini-batch has work for the threads of one process: processes take one each. Few at
         // once, since what is not recorded is lost when a process is killed.
         let at_once = if team.size() == 1 { 1 } else { 2 * team.size() };
-        for group in missing.chunks(at_once) {
+        // Other processes tell nothing on the way.
+        let silent = |_: u64| {};
+        let pulse = Pulse {
+            progress: if team.size() == 1 { progress } else { &silent },
+            stop: batches.stop,
+        };
+        for (number, group) in missing.chunks(at_once).enumerate() {
+            let late = self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline);
+            if number > 0 && team.firsts(late)? {
+                break;
+            }
             let works: Vec<Work<'_>> = group
                 .iter()
                 .map(|&batch| Work::new(self, network, plan, batch))
@@ -156,11 +198,12 @@ impl SpectrumOptions {
                 let first = group[place] * examples;
                 let chosen: Vec<usize> = (first..first + examples).collect();
                 let data = batches.data.select(&chosen)?;
-                works[place].measure(&Batches {
+                let batches = Batches {
                     data: &data,
                     options: alone,
                     ..*batches
-                })
+                };
+                works[place].measure(&batches, pulse)
             })?;
             for (work, measured) in works.iter().zip(measured) {
                 if self.record_paths {
@@ -170,9 +213,21 @@ impl SpectrumOptions {
                         }
                     }
                 }
-                journal.append(Record::Spectrum(work.record(&measured)))?;
+                let record = work.record(&measured);
+                if let Some(check) = record.sum_check
+                    && network.kind() == Kind::Float
+                    && check > LARGEST_SUM_CHECK
+                {
+                    return Err(ExperimentError::SumCheck {
+                        batch: record.batch,
+                        check,
+                    });
+                }
+                journal.append(Record::Spectrum(record))?;
             }
-            progress(group.len() as u64);
+            if team.size() > 1 {
+                progress(group.len() as u64 * of_batch);
+            }
         }
         Ok(())
     }
@@ -191,8 +246,9 @@ struct Work<'a> {
     number: usize,
     longest: usize,
     polynomial: PathPolynomial,
-    /// Paths drawn, and the function that each takes in each block.
-    drawn: Vec<(Path, Vec<Option<usize>>)>,
+    /// Paths drawn, `[draws][lengths]`, and the function that each takes in each block.
+    drawn: Vec<Vec<Path>>,
+    choices: Vec<Vec<Choices>>,
 }
 
 impl<'a> Work<'a> {
@@ -209,20 +265,19 @@ impl<'a> Work<'a> {
             .longest()
             .min(options.longest.unwrap_or(usize::MAX));
         let mut drawn = Vec::new();
-        if options.samples > 0 {
-            for length in 0..=longest {
-                let law = polynomial
-                    .paths_of_length(length)
-                    .map_err(|fault| analysis(&fault))?;
-                let label = format!("paths of mini-batch {number}");
-                let mut generator = options.seed.stream(&label, length as u64);
-                for _ in 0..options.samples {
-                    let path = law.sample(&mut generator);
-                    let choices = sampled::choices(&path, functions.len());
-                    drawn.push((path, choices));
-                }
+        if options.draws(Measure::Sampled) > 0 {
+            let laws = (0..=longest).map(|length| polynomial.paths_of_length(length));
+            let laws = laws.collect::<Result<Vec<_>, _>>();
+            let laws = laws.map_err(|fault| analysis(&fault))?;
+            let label = format!("paths of mini-batch {number}");
+            for draw in 0..options.draws(Measure::Sampled) {
+                // From equal states of the generator, so that they end alike.
+                let path = |law: &PathsOfLength| law.sample(&mut options.seed.stream(&label, draw));
+                drawn.push(laws.iter().map(path).collect::<Vec<_>>());
             }
         }
+        let blocks = functions.len();
+        let of_draw = |paths: &Vec<Path>| paths.iter().map(|path| choices(path, blocks)).collect();
         Ok(Self {
             options,
             network,
@@ -230,18 +285,24 @@ impl<'a> Work<'a> {
             number,
             longest,
             polynomial,
+            choices: drawn.iter().map(of_draw).collect(),
             drawn,
         })
     }
 
-    fn measure(&self, batches: &Batches<'_>) -> Result<Measured, ExperimentError> {
-        let widest = super::super::sweep::widest(self.network, batches)?;
-        // Two stacks of all lengths, before and after a block, and the branches between.
+    fn measure(
+        &self,
+        batches: &Batches<'_>,
+        pulse: Pulse<'_>,
+    ) -> Result<Measured, ExperimentError> {
+        let widest = super::super::sweep::widest(self.network.specification(), batches)?;
+        // Two stacks of all lengths, before and after a block, and the functions between.
         let stacks = 2 * (self.longest as u64 + 1) + 8;
         let mut options = batches.options;
         options.batch = Some(options.batch.unwrap_or(MICRO_BATCH));
         let size = options.micro_batch(widest * stacks, widest)?;
-        let rows = self.options_rows(options.memory, options.workers(), size, widest);
+        // Before and after a block, what the stem makes of them, and halves that wait.
+        let together = options.memory / (8 * options.workers() as u64);
         let states = (0..options.workers())
             .map(|_| self.network.shallow_clone())
             .collect();
@@ -250,9 +311,10 @@ impl<'a> Work<'a> {
             options: self.options,
             plan: self.plan,
             longest: self.longest,
-            drawn: &self.drawn,
+            choices: &self.choices,
             number: self.number,
-            rows,
+            together: together.min(TOGETHER) as i64,
+            pulse,
         };
         let parts = batches.map(size, states, |network, batch| {
             shared.examples(network, batch)
@@ -265,16 +327,10 @@ impl<'a> Work<'a> {
         Ok(whole)
     }
 
-    /// Cotangents of drawn paths that are kept at once.
-    fn options_rows(&self, memory: u64, workers: usize, examples: usize, widest: u64) -> usize {
-        let each = widest * examples as u64 * workers as u64 * 6;
-        usize::try_from((memory / each.max(1)).clamp(1, 4096)).unwrap_or(1)
-    }
-
     fn record(&self, measured: &Measured) -> Spectrum {
         let found = &measured.examples;
         let options = self.options;
-        let coherent = options.coherent.then(|| {
+        let coherent = (options.draws(Measure::Coherent) > 0).then(|| {
             per_length(
                 found
                     .iter()
@@ -283,52 +339,13 @@ impl<'a> Work<'a> {
                 None,
             )
         });
-        let energy = (options.draws > 0).then(|| {
-            let by_example: Vec<Vec<f64>> = found
-                .iter()
-                .map(|example| {
-                    columns(&example.energy)
-                        .map(|column| mean(&column))
-                        .collect()
-                })
-                .collect();
-            // Draws are shared by the examples: average those first, then look at the spread.
-            let by_draw: Vec<Vec<f64>> = (0..options.draws as usize)
-                .map(|draw| {
-                    let rows: Vec<Vec<f64>> = found
-                        .iter()
-                        .filter_map(|example| example.energy.get(draw).cloned())
-                        .collect();
-                    columns(&rows).map(|column| mean(&column)).collect()
-                })
-                .collect();
-            let errors = (options.draws > 1).then(|| {
-                columns(&by_draw)
-                    .map(|column| standard_error(&column))
-                    .collect()
-            });
-            per_length(by_example, errors)
-        });
-        let sampled = (options.samples > 0).then(|| {
-            let samples = options.samples as usize;
-            let by_example = found
-                .iter()
-                .map(|example| example.sampled.chunks(samples).map(mean).collect())
-                .collect();
-            // Paths are shared by the examples, as signs are.
-            let by_path = columns(
-                &found
-                    .iter()
-                    .map(|example| example.sampled.clone())
-                    .collect::<Vec<_>>(),
-            )
-            .map(|column| mean(&column))
-            .collect::<Vec<f64>>();
-            let errors =
-                (samples > 1).then(|| by_path.chunks(samples).map(standard_error).collect());
-            per_length(by_example, errors)
-        });
-        let whole = options.coherent && self.longest == self.polynomial.longest();
+        let drawn = |measure, values: fn(&Found) -> &[Vec<f64>]| {
+            (options.draws(measure) > 0).then(|| averaged(found, values))
+        };
+        let energy = drawn(Measure::Energy, |example| &example.energy);
+        let sampled = drawn(Measure::Sampled, |example| &example.sampled);
+        let whole =
+            options.draws(Measure::Coherent) > 0 && self.longest == self.polynomial.longest();
         let graded_norms: Vec<f64> = columns(
             &found
                 .iter()
@@ -348,9 +365,14 @@ impl<'a> Work<'a> {
                 .take(self.longest + 1)
                 .map(BigUint::to_string)
                 .collect(),
-            coherent,
-            energy,
-            sampled,
+            measures: [
+                (Measure::Coherent, coherent),
+                (Measure::Energy, energy),
+                (Measure::Sampled, sampled),
+            ]
+            .into_iter()
+            .filter_map(|(measure, values)| Some((measure, values?)))
+            .collect(),
             sum_check: whole.then(|| {
                 found
                     .iter()
@@ -371,20 +393,20 @@ impl<'a> Work<'a> {
     }
 
     fn paths(&self, found: &[Found]) -> Vec<SampledPath> {
-        let record = |(number, (path, _)): (usize, &(Path, Vec<Option<usize>>))| SampledPath {
-            key: format!("mini-batch {}, path {number}", self.number),
-            batch: self.number,
-            path: path
-                .0
-                .iter()
-                .map(|step| (step.block, step.function))
-                .collect(),
-            norms: found
-                .iter()
-                .filter_map(|example| example.sampled.get(number).copied())
-                .collect(),
-        };
-        self.drawn.iter().enumerate().map(record).collect()
+        let mut records = Vec::new();
+        for (draw, paths) in self.drawn.iter().enumerate() {
+            for (length, path) in paths.iter().enumerate() {
+                let norm = |example: &Found| example.sampled.get(draw)?.get(length).copied();
+                let steps = path.0.iter().map(|step| (step.block, step.function));
+                records.push(SampledPath {
+                    key: format!("mini-batch {}, path {}", self.number, records.len()),
+                    batch: self.number,
+                    path: steps.collect(),
+                    norms: found.iter().filter_map(norm).collect(),
+                });
+            }
+        }
+        records
     }
 }
 
@@ -393,12 +415,33 @@ struct Shared<'a> {
     options: &'a SpectrumOptions,
     plan: &'a Plan,
     longest: usize,
-    drawn: &'a [(Path, Vec<Option<usize>>)],
+    choices: &'a [Vec<Choices>],
     number: usize,
-    rows: usize,
+    /// Bytes of cotangents of drawn paths that are carried together.
+    together: i64,
+    pulse: Pulse<'a>,
 }
 
 impl Shared<'_> {
+    /// The norm of the gradient of each length, and how far their sum is from the ordinary one.
+    fn coherent(
+        &self,
+        by_length: &Recursion<'_>,
+        linearization: &Linearization,
+        start: &Tensor,
+        ordinary: &Tensor,
+        found: &mut [Found],
+    ) -> Result<(), ExperimentError> {
+        let stack = by_length.carry(linearization, start.shallow_clone(), None, &self.pulse)?;
+        let (by_example, sum) = self.arrive(linearization, &stack, by_length.examples)?;
+        let differences = norms(&sum.f_sub(ordinary)?)?;
+        for ((example, norms), difference) in found.iter_mut().zip(by_example).zip(differences) {
+            example.coherent = norms;
+            example.sum_check = difference / example.gradient.max(f64::MIN_POSITIVE);
+        }
+        Ok(())
+    }
+
     fn examples(
         &self,
         network: &FrozenNetwork,
@@ -407,22 +450,14 @@ impl Shared<'_> {
         let options = self.options;
         let kind = network.kind();
         let images = batch.images_as(kind)?;
-        let ordinary = ordinary(
-            network,
-            self.plan,
-            &images,
-            &batch.labels,
-            options.loss,
-            options.place,
-        )?;
         tch::no_grad(|| {
             let linearization = Linearization::at(network, self.plan, &images)?;
-            let cotangent = options
-                .loss
-                .cotangent(linearization.logits(), &batch.labels)?;
+            let cotangent = cotangent(options.loss, linearization.logits(), &batch.labels)?;
+            let ordinary =
+                tch::with_grad(|| ordinary(network, self.plan, &images, &cotangent, options.at))?;
             let start = linearization.through_head(cotangent)?;
-            let examples = batch.labels.size().first().copied().unwrap_or(0);
-            let count = usize::try_from(examples).unwrap_or(0);
+            let examples = pathscope_network::length(&batch.labels, 0)?;
+            let count = pathscope_network::count(examples)?;
             let mut found = vec![Found::default(); count];
             let mut grades = Vec::new();
             for (example, norm) in found.iter_mut().zip(norms(&ordinary)?) {
@@ -435,21 +470,18 @@ impl Shared<'_> {
                 examples,
                 part: PART,
             };
-            if options.coherent {
-                let stack = by_length.carry(&linearization, start.shallow_clone(), None)?;
-                let (norms, sum) = self.arrive(&linearization, &stack, examples)?;
-                for (example, norms) in found.iter_mut().zip(norms) {
-                    example.coherent = norms;
-                }
-                let difference = self::norms(&sum.f_sub(&ordinary)?)?;
-                for (example, difference) in found.iter_mut().zip(difference) {
-                    example.sum_check = difference / example.gradient.max(f64::MIN_POSITIVE);
-                }
+            if options.draws(Measure::Coherent) > 0 {
+                self.coherent(&by_length, &linearization, &start, &ordinary, &mut found)?;
             }
-            for draw in 0..options.draws {
-                let draw = self.number as u64 * options.draws + draw;
+            for draw in 0..options.draws(Measure::Energy) {
+                let draw = self.number as u64 * options.draws(Measure::Energy) + draw;
                 let signs = energy::signs(self.plan, options.seed, draw);
-                let stack = by_length.carry(&linearization, start.shallow_clone(), Some(&signs))?;
+                let stack = by_length.carry(
+                    &linearization,
+                    start.shallow_clone(),
+                    Some(&signs),
+                    &self.pulse,
+                )?;
                 let (norms, _) = self.arrive(&linearization, &stack, examples)?;
                 for (example, norms) in found.iter_mut().zip(norms) {
                     example
@@ -457,20 +489,22 @@ impl Shared<'_> {
                         .push(norms.iter().map(|norm| norm * norm).collect());
                 }
             }
-            if !self.drawn.is_empty() {
-                let choices: Vec<Vec<Option<usize>>> = self
-                    .drawn
-                    .iter()
-                    .map(|(_, choices)| choices.clone())
-                    .collect();
-                let place = options.place;
-                let norms =
-                    sampled::path_norms(&linearization, &start, &choices, place, self.rows)?;
+            if !self.choices.is_empty() {
+                let walk = PathWalk {
+                    linearization: &linearization,
+                    cotangent: &start,
+                    at: options.at,
+                    bytes: self.together,
+                    part: PART,
+                    pulse: self.pulse,
+                };
+                let norms = walk.norms(self.choices)?;
                 for (number, example) in found.iter_mut().enumerate() {
-                    example.sampled = norms
-                        .iter()
-                        .filter_map(|path| path.get(number).copied())
-                        .collect();
+                    let of_draw = |paths: &Vec<Vec<f64>>| {
+                        let of_path = |path: &Vec<f64>| path.get(number).copied();
+                        paths.iter().filter_map(of_path).collect()
+                    };
+                    example.sampled = norms.iter().map(of_draw).collect();
                 }
             }
             if let Some(grading) = &options.grading {
@@ -478,7 +512,8 @@ impl Shared<'_> {
                     grading,
                     ..by_length
                 };
-                let stack = graded.carry(&linearization, start.shallow_clone(), None)?;
+                let stack =
+                    graded.carry(&linearization, start.shallow_clone(), None, &self.pulse)?;
                 let (norms, _) = self.arrive(&linearization, &stack, examples)?;
                 for (example, norms) in found.iter_mut().zip(norms) {
                     example.graded = norms;
@@ -508,16 +543,18 @@ impl Shared<'_> {
         stack: &GradedStack,
         examples: i64,
     ) -> Result<(Vec<Vec<f64>>, Tensor), ExperimentError> {
-        let count = usize::try_from(examples).unwrap_or(0);
+        let count = pathscope_network::count(examples)?;
         let mut found = vec![Vec::with_capacity(stack.grades.len()); count];
         let mut sum: Option<Tensor> = None;
         let lengths = stack.grades.iter().map(length);
         for (number, _) in lengths.enumerate() {
             let rows = stack.rows.f_narrow(0, number as i64 * examples, examples)?;
-            let rows = match self.options.place {
+            let rows = match self.options.at {
                 // The stem's ReLU works in place, on rows of its own.
-                Place::Input => linearization.through_stem(crate::network::duplicate(&rows)?)?,
-                Place::Stem => rows,
+                GradientPoint::Input => {
+                    linearization.through_stem(pathscope_network::duplicate(&rows)?)?
+                }
+                GradientPoint::Stem => rows,
             };
             for (example, norm) in found.iter_mut().zip(norms(&rows)?) {
                 example.push(norm);
@@ -530,6 +567,22 @@ impl Shared<'_> {
         let nothing = || ExperimentError::Analysis("no path at all".into());
         Ok((found, sum.ok_or_else(nothing)?))
     }
+}
+
+/// Means over draws of `values`, `[draws][lengths]` of every example. Examples share the draws:
+/// those are averaged over the examples first, then their spread gives the standard error.
+fn averaged(found: &[Found], values: fn(&Found) -> &[Vec<f64>]) -> PerLength {
+    let means = |rows: &[Vec<f64>]| columns(rows).map(|column| mean(&column)).collect();
+    let by_example = found.iter().map(|example| means(values(example))).collect();
+    let draws = found.first().map_or(0, |example| values(example).len());
+    let by_draw: Vec<Vec<f64>> = (0..draws)
+        .map(|draw| {
+            let of_draw = found.iter().filter_map(|example| values(example).get(draw));
+            means(&of_draw.cloned().collect::<Vec<_>>())
+        })
+        .collect();
+    let errors = columns(&by_draw).map(|column| standard_error(&column));
+    per_length(by_example, (draws > 1).then(|| errors.collect()))
 }
 
 fn per_length(by_example: Vec<Vec<f64>>, standard_error: Option<Vec<f64>>) -> PerLength {

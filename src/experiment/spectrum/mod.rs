@@ -11,8 +11,8 @@ mod gradient;
 mod measure;
 mod not_finite;
 mod recursion;
+mod rows;
 mod sampled;
 
-pub use grade::Grading;
-pub use gradient::Loss;
-pub use measure::{Place, SpectrumOptions};
+pub use gradient::first_gradient;
+pub use measure::SpectrumOptions;

@@ -2,8 +2,9 @@
 
 use tch::Tensor;
 
-use crate::experiment::ExperimentError;
-use crate::network::{FrozenNetwork, Linearization, NetworkError, Pass, Plan, Step, duplicate};
+use crate::ExperimentError;
+use crate::not_finite::{finite, first_place, name};
+use pathscope_network::{FrozenNetwork, Linearization, Plan, duplicate};
 
 /// Looks for the first values that are not finite: on the way from the images to the loss, and
 /// where all of those are sound, on the way back.
@@ -14,28 +15,13 @@ pub(super) fn locate(
     linearization: &Linearization,
     cotangent: &Tensor,
 ) -> Result<ExperimentError, ExperimentError> {
-    let structure = network.structure();
-    let name = |step: &Step| match structure.block(step.block) {
-        Ok(block) => format!("block {} ({})", step.block.position(), block.name),
-        Err(_) => format!("block {}", step.block.position()),
-    };
     let forward = |place: String| ExperimentError::NotFinite {
         what: "the outputs stop being so",
         place,
         remedy: "look for damaged weights there",
     };
-    if !finite(images)? {
-        return Ok(forward("with the images".into()));
-    }
-    let mut x = structure.stem(images, &Pass::EVALUATION)?;
-    if !finite(&x)? {
-        return Ok(forward("behind the stem".into()));
-    }
-    for step in plan.steps() {
-        x = structure.step(step, &x, &Pass::EVALUATION)?;
-        if !finite(&x)? {
-            return Ok(forward(format!("behind {}", name(step))));
-        }
+    if let Some(place) = first_place(network, plan, images)? {
+        return Ok(forward(place));
     }
     if !finite(linearization.logits())? {
         return Ok(forward("behind the head".into()));
@@ -43,7 +29,7 @@ pub(super) fn locate(
     let backward = |place: String| ExperimentError::NotFinite {
         what: "on the way back from the loss it stops being so",
         place,
-        remedy: "compute with --float64, or look for huge weights there",
+        remedy: "compute in float64, or look for huge weights there",
     };
     let mut stack = duplicate(cotangent)?;
     if !finite(&stack)? {
@@ -53,7 +39,7 @@ pub(super) fn locate(
         let rows = block.through_post(stack)?;
         let mut sum = block.through_skip(&rows)?;
         for function in 0..block.functions() {
-            let moved = block.through_branch(function, &rows)?;
+            let moved = block.through_function(function, &rows)?;
             sum = match (sum, moved) {
                 (Some(sum), Some(moved)) => Some(sum.f_add(&moved)?),
                 (sum, moved) => sum.or(moved),
@@ -63,12 +49,8 @@ pub(super) fn locate(
         // The maps before may write in place, and an identity skip shares its storage.
         stack = duplicate(&block.through_pre(duplicate(&sum)?)?)?;
         if !finite(&stack)? {
-            return Ok(backward(format!("in {}", name(step))));
+            return Ok(backward(format!("in {}", name(network, step))));
         }
     }
     Ok(backward("in the sums of single lengths".into()))
-}
-
-fn finite(tensor: &Tensor) -> Result<bool, NetworkError> {
-    Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1)
 }

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
+use pathscope_analysis::record::Grading;
 use tch::Tensor;
 
-use super::grade::{Grade, Grading, after_block, length, longer};
-use crate::experiment::ExperimentError;
-use crate::network::{Linearization, LinearizedBlock, NetworkError, Plan};
+use super::grade::{Grade, after_block, component, components, length, longer};
+use super::rows;
+use crate::ExperimentError;
+use crate::pulse::Pulse;
+use pathscope_network::{Linearization, LinearizedBlock, NetworkError, Plan};
 
 /// Cotangents of the same examples for several grades: rows `[G B, C, H, W]`, grade by grade.
 #[derive(Debug)]
@@ -28,30 +31,34 @@ pub(super) struct Recursion<'a> {
     pub longest: usize,
     /// Examples of the batch.
     pub examples: i64,
-    /// Bytes of a part of the stack that goes through a branch at once: small enough for the
+    /// Bytes of a part of the stack that goes through a function at once: small enough for the
     /// cache, large enough for the convolutions.
     pub part: i64,
 }
 
 impl Recursion<'_> {
     /// Carries `cotangent` `[B, C, H, W]`, of the last block's output, back to the first block's
-    /// input: there one partial sum for each grade.
+    /// input: there one partial sum for each grade. `pulse` is told of each block, as much as there are
+    /// blocks from it to the end, times the examples.
     pub fn carry(
         &self,
         linearization: &Linearization,
         cotangent: Tensor,
         signs: Signs<'_>,
+        pulse: &Pulse<'_>,
     ) -> Result<GradedStack, ExperimentError> {
-        let none = vec![0; self.grading.components(self.plan)];
+        let none = vec![0; components(self.grading, self.plan)];
         let mut stack = GradedStack {
             grades: vec![none],
             rows: cotangent,
         };
+        let blocks = linearization.blocks().len();
         for (position, (_, block)) in linearization.blocks().iter().enumerate().rev() {
             let signs = signs
                 .and_then(|signs| signs.get(position))
                 .map(Vec::as_slice);
             stack = self.through_block(block, position, stack, signs)?;
+            pulse.beat(self.examples as u64 * (blocks - position) as u64)?;
         }
         Ok(stack)
     }
@@ -67,14 +74,14 @@ impl Recursion<'_> {
         let carrying: Vec<usize> = (0..block.functions())
             .filter(|&function| block.carries(function))
             .collect();
-        let mut components: Vec<usize> = carrying
+        let mut reached: Vec<usize> = carrying
             .iter()
-            .map(|&function| self.grading.component(position, function))
+            .map(|&function| component(self.grading, position, function))
             .collect();
-        components.sort_unstable();
-        components.dedup();
+        reached.sort_unstable();
+        reached.dedup();
         let before = stack.grades;
-        let after = after_block(&before, block.has_skip(), &components, self.longest);
+        let after = after_block(&before, block.has_skip(), &reached, self.longest);
         let places: HashMap<&Grade, usize> = after.iter().zip(0..).collect();
         let growing = before
             .iter()
@@ -95,14 +102,14 @@ impl Recursion<'_> {
             }
             let rows = self.rows(&rows, 0..grows)?;
             for &function in &carrying {
-                let Some(moved) = block.through_branch(function, &rows)? else {
+                let Some(moved) = block.through_function(function, &rows)? else {
                     continue;
                 };
                 let moved = match signs.and_then(|signs| signs.get(function)) {
                     Some(&sign) => moved.f_mul_scalar(sign)?,
                     None => moved,
                 };
-                let component = self.grading.component(position, function);
+                let component = component(self.grading, position, function);
                 let grades = before.iter().skip(part.start).take(grows);
                 let to: Vec<_> = grades
                     .map(|grade| places.get(&longer(grade, component)).copied())
@@ -113,7 +120,7 @@ impl Recursion<'_> {
         let out = match out.finish()? {
             Some(out) => out,
             // Nothing flows: neither skip nor function.
-            None => stack.rows.f_zeros_like()?,
+            None => block.through_nothing(&stack.rows)?,
         };
         let mut through = Vec::new();
         for part in self.parts(&out, after.len()) {
@@ -131,11 +138,9 @@ impl Recursion<'_> {
         })
     }
 
-    /// Ranges of grades whose rows go through a branch at once.
+    /// Ranges of grades whose rows go through a function at once.
     fn parts(&self, rows: &Tensor, grades: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let elements: i64 = rows.size().iter().skip(1).product();
-        let each = (elements * self.examples * 4).max(1);
-        let size = usize::try_from((self.part / each).max(1)).unwrap_or(1);
+        let size = rows::together(rows, self.examples, self.part);
         (0..grades)
             .step_by(size)
             .map(move |start| start..(start + size).min(grades))
@@ -152,7 +157,7 @@ impl Recursion<'_> {
 /// Where nothing has come yet a term is copied instead of added to zeros, and neighbouring grades
 /// that move together are one operation: the memory traffic of the sums is what the recursion
 /// costs beside its convolutions.
-struct PartialSums {
+pub(super) struct PartialSums {
     rows: Option<Tensor>,
     /// Whether each grade has a term already.
     begun: Vec<bool>,
@@ -160,7 +165,7 @@ struct PartialSums {
 }
 
 impl PartialSums {
-    fn new(grades: usize, examples: i64) -> Self {
+    pub fn new(grades: usize, examples: i64) -> Self {
         Self {
             rows: None,
             begun: vec![false; grades],
@@ -169,11 +174,11 @@ impl PartialSums {
     }
 
     /// Adds the grades of `terms`, one after another, each to the grade that `to` gives for it.
-    fn add(&mut self, terms: &Tensor, to: &[Option<usize>]) -> Result<(), NetworkError> {
+    pub fn add(&mut self, terms: &Tensor, to: &[Option<usize>]) -> Result<(), NetworkError> {
         let rows = match &self.rows {
             Some(rows) => rows.shallow_clone(),
             None => {
-                let rows = empty_rows(terms, self.begun.len() as i64 * self.examples)?;
+                let rows = rows::empty(terms, self.begun.len() as i64 * self.examples)?;
                 self.rows = Some(rows.shallow_clone());
                 rows
             }
@@ -216,7 +221,7 @@ impl PartialSums {
     }
 
     /// The sums; none where no term came at all.
-    fn finish(self) -> Result<Option<Tensor>, NetworkError> {
+    pub fn finish(self) -> Result<Option<Tensor>, NetworkError> {
         let Some(rows) = self.rows else {
             return Ok(None);
         };
@@ -227,21 +232,4 @@ impl PartialSums {
         }
         Ok(Some(rows))
     }
-}
-
-/// Rows like those of `like`, with the channels innermost, for values to come.
-fn empty_rows(like: &Tensor, rows: i64) -> Result<Tensor, NetworkError> {
-    let options = (like.kind(), like.device());
-    Ok(match like.size().as_slice() {
-        &[_, channels, height, width] => like
-            .f_new_empty([rows, height, width, channels], options)?
-            .f_permute([0, 3, 1, 2])?,
-        size => {
-            let mut size = size.to_vec();
-            if let Some(first) = size.first_mut() {
-                *first = rows;
-            }
-            like.f_new_empty(size, options)?
-        }
-    })
 }

@@ -1,203 +1,177 @@
-//! The arguments of a graph's node, by name.
+//! The arguments of a graph's node, resolved by the schema of its operation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use pathscope_network::{Argument, Length, Value};
+use pathscope_torch::{Operation, Schema, Value as Given, number_of};
 use serde_json::Value as Json;
 
-use super::schema::{Node, TensorFacts};
-use crate::network::{Length, Value};
+use super::schema::NamedArgument;
+use crate::element::Element;
 
 /// Why a node is not understood: a piece of a sentence.
 pub(super) type Refusal = String;
 
-/// The arguments of one node. Those that a node leaves out have the default of the operation.
-pub(super) struct Arguments<'g> {
-    node: &'g Node,
-    facts: &'g BTreeMap<String, TensorFacts>,
-    values: &'g HashMap<String, Value>,
-    /// Names of whole numbers that are the number of examples.
-    batch_sizes: &'g HashMap<String, Length>,
-    examples: Option<i64>,
+/// What the names of a graph stand for.
+pub(super) type Names = HashMap<String, Argument>;
+
+/// An operation, its schema and its defaults.
+pub(super) struct Known {
+    pub schema: Schema,
+    defaults: Vec<Argument>,
 }
 
-impl<'g> Arguments<'g> {
-    pub fn new(
-        node: &'g Node,
-        facts: &'g BTreeMap<String, TensorFacts>,
-        values: &'g HashMap<String, Value>,
-        batch_sizes: &'g HashMap<String, Length>,
-        examples: Option<i64>,
-    ) -> Self {
-        Self {
-            node,
-            facts,
-            values,
-            batch_sizes,
-            examples,
+impl Known {
+    /// The operation `name` with `overload`; `None` where libtorch has none, or one whose defaults
+    /// are of a type that no graph gives.
+    pub fn of(name: &str, overload: &str) -> Option<Self> {
+        let operation = Operation::find(name, overload)?;
+        let defaults = operation.defaults().ok()?;
+        Some(Self {
+            schema: operation.schema().ok()?,
+            defaults: defaults.into_iter().map(default).collect(),
+        })
+    }
+
+    /// The arguments of a node in the schema's order.
+    pub fn arguments(
+        &self,
+        given: &[NamedArgument],
+        names: &Names,
+        float: i64,
+    ) -> Result<Vec<Argument>, Refusal> {
+        let known = |name: &str| self.schema.arguments.iter().any(|known| known.name == name);
+        if let Some(strange) = given.iter().find(|given| !known(&given.name)) {
+            return Err(format!("has an argument `{}` of its own", strange.name));
         }
-    }
-
-    fn get(&self, name: &str, tag: &str) -> Option<&'g Json> {
-        let argument = self.node.inputs.iter().find(|input| input.name == name)?;
-        argument.arg.get(tag)
-    }
-
-    pub fn has(&self, name: &str) -> bool {
-        let argument = self.node.inputs.iter().find(|input| input.name == name);
-        argument.is_some_and(|argument| argument.arg.get("as_none").is_none())
-    }
-
-    fn value(&self, name: &str) -> Result<Value, Refusal> {
-        let found = self.values.get(name).copied();
-        found.ok_or_else(|| format!("uses `{name}`, which nothing gives"))
-    }
-
-    /// The tensors of the named arguments, as long as they are given.
-    pub fn tensors(&self, names: &[&str]) -> Result<Vec<Value>, Refusal> {
-        let mut found = Vec::new();
-        let mut absent = false;
-        for name in names {
-            match self.get(name, "as_tensor") {
-                Some(_) if absent => return Err(format!("has `{name}` without what precedes it")),
-                Some(tensor) => {
-                    let inside = tensor.get("name").and_then(Json::as_str);
-                    found.push(self.value(inside.unwrap_or_default())?);
+        let arguments = self.schema.arguments.iter().enumerate();
+        arguments
+            .map(|(place, argument)| {
+                // Everything is computed where the input is.
+                if argument.form.starts_with("Device") {
+                    return Ok(Argument::WorkingDevice);
                 }
-                None => absent = true,
-            }
-        }
-        if found.is_empty() {
-            return Err("has no tensor".into());
-        }
-        Ok(found)
-    }
-
-    /// The list of tensors called `name`.
-    pub fn list(&self, name: &str) -> Result<Vec<Value>, Refusal> {
-        let list = self.get(name, "as_tensors").and_then(Json::as_array);
-        let list = list.ok_or_else(|| format!("has no list `{name}`"))?;
-        list.iter()
-            .map(|entry| {
-                let inside = entry.get("name").and_then(Json::as_str);
-                self.value(inside.unwrap_or_default())
-            })
-            .collect()
-    }
-
-    pub fn is_tensor(&self, name: &str) -> bool {
-        self.get(name, "as_tensor").is_some()
-    }
-
-    pub fn integer(&self, name: &str, default: i64) -> i64 {
-        self.get(name, "as_int")
-            .and_then(Json::as_i64)
-            .unwrap_or(default)
-    }
-
-    pub fn optional_integer(&self, name: &str) -> Option<i64> {
-        // Slices to the end are written as the largest number.
-        self.get(name, "as_int")
-            .and_then(Json::as_i64)
-            .filter(|&number| number != i64::MAX)
-    }
-
-    pub fn number(&self, name: &str) -> Option<f64> {
-        let float = self.get(name, "as_float").and_then(|json| match json {
-            // JSON knows no infinity.
-            Json::String(text) => text.parse().ok(),
-            json => json.as_f64(),
-        });
-        float.or_else(|| self.get(name, "as_int").and_then(Json::as_f64))
-    }
-
-    pub fn scalar_type(&self, name: &str) -> Option<i64> {
-        self.get(name, "as_scalar_type")?.as_i64()
-    }
-
-    /// The number of the type that the export saw the tensor called `name` have.
-    pub fn type_of(&self, name: &str) -> Option<i64> {
-        Some(self.facts.get(self.name_of(name)?)?.dtype)
-    }
-
-    /// The graph's name of the tensor called `name`.
-    pub fn name_of(&self, name: &str) -> Option<&'g str> {
-        self.get(name, "as_tensor")?.get("name")?.as_str()
-    }
-
-    pub fn truth(&self, name: &str) -> bool {
-        self.get(name, "as_bool")
-            .and_then(Json::as_bool)
-            .unwrap_or(false)
-    }
-
-    pub fn text(&self, name: &str) -> Option<&'g str> {
-        self.get(name, "as_string").and_then(Json::as_str)
-    }
-
-    pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
-        let list = self.get(name, "as_ints")?.as_array()?;
-        list.iter().map(Json::as_i64).collect()
-    }
-
-    /// Two numbers, or one for both.
-    pub fn pair(&self, name: &str, default: [i64; 2]) -> Result<[i64; 2], Refusal> {
-        match self.integers(name).as_deref() {
-            None if self.has(name) => Err(format!("has `{name}` of another form")),
-            None | Some([]) => Ok(default),
-            Some(&[both]) => Ok([both; 2]),
-            Some(&[height, width]) => Ok([height, width]),
-            Some(other) => Err(format!("has {} values of `{name}`", other.len())),
-        }
-    }
-
-    /// A shape. Where it `follows` the number of examples, its first length does if it is a
-    /// multiple of what the export saw.
-    pub fn shape(&self, name: &str, follows: bool) -> Result<Vec<Length>, Refusal> {
-        if let Some(lengths) = self.integers(name) {
-            let length = |(axis, &length): (usize, &i64)| match self.examples {
-                Some(examples) if follows && axis == 0 && length > 0 && length % examples == 0 => {
-                    Length::PerExample(length / examples)
-                }
-                _ => Length::Fixed(length),
-            };
-            return Ok(lengths.iter().enumerate().map(length).collect());
-        }
-        let list = self.get(name, "as_sym_ints").and_then(Json::as_array);
-        let list = list.ok_or_else(|| format!("has no shape `{name}`"))?;
-        list.iter()
-            .map(|entry| match entry.get("as_int").and_then(Json::as_i64) {
-                Some(length) => Ok(Length::Fixed(length)),
-                None => {
-                    let inside = entry.get("as_name").and_then(Json::as_str);
-                    let inside = inside.unwrap_or_default();
-                    let known = self.batch_sizes.get(inside).copied();
-                    known.ok_or_else(|| format!("has a length `{inside}` that is not fixed"))
+                match given.iter().find(|given| given.name == argument.name) {
+                    Some(given) => resolve(&given.arg, names, float),
+                    None if argument.has_default => {
+                        Ok(self.defaults.get(place).cloned().unwrap_or(Argument::None))
+                    }
+                    None => Err(format!("lacks `{}`", argument.name)),
                 }
             })
             .collect()
     }
+}
 
-    /// The graph's names of what the node gives.
-    pub fn outputs(&self) -> Vec<&'g str> {
-        let mut names = Vec::new();
-        for output in &self.node.outputs {
-            let single = output.get("as_tensor").into_iter();
-            let many = output.get("as_tensors").and_then(Json::as_array);
-            for tensor in single.chain(many.into_iter().flatten()) {
-                names.push(
-                    tensor
-                        .get("name")
-                        .and_then(Json::as_str)
-                        .unwrap_or_default(),
-                );
-            }
-        }
-        names
+fn default(value: Given) -> Argument {
+    match value {
+        Given::Int(number) => Argument::fixed(number),
+        Given::Float(number) => Argument::Real(number),
+        Given::Bool(truth) => Argument::Truth(truth),
+        Given::Text(text) => Argument::Text(text),
+        Given::Ints(list) => Argument::all_fixed(list),
+        Given::Floats(list) => Argument::List(list.into_iter().map(Argument::Real).collect()),
+        Given::Bools(list) => Argument::List(list.into_iter().map(Argument::Truth).collect()),
+        _ => Argument::None,
     }
+}
 
-    /// The graph's name of the whole number that the node gives.
-    pub fn integer_output(&self) -> Option<&'g str> {
-        let output = self.node.outputs.first()?.get("as_sym_int")?;
-        output.get("as_name")?.as_str()
+/// What an argument of a graph says, such as `{"as_ints": [1, 2]}`.
+pub(super) fn resolve(json: &Json, names: &Names, float: i64) -> Result<Argument, Refusal> {
+    let single = json.as_object().and_then(|object| object.iter().next());
+    let Some((tag, inside)) = single else {
+        return Err("has an argument of an unknown form".into());
+    };
+    let wrong = || format!("has an argument of another form than `{tag}`");
+    let named = |json: &Json| {
+        let name = json.get("name").or_else(|| json.get("as_name"));
+        let name = name.and_then(Json::as_str).unwrap_or_default();
+        let found = names.get(name).cloned();
+        found.ok_or_else(|| format!("uses `{name}`, which no earlier node produces"))
+    };
+    let list = |each: &dyn Fn(&Json) -> Result<Argument, Refusal>| {
+        let list = inside.as_array().ok_or_else(wrong)?;
+        let entries = list.iter().map(each);
+        entries.collect::<Result<_, _>>().map(Argument::List)
+    };
+    let whole = |json: &Json| json.as_i64().map(Argument::fixed).ok_or_else(wrong);
+    let real = |json: &Json| number(json).map(Argument::Real).ok_or_else(wrong);
+    let truth = |json: &Json| json.as_bool().map(Argument::Truth).ok_or_else(wrong);
+    let symbol = |json: &Json| match (
+        json.get("as_int"),
+        json.get("as_float"),
+        json.get("as_bool"),
+    ) {
+        (Some(number), _, _) => whole(number),
+        (_, Some(number), _) => real(number),
+        (_, _, Some(value)) => truth(value),
+        _ => named(json),
+    };
+    match tag.as_str() {
+        "as_none" => Ok(Argument::None),
+        "as_tensor" => named(inside),
+        "as_tensors" => list(&named),
+        "as_optional_tensors" => list(&|entry| match entry.get("as_tensor") {
+            Some(tensor) => named(tensor),
+            None => Ok(Argument::None),
+        }),
+        "as_int" => whole(inside),
+        "as_ints" => list(&whole),
+        "as_float" => real(inside),
+        "as_floats" => list(&real),
+        "as_bool" => truth(inside),
+        "as_bools" => list(&truth),
+        "as_sym_int" | "as_sym_float" | "as_sym_bool" => symbol(inside),
+        "as_sym_ints" | "as_sym_floats" | "as_sym_bools" => list(&symbol),
+        "as_string" => {
+            let text = inside.as_str().ok_or_else(wrong)?;
+            Ok(Argument::Text(text.to_owned()))
+        }
+        "as_scalar_type" => kind(inside.as_i64().ok_or_else(wrong)?, float),
+        // How a result lies in memory changes no value.
+        "as_memory_format" | "as_layout" | "as_device" => Ok(Argument::None),
+        _ => Err(format!("has an argument of the form `{tag}`")),
+    }
+}
+
+/// The kind of numbers that torch.export calls `number`. What the model's own real numbers
+/// (`float`) are is what the network computes with; a model in half precision computes in float32.
+pub(super) fn kind(number: i64, float: i64) -> Result<Argument, Refusal> {
+    const FLOAT32: i64 = 7;
+    if number == float || float != FLOAT32 && number == FLOAT32 {
+        return Ok(Argument::WorkingKind);
+    }
+    let element = Element::from_export(number);
+    let element = element.ok_or_else(|| format!("makes numbers of type {number}"))?;
+    Ok(Argument::fixed(number_of(element.kind())))
+}
+
+fn number(json: &Json) -> Option<f64> {
+    match json {
+        // JSON knows no infinity.
+        Json::String(text) => text.parse().ok(),
+        json => json.as_f64(),
+    }
+}
+
+/// Lengths that an export for a fixed batch of `examples` states: the first follows the examples
+/// where it is a multiple of what the export saw.
+pub(super) fn follow_examples(shape: &mut Argument, examples: i64) {
+    if let Argument::List(lengths) = shape
+        && let Some(Argument::Number(first)) = lengths.first_mut()
+        && let Length::Fixed(length) = *first
+        && length > 0
+        && length % examples == 0
+    {
+        let each = length / examples;
+        *first = Length::PerExample { each, plus: 0 };
+    }
+}
+
+/// The value that an argument is, where it is one.
+pub(super) fn value(argument: Option<&Argument>) -> Option<Value> {
+    match argument {
+        Some(Argument::Value(value)) => Some(*value),
+        _ => None,
     }
 }

@@ -4,25 +4,29 @@
 //! bytes of its tensors. Nothing is executed on reading but the listed operations.
 
 mod arguments;
-mod creation;
+mod graph;
 mod schema;
-mod translate;
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use self::arguments::Names;
+use self::graph::{MAX_NODES, Translated, Translator};
 use self::schema::{Payloads, Program, integer, tensor_name};
-use self::translate::Translator;
-use super::archive::Entries;
+use super::archive::{self, Entries};
 use super::element::Element;
-use super::error::FormatError;
+use super::error::{EntryError, Fault};
+use super::state_dict::StateDict;
 use super::storage::{StoragePool, StorageSource};
-use super::tensor::{EntryError, view};
-use crate::network::{Fragment, NetworkError, Parameter, Role, Specification, Value, random_batch};
+use super::tensor::view;
+use pathscope_file::shortened;
+use pathscope_network::{
+    Argument, Fragment, Granularity, NetworkError, Opened, Parameter, Pass, Plan, Role, Sizes,
+    Specification, TrainableNetwork, Value, random_batch,
+};
 
 /// The schema of the graph that is read.
 const SCHEMA: i64 = 8;
@@ -31,96 +35,172 @@ const SCHEMA: i64 = 8;
 #[derive(Debug)]
 pub(super) struct Exported {
     pub specification: Specification,
-    pub tensors: HashMap<String, Tensor>,
+    pub network: TrainableNetwork,
     /// Shape of the input for one example.
     pub input: Vec<i64>,
     /// The class of the model.
     pub title: String,
+    /// What a person should know about how it was read.
+    pub notes: Vec<String>,
+}
+
+/// What an archive holds, before anything is computed.
+struct Contents {
+    parameters: Vec<Parameter>,
+    tensors: Vec<Tensor>,
+    names: Names,
+    /// The graph's name of the input.
+    input: String,
 }
 
 pub(super) fn read(
-    file: &Path,
     model: &str,
     mut entries: Entries<'_>,
     length: usize,
-) -> Result<Exported, FormatError> {
-    let damaged = |what: String| FormatError::Graph {
-        file: file.to_owned(),
-        what,
-    };
-    let program: Program = json(file, &mut entries, model)?;
-    if program.schema_version.major != SCHEMA {
+    granularity: Granularity,
+) -> Result<Exported, Fault> {
+    let damaged = |what: String| Fault::Graph { what };
+    let program: Program = json(&mut entries, model)?;
+    let found = program.schema_version.major;
+    if found < SCHEMA {
         return Err(damaged(format!(
-            "its schema is version {}, read is version {SCHEMA} (PyTorch 2.7 to 2.11): export it \
-             again with such a PyTorch",
-            program.schema_version.major
+            "its schema is version {found}, which PyTorch before 2.7 writes; read is version \
+             {SCHEMA}: export it again with PyTorch 2.7 or later"
         )));
     }
-    let graph = &program.graph_module.graph;
+    if found > SCHEMA {
+        return Err(damaged(format!(
+            "its schema is version {found}, newer than version {SCHEMA}, which is read: export it \
+             again with an older PyTorch (from 2.7 on), or use a newer version of this program"
+        )));
+    }
     let signature = &program.graph_module.signature;
+    let graph = &program.graph_module.graph;
+    let contents = Contents::read(signature, entries, length)?;
+    let (examples, each, kind) = input_facts(graph, &contents.input).map_err(damaged)?;
+    let translator = Translator::new(examples, float_of(&contents), contents.parameters);
+    let output = output(signature);
+    let translated = translator.translate(graph, contents.names, output.as_deref(), each.clone());
+    let (fragment, declared) = match translated {
+        Translated::Graph(fragment, declared) => (fragment, declared),
+        Translated::TooMany => {
+            return Err(Fault::TooMany {
+                what: "operations",
+                limit: MAX_NODES,
+            });
+        }
+        Translated::Unknown(operations) => {
+            return Err(Fault::UnsupportedOperations { operations });
+        }
+        Translated::NoTensor => return Err(damaged("the model gives no tensor".into())),
+    };
+    let network = |fault| match fault {
+        NetworkError::Architecture { reason } => damaged(reason),
+        fault => Fault::Network(fault),
+    };
+    let title = title(&graph.nodes);
+    let (opened, network) = open(
+        fragment,
+        contents.tensors,
+        &declared,
+        &each,
+        kind,
+        granularity,
+    )
+    .map_err(network)?;
+    Ok(Exported {
+        specification: opened.specification,
+        network,
+        input: each,
+        title,
+        notes: opened.notes,
+    })
+}
 
-    let mut lists = HashMap::new();
-    for kind in ["weights", "constants"] {
-        let list = format!("data/{kind}/model_{kind}_config.json");
-        if entries.contains(&list) {
-            let payloads: Payloads = json(file, &mut entries, &list)?;
-            lists.extend(
-                payloads
-                    .config
-                    .into_iter()
-                    .map(|(name, payload)| (name, (kind, payload))),
-            );
+/// Finds the network in `graph` and checks that it computes what the graph does.
+fn open(
+    graph: Fragment,
+    mut tensors: Vec<Tensor>,
+    declared: &[Sizes],
+    each: &[i64],
+    kind: Kind,
+    granularity: Granularity,
+) -> Result<(Opened, TrainableNetwork), NetworkError> {
+    for tensor in &mut tensors {
+        // Half precision is stored, float32 computed with, as in every other file.
+        if tensor.is_floating_point() {
+            *tensor = tensor.f_to_kind(Kind::Float)?;
         }
     }
-    let mut parameters = Vec::new();
-    let mut tensors = Vec::new();
-    let mut values = HashMap::new();
-    let mut input = None;
-    let mut pool = StoragePool::new(Payload(entries), length);
-    for spec in &signature.input_specs {
-        if let Some(user) = spec.get("user_input") {
-            let name = user.get("arg").and_then(tensor_name);
-            match (name, &input) {
-                (Some(name), None) => input = Some(name.to_owned()),
-                (Some(name), Some(_)) => {
-                    return Err(damaged(format!(
-                        "the model takes more than one input (`{name}` too); export a wrapper \
-                         that takes one tensor"
-                    )));
-                }
-                // A number or flag that the export has fixed.
-                (None, _) => {}
-            }
-            continue;
-        }
-        let (argument, name, role) = held(spec).ok_or_else(|| {
-            damaged(format!(
-                "an input is neither tensor nor parameter: {}",
-                brief(spec)
-            ))
-        })?;
-        let (kind, payload) = lists
-            .get(name)
-            .ok_or_else(|| damaged(format!("the tensor `{name}` is not in the archive")))?;
-        let path = format!("data/{kind}/{}", payload.path_name);
-        let tensor = load(&mut pool, &path, payload).map_err(|fault| FormatError::Entry {
-            file: file.to_owned(),
-            entry: super::value::shorten(name),
-            fault,
-        })?;
-        values.insert(argument.to_owned(), Value::Parameter(parameters.len()));
-        parameters.push(Parameter {
-            name: name.to_owned(),
-            role,
-            shape: tensor.size(),
+    let vocabulary = graph.vocabulary();
+    let is_real = matches!(
+        kind,
+        Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16
+    );
+    if vocabulary.is_none() && !is_real {
+        return Err(NetworkError::Architecture {
+            reason: "its input is neither real numbers nor the tokens of a table".into(),
         });
-        tensors.push(tensor);
     }
-    let input = input.ok_or_else(|| damaged("the model takes no tensor".into()))?;
+    let batch = random_batch(each, vocabulary, 3, 0)?;
+    let batch = match vocabulary {
+        Some(_) => batch.f_to_kind(kind)?,
+        None => batch,
+    };
+    let opened = graph.open(tensors, declared, &batch, granularity)?;
+    let network = TrainableNetwork::load(&opened.specification, |name| {
+        opened.tensors.get(name).map(Tensor::shallow_clone)
+    })?;
+    examples_stay_apart(&network, &batch, &opened.logits)?;
+    Ok((opened, network))
+}
+
+/// A graph that was exported for one number of examples may mix them when it is given another.
+fn examples_stay_apart(
+    network: &TrainableNetwork,
+    batch: &Tensor,
+    together: &Tensor,
+) -> Result<(), NetworkError> {
+    let mixed = || NetworkError::Architecture {
+        reason: "its examples influence each other; export the model in eval mode with a dynamic \
+                 batch axis, or with a batch of two examples"
+            .into(),
+    };
+    if together.size().first() != batch.size().first() {
+        return Err(mixed());
+    }
+    let plan = Plan::intact(network.structure());
+    for example in 0..2 {
+        let alone = tch::no_grad(|| {
+            network.forward(&batch.f_narrow(0, example, 1)?, &plan, &Pass::EVALUATION)
+        })?;
+        let row = together.f_narrow(0, example, 1)?;
+        if alone.size() != row.size() {
+            return Err(mixed());
+        }
+        let largest = |tensor: &Tensor| -> Result<f64, NetworkError> {
+            let largest = tensor.f_abs()?.f_max()?.f_to_kind(Kind::Double)?;
+            Ok(largest.f_double_value(&[])?)
+        };
+        let (apart, size) = (largest(&alone.f_sub(&row)?)?, largest(&row)?);
+        // Not a number is no sign of mixing: weights may overflow by themselves.
+        if apart > 1e-3 * size.max(1e-6) {
+            return Err(mixed());
+        }
+    }
+    Ok(())
+}
+
+/// The number of examples where the export fixed it, the shape of the input for one example, and
+/// the kind of its numbers.
+fn input_facts(
+    graph: &schema::Graph,
+    input: &str,
+) -> Result<(Option<i64>, Vec<i64>, Kind), String> {
     let facts = graph
         .tensor_values
-        .get(&input)
-        .ok_or_else(|| damaged(format!("nothing is said of its input `{input}`")))?;
+        .get(input)
+        .ok_or_else(|| format!("nothing is said of its input `{input}`"))?;
     let examples = facts.sizes.first().and_then(integer);
     let each: Vec<i64> = facts
         .sizes
@@ -128,83 +208,164 @@ pub(super) fn read(
         .skip(1)
         .map(integer)
         .collect::<Option<_>>()
-        .ok_or_else(|| {
-            damaged("an axis of its input other than the first is dynamic; export it fixed".into())
-        })?;
-    values.insert(input, Value::Input);
-
-    let translator = Translator::new(file, examples, values, parameters, tensors);
-    let (graph, mut tensors) = translator.translate(graph, output(signature).as_deref())?;
-    let graph = Fragment {
-        input: each.clone(),
-        ..graph
-    };
-    let title = title(&program.graph_module.graph.nodes);
-    let network = |fault| match fault {
-        NetworkError::Architecture { reason } => damaged(reason),
-        fault => FormatError::Network {
-            file: file.to_owned(),
-            fault,
-        },
-    };
-    for tensor in &mut tensors {
-        // Half precision is stored, float32 computed with, as in every other file.
-        if tensor.is_floating_point() {
-            *tensor = tensor
-                .f_to_kind(tch::Kind::Float)
-                .map_err(|fault| network(fault.into()))?;
-        }
-    }
+        .ok_or("an axis of its input other than the first is dynamic; export it fixed")?;
     let too_large = each.len() > 4 || each.iter().any(|&n| n < 1);
     let elements = each.iter().try_fold(1_i64, |all, &n| all.checked_mul(n));
     if too_large || elements.is_none_or(|all| all > MAX_INPUT) {
-        return Err(damaged(format!("its input would have the shape {each:?}")));
+        return Err(format!("its input would have the shape {each:?}"));
     }
-    let batch = random_batch(&each, graph.vocabulary(), 3, 0).map_err(network)?;
-    let names: Vec<String> = graph
-        .parameters
-        .iter()
-        .map(|parameter| parameter.name.clone())
-        .collect();
-    let specification = graph.network(&tensors, &batch).map_err(network)?;
-    Ok(Exported {
-        specification,
-        tensors: names.into_iter().zip(tensors).collect(),
-        input: each,
-        title,
-    })
+    let kind = Element::from_export(facts.dtype).map(Element::kind);
+    Ok((
+        examples,
+        each,
+        kind.ok_or("its input has numbers of an unknown type")?,
+    ))
+}
+
+/// The number that torch.export gives to the kind of real numbers that most weights have.
+fn float_of(contents: &Contents) -> i64 {
+    let numbers = |kind: Kind| -> usize {
+        let weights = contents
+            .tensors
+            .iter()
+            .filter(|tensor| tensor.kind() == kind);
+        weights.map(Tensor::numel).sum()
+    };
+    let kinds = [
+        (Kind::Half, 6),
+        (Kind::BFloat16, 13),
+        (Kind::Double, 8),
+        (Kind::Float, 7),
+    ];
+    let most = kinds.into_iter().max_by_key(|&(kind, _)| numbers(kind));
+    most.map_or(7, |(_, number)| number)
+}
+
+impl Contents {
+    fn read(
+        signature: &schema::Signature,
+        mut entries: Entries<'_>,
+        length: usize,
+    ) -> Result<Self, Fault> {
+        let damaged = |what: String| Fault::Graph { what };
+        let mut lists = HashMap::new();
+        let mut dictionaries: Vec<StateDict> = Vec::new();
+        let mut unread = None;
+        for kind in ["weights", "constants"] {
+            let list = format!("data/{kind}/model_{kind}_config.json");
+            let dictionary = format!("data/{kind}/model.pt");
+            if entries.contains(&list) {
+                let payloads: Payloads = json(&mut entries, &list)?;
+                let payloads = payloads.config.into_iter();
+                lists.extend(payloads.map(|(name, payload)| (name, (kind, payload))));
+            } else if entries.contains(&dictionary) {
+                // PyTorch 2.8 and before: an archive of `torch.save` within the archive.
+                let bytes = entry(&mut entries, &dictionary)?;
+                match archive::read(bytes, None) {
+                    Ok(dictionary) => dictionaries.push(dictionary),
+                    // Often there are no constants, which matters only where one is needed.
+                    Err(fault) => unread = Some(fault),
+                }
+            }
+        }
+        let mut contents = Self {
+            parameters: Vec::new(),
+            tensors: Vec::new(),
+            names: Names::new(),
+            input: String::new(),
+        };
+        let mut pool = StoragePool::new(PayloadFiles(entries), length);
+        for spec in &signature.input_specs {
+            if let Some(user) = spec.get("user_input") {
+                let name = user.get("arg").and_then(tensor_name);
+                match (name, contents.input.as_str()) {
+                    (Some(name), "") => {
+                        contents.input = name.to_owned();
+                        let input = Argument::Value(Value::Input);
+                        contents.names.insert(name.to_owned(), input);
+                    }
+                    (Some(name), _) => {
+                        return Err(damaged(format!(
+                            "the model takes more than one input (`{name}` too); export a wrapper \
+                             that takes one tensor"
+                        )));
+                    }
+                    // A number or flag that the export has fixed.
+                    (None, _) => {}
+                }
+                continue;
+            }
+            if spec.get("constant_input").is_some() {
+                continue;
+            }
+            let (argument, name, role) = held(spec).ok_or_else(|| {
+                damaged(format!(
+                    "an input is neither tensor nor parameter: {}",
+                    brief(spec)
+                ))
+            })?;
+            let missing = || {
+                let absent = damaged(format!("the tensor `{name}` is not in the archive"));
+                unread.take().unwrap_or(absent)
+            };
+            let tensor = match lists.get(name) {
+                Some((kind, payload)) => {
+                    let path = format!("data/{kind}/{}", payload.path_name);
+                    load(&mut pool, &path, payload).map_err(|fault| Fault::Entry {
+                        entry: shortened(name),
+                        fault,
+                    })?
+                }
+                None => dictionaries
+                    .iter()
+                    .find_map(|dictionary| dictionary.get(name))
+                    .ok_or_else(missing)?
+                    .shallow_clone(),
+            };
+            let value = Argument::Value(Value::Parameter(contents.parameters.len()));
+            contents.names.insert(argument.to_owned(), value);
+            contents.parameters.push(Parameter {
+                name: name.to_owned(),
+                role,
+                shape: tensor.size(),
+            });
+            contents.tensors.push(tensor);
+        }
+        match contents.input.is_empty() {
+            true => Err(damaged("the model takes no tensor".into())),
+            false => Ok(contents),
+        }
+    }
 }
 
 /// Values of one example that a program is tried on.
 const MAX_INPUT: i64 = 1 << 24;
 
 /// Bytes of payloads by their path in the archive.
-struct Payload<'a>(Entries<'a>);
+struct PayloadFiles<'a>(Entries<'a>);
 
-impl<'a> StorageSource<'a> for Payload<'a> {
+impl<'a> StorageSource<'a> for PayloadFiles<'a> {
     fn bytes(&mut self, key: &str) -> Result<&'a [u8], EntryError> {
         self.0.plain(key)
     }
 }
 
-fn json<T: DeserializeOwned>(
-    file: &Path,
-    entries: &mut Entries<'_>,
-    name: &str,
-) -> Result<T, FormatError> {
-    let bytes = entries.plain(name).map_err(|fault| FormatError::Entry {
-        file: file.to_owned(),
-        entry: name.to_owned(),
-        fault,
-    })?;
-    serde_json::from_slice(bytes).map_err(|fault| FormatError::Graph {
-        file: file.to_owned(),
+fn json<T: DeserializeOwned>(entries: &mut Entries<'_>, name: &str) -> Result<T, Fault> {
+    let bytes = entry(entries, name)?;
+    serde_json::from_slice(bytes).map_err(|fault| Fault::Graph {
         what: format!("`{name}` does not have the form that PyTorch writes: {fault}"),
     })
 }
 
+fn entry<'a>(entries: &mut Entries<'a>, name: &str) -> Result<&'a [u8], Fault> {
+    entries.plain(name).map_err(|fault| Fault::Entry {
+        entry: name.to_owned(),
+        fault,
+    })
+}
+
 fn load<'a>(
-    pool: &mut StoragePool<Payload<'a>>,
+    pool: &mut StoragePool<PayloadFiles<'a>>,
     path: &str,
     payload: &schema::Payload,
 ) -> Result<Tensor, EntryError> {
@@ -220,7 +381,7 @@ fn load<'a>(
     let integers = |list: &[Json]| list.iter().map(integer).collect::<Option<Vec<i64>>>();
     let size = integers(&facts.sizes).ok_or(malformed("a fixed shape"))?;
     let strides = integers(&facts.strides).ok_or(malformed("strides"))?;
-    let offset = integer(&facts.storage_offset).unwrap_or(0);
+    let offset = integer(&facts.storage_offset).ok_or(malformed("a fixed offset"))?;
     view(pool, path, element, &size, &strides, offset)
 }
 
@@ -254,9 +415,9 @@ fn title(nodes: &[schema::Node]) -> String {
         // Torch names what it does not know of with a function of its own.
         (!class.is_empty() && !class.starts_with('_')).then_some(class)
     });
-    super::value::shorten(class.unwrap_or("model"))
+    shortened(class.unwrap_or("model"))
 }
 
 fn brief(json: &Json) -> String {
-    super::value::shorten(&json.to_string())
+    shortened(&json.to_string())
 }

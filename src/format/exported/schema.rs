@@ -24,6 +24,10 @@ pub(super) struct Module {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Graph {
+    #[serde(default)]
+    pub inputs: Vec<Json>,
+    #[serde(default)]
+    pub outputs: Vec<Json>,
     pub nodes: Vec<Node>,
     pub tensor_values: BTreeMap<String, TensorFacts>,
 }
@@ -81,4 +85,24 @@ pub(super) fn integer(json: &Json) -> Option<i64> {
 /// The name in `{"as_tensor": {"name": "x"}}`.
 pub(super) fn tensor_name(json: &Json) -> Option<&str> {
     json.get("as_tensor")?.get("name")?.as_str()
+}
+
+/// The names of what a node or graph gives, lists one after the other; empty for what has none.
+pub(super) fn output_names(outputs: &[Json]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for output in outputs {
+        let inside = output.as_object().and_then(|object| object.iter().next());
+        let Some((_, inside)) = inside else { continue };
+        let entries = match inside.as_array() {
+            Some(list) => list.iter().collect(),
+            None => vec![inside],
+        };
+        for entry in entries {
+            // An entry of a list of optional tensors is an output of its own.
+            let entry = entry.get("as_tensor").unwrap_or(entry);
+            let name = entry.get("name").or_else(|| entry.get("as_name"));
+            names.push(name.and_then(Json::as_str).unwrap_or_default());
+        }
+    }
+    names
 }

@@ -2,20 +2,23 @@
 //! without parameters or projections), bearpaw (three stages, `downsample`), kuangliu (four
 //! stages, `shortcut`), each with ReLU after the addition or before the convolutions.
 
-use super::layered::{Function, Place, post_activation, pre_activation, stages};
-use super::run::{Run, Tensors};
+use super::layered::{
+    FunctionNames, Place, joined, padded, post_activation, pre_activation, stages,
+};
+use super::run::Tensors;
 use super::{Assumed, Candidate};
-use crate::network::{Block, Family, Layer, Operation, ResidualNetwork};
+use pathscope_network::{Block, Family, Layer};
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     if tensors.shape("conv1.weight")?.last() != Some(&3) {
         return None;
     }
-    let names = Names::read(tensors)?;
+    let names = CifarNames::read(tensors)?;
     let mut stem = tensors.images("conv1")?.convolution("conv1", 1)?;
     if names.order == Family::Resnet {
         stem = stem.normalization("bn1")?.relu();
     }
+    stem = stem.max_pool_if_stated();
     let (blocks, channels) = stages(
         tensors,
         names.stages,
@@ -36,21 +39,18 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
             .any(|layer| !layer.name.is_empty())
     });
     let head = head.classifier(names.classifier)?;
-    Some(Candidate {
-        specification: ResidualNetwork {
-            stem: stem.layers,
-            blocks,
-            head: head.layers,
-        },
-        family: names.order,
-        origin: names.origin(projects),
-        side: 32,
-        normalization: names.normalization(),
-    })
+    let specification = joined(stem, blocks, head);
+    Some(Candidate::new(
+        specification,
+        names.order,
+        names.origin(projects),
+        32,
+        names.normalization(),
+    ))
 }
 
-/// What tells the code bases apart.
-struct Names {
+/// How the code bases differ.
+struct CifarNames {
     order: Family,
     stages: usize,
     shortcut: &'static str,
@@ -59,11 +59,12 @@ struct Names {
     last: Option<&'static str>,
 }
 
-impl Names {
+impl CifarNames {
     fn read(tensors: Tensors<'_>) -> Option<Self> {
         let classifier = ["linear", "fc"]
             .into_iter()
-            .find(|name| tensors.has(&format!("{name}.weight")))?;
+            .find(|name| tensors.has(&format!("{name}.weight")))
+            .unwrap_or("fc");
         let stages = (1..=4)
             .take_while(|stage| tensors.has(&format!("layer{stage}.0.conv1.weight")))
             .count();
@@ -95,7 +96,7 @@ impl Names {
     }
 
     fn block(&self, tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
-        let function = Function::numbered(tensors, &place.name, "bn")?;
+        let function = FunctionNames::numbered(tensors, &place.name, "bn")?;
         let input = tensors.run(place.channels);
         let projection = format!("{}.{}.0", place.name, self.shortcut);
         let projects = tensors.has(&format!("{projection}.weight"));
@@ -121,7 +122,7 @@ impl Names {
         let mut shared = input.clone();
         if shares {
             shared = shared
-                .normalization(function.normalizations.first()?)?
+                .normalization(function.normalizations.first()?.as_deref()?)?
                 .relu();
         }
         let function = function.pre_activation(input.clone(), place.stride, shares)?;
@@ -159,21 +160,4 @@ impl Names {
             _ => Assumed::cifar10_within_images(),
         }
     }
-}
-
-/// Subsampling and as many zero channels before as behind, where the shape changes.
-fn padded(input: Run<'_>, outputs: i64, stride: i64) -> Option<Run<'_>> {
-    let missing = outputs - input.channels;
-    if missing < 0 {
-        return None;
-    }
-    if missing == 0 && stride == 1 {
-        return Some(input);
-    }
-    let before = missing / 2;
-    Some(input.then(Operation::PadShortcut {
-        stride,
-        before,
-        after: missing - before,
-    }))
 }

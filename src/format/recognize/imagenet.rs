@@ -2,10 +2,10 @@
 //! timm's `d` and `t` variants have three 3x3 convolutions in the stem and pool before the
 //! projection of a shortcut (He et al., arXiv 1812.01187).
 
-use super::layered::{Function, post_activation, stages};
+use super::layered::{FunctionNames, joined, post_activation, stages};
 use super::run::{Run, Tensors};
 use super::{Assumed, Candidate};
-use crate::network::{Family, ResidualNetwork};
+use pathscope_network::Family;
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     let deep = tensors.has("conv1.0.weight");
@@ -33,7 +33,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         "conv2.weight",
         |place| {
             let input = tensors.run(place.channels);
-            let function = Function::numbered(tensors, &place.name, "bn")?
+            let function = FunctionNames::numbered(tensors, &place.name, "bn")?
                 .post_activation(input.clone(), place.stride)?;
             let skip = shortcut(tensors, input, &place.name, place.stride)?;
             Some(post_activation(place, skip.layers, function))
@@ -45,17 +45,14 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     } else {
         "names of torchvision and timm"
     };
-    Some(Candidate {
-        specification: ResidualNetwork {
-            stem: stem.layers,
-            blocks,
-            head: head.layers,
-        },
-        family: Family::Resnet,
-        origin: format!("{origin}, ReLU after the addition"),
-        side: 224,
-        normalization: Assumed::preset("imagenet"),
-    })
+    let specification = joined(stem, blocks, head);
+    Some(Candidate::new(
+        specification,
+        Family::Resnet,
+        format!("{origin}, ReLU after the addition"),
+        224,
+        Assumed::preset("imagenet"),
+    ))
 }
 
 /// `downsample.0/1`, or behind a pooling layer `downsample.1/2`.

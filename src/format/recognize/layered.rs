@@ -1,18 +1,19 @@
 //! What the families share: two orders of operations in a block, and stages of blocks.
 
 use super::run::{Run, Tensors};
-use crate::network::{Block, Branch, Layer};
+use pathscope_network::{Block, Function, Layer, ResidualNetwork, Specification};
 
 /// The names of one residual function: its convolutions and the normalisations that belong to
 /// them, in order.
-pub(super) struct Function {
+pub(super) struct FunctionNames {
     pub convolutions: Vec<String>,
-    pub normalizations: Vec<String>,
+    /// `None` where a convolution has none of its own.
+    pub normalizations: Vec<Option<String>>,
     /// Which convolution carries the block's stride.
     pub strided: usize,
 }
 
-impl Function {
+impl FunctionNames {
     /// `PREFIX.conv1`, `PREFIX.bn1`, ... as far as they go; the stride is in the first of two
     /// convolutions and in the middle one of three.
     pub fn numbered(tensors: Tensors<'_>, prefix: &str, normalization: &str) -> Option<Self> {
@@ -26,7 +27,7 @@ impl Function {
         Some(Self {
             convolutions: (0..count).map(convolution).collect(),
             normalizations: (1..=count)
-                .map(|number| format!("{prefix}.{normalization}{number}"))
+                .map(|number| Some(format!("{prefix}.{normalization}{number}")))
                 .collect(),
             strided,
         })
@@ -43,13 +44,16 @@ impl Function {
     /// Convolution, normalisation, ReLU, ...; the last normalisation ends it.
     pub fn post_activation<'a>(&self, mut run: Run<'a>, stride: i64) -> Option<Run<'a>> {
         let names = self.convolutions.iter().zip(&self.normalizations);
+        let mut normalized = false;
         for (number, (convolution, normalization)) in names.enumerate() {
-            if number > 0 {
+            if normalized {
                 run = run.relu();
             }
-            run = run
-                .convolution(convolution, self.stride(number, stride))?
-                .normalization(normalization)?;
+            run = run.convolution(convolution, self.stride(number, stride))?;
+            normalized = normalization.is_some();
+            if let Some(normalization) = normalization {
+                run = run.normalization(normalization)?;
+            }
         }
         Some(run)
     }
@@ -63,7 +67,9 @@ impl Function {
     ) -> Option<Run<'a>> {
         let names = self.convolutions.iter().zip(&self.normalizations);
         for (number, (convolution, normalization)) in names.enumerate() {
-            if number > 0 || !shares {
+            if let Some(normalization) = normalization
+                && (number > 0 || !shares)
+            {
                 run = run.normalization(normalization)?.relu();
             }
             run = run.convolution(convolution, self.stride(number, stride))?;
@@ -99,10 +105,12 @@ pub(super) fn stages(
             return None;
         }
         for position in 0..count {
+            let name = name(stage, position);
+            let usual = if stage > 0 && position == 0 { 2 } else { 1 };
             let place = Place {
-                name: name(stage, position),
+                stride: tensors.stated_stride(&name).unwrap_or(usual),
+                name,
                 channels,
-                stride: if stage > 0 && position == 0 { 2 } else { 1 },
             };
             let made = block(&place)?;
             channels = outputs(&made).unwrap_or(channels);
@@ -113,15 +121,24 @@ pub(super) fn stages(
 }
 
 fn outputs(block: &Block<Layer>) -> Option<i64> {
-    let branch = block.branches.first()?;
-    branch
+    let function = block.functions.first()?;
+    function
         .layers
         .iter()
         .rev()
         .find_map(|layer| match layer.operation {
-            crate::network::Operation::Convolution { outputs, .. } => Some(outputs),
+            pathscope_network::Operation::Convolution { outputs, .. } => Some(outputs),
             _ => None,
         })
+}
+
+/// The network of a stem, blocks and a head.
+pub(super) fn joined(stem: Run<'_>, blocks: Vec<Block<Layer>>, head: Run<'_>) -> Specification {
+    ResidualNetwork {
+        stem: stem.layers,
+        blocks,
+        head: head.layers,
+    }
 }
 
 /// `ReLU(skip(x) + f(x))`.
@@ -130,10 +147,10 @@ pub(super) fn post_activation(place: &Place, skip: Vec<Layer>, function: Run<'_>
         name: place.name.clone(),
         pre: Vec::new(),
         skip: Some(skip),
-        branches: vec![Branch {
+        functions: vec![Function {
             layers: function.layers,
         }],
-        post: vec![Layer::new("", crate::network::Operation::Relu)],
+        post: vec![Layer::new("", pathscope_network::Operation::Relu)],
     }
 }
 
@@ -148,9 +165,26 @@ pub(super) fn pre_activation(
         name: place.name.clone(),
         pre,
         skip: Some(skip),
-        branches: vec![Branch {
+        functions: vec![Function {
             layers: function.layers,
         }],
         post: Vec::new(),
     }
+}
+
+/// Subsampling and as many zero channels before as behind, where the shape changes.
+pub(super) fn padded(input: Run<'_>, outputs: i64, stride: i64) -> Option<Run<'_>> {
+    let missing = outputs - input.channels;
+    if missing < 0 {
+        return None;
+    }
+    if missing == 0 && stride == 1 {
+        return Some(input);
+    }
+    let before = missing / 2;
+    Some(input.then(pathscope_network::Operation::PadShortcut {
+        stride,
+        before,
+        after: missing - before,
+    }))
 }

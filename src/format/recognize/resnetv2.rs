@@ -1,10 +1,14 @@
 //! `resnetv2` of timm: pre-activation networks, among them Big Transfer (Kolesnikov et al., arXiv
 //! 1912.11370), whose convolutions standardise their weights.
 
-use super::layered::{Function, pre_activation, stages};
+use super::layered::{FunctionNames, joined, pre_activation, stages};
 use super::run::{Run, Tensors};
 use super::{Assumed, Candidate};
-use crate::network::{Family, Operation, ResidualNetwork};
+use crate::assumption::Groups;
+use pathscope_network::{Family, Operation};
+
+/// The groups of timm's normalisations.
+const GROUPS: Groups = Groups::Number(32);
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     let deep = tensors.has("stem.conv1.weight");
@@ -14,6 +18,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     let run = |channels| {
         let mut run = tensors.run(channels);
         run.standardization = transfer.then_some(1e-8);
+        run.groups.get_or_insert(GROUPS);
         run
     };
     let stem = stem(tensors, deep, transfer)?;
@@ -24,7 +29,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         |stage, position| format!("stages.{stage}.blocks.{position}"),
         "conv2.weight",
         |place| {
-            let function = Function::numbered(tensors, &place.name, "norm")?;
+            let function = FunctionNames::numbered(tensors, &place.name, "norm")?;
             let projection = format!("{}.downsample.conv", place.name);
             let input = run(place.channels);
             if !tensors.has(&format!("{projection}.weight")) {
@@ -33,7 +38,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
             }
             let shared = input
                 .clone()
-                .normalization(function.normalizations.first()?)?
+                .normalization(function.normalizations.first()?.as_deref()?)?
                 .relu();
             let function = function.pre_activation(input.clone(), place.stride, true)?;
             // A deep stem comes with pooling before the projections.
@@ -45,35 +50,30 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
             Some(pre_activation(place, shared.layers, skip.layers, function))
         },
     )?;
-    let head = tensors
-        .run(channels)
-        .normalization("norm")?
-        .relu()
-        .classifier("head.fc")?;
+    let mut head = run(channels);
+    head.standardization = None;
+    let head = head.normalization("norm")?.relu().classifier("head.fc")?;
     let kind = match (transfer, groups) {
         (true, _) => "standardised weights and group normalisation",
         (_, true) => "group normalisation",
         _ => "batch normalisation",
     };
-    Some(Candidate {
-        specification: ResidualNetwork {
-            stem: stem.layers,
-            blocks,
-            head: head.layers,
-        },
-        family: Family::Preresnet,
-        origin: format!("names of timm's resnetv2, {kind}, ReLU before the convolutions"),
-        side: 224,
-        normalization: Assumed::preset(if deep { "imagenet" } else { "half" }),
-    })
+    let specification = joined(stem, blocks, head);
+    Some(Candidate::new(
+        specification,
+        Family::Preresnet,
+        format!("names of timm's resnetv2, {kind}, ReLU before the convolutions"),
+        224,
+        Assumed::preset(if deep { "imagenet" } else { "half" }),
+    ))
 }
 
 fn stem(tensors: Tensors<'_>, deep: bool, transfer: bool) -> Option<Run<'_>> {
     if deep {
+        let mut stem = tensors.images("stem.conv1")?;
+        stem.groups.get_or_insert(GROUPS);
         return Some(
-            tensors
-                .images("stem.conv1")?
-                .convolution("stem.conv1", 2)?
+            stem.convolution("stem.conv1", 2)?
                 .normalization("stem.norm1")?
                 .relu()
                 .convolution("stem.conv2", 1)?

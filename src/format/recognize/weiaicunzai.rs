@@ -1,18 +1,19 @@
 //! The CIFAR-100 collection of weiaicunzai: `conv1.0/1`, stages `conv2_x` to `conv5_x`, layers
 //! numbered inside `residual_function` (the ReLU takes a number too) and `shortcut`.
 
-use super::layered::{Function, post_activation, stages};
+use super::layered::{FunctionNames, joined, post_activation, stages};
 use super::run::Tensors;
 use super::{Assumed, Candidate};
-use crate::data::Normalization;
-use crate::network::{Family, ResidualNetwork};
+use pathscope_data::Normalization;
+use pathscope_network::Family;
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     let stem = tensors
         .images("conv1.0")?
         .convolution("conv1.0", 1)?
         .normalization("conv1.1")?
-        .relu();
+        .relu()
+        .max_pool_if_stated();
     let (blocks, channels) = stages(
         tensors,
         4,
@@ -22,9 +23,11 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         |place| {
             let layer = |number: usize| format!("{}.residual_function.{number}", place.name);
             let count = tensors.count(|number| format!("{}.weight", layer(3 * number)));
-            let function = Function {
+            let function = FunctionNames {
                 convolutions: (0..count).map(|number| layer(3 * number)).collect(),
-                normalizations: (0..count).map(|number| layer(3 * number + 1)).collect(),
+                normalizations: (0..count)
+                    .map(|number| Some(layer(3 * number + 1)))
+                    .collect(),
                 strided: count.checked_sub(2)?,
             };
             let input = tensors.run(place.channels);
@@ -44,18 +47,15 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         vec![0.507_075_16, 0.486_548_87, 0.440_917_84],
         vec![0.267_334_28, 0.256_438_46, 0.276_150_47],
     );
-    Some(Candidate {
-        specification: ResidualNetwork {
-            stem: stem.layers,
-            blocks,
-            head: head.layers,
-        },
-        family: Family::Resnet,
-        origin: "names of weiaicunzai, ReLU after the addition".into(),
-        side: 32,
-        normalization: Assumed {
+    let specification = joined(stem, blocks, head);
+    Some(Candidate::new(
+        specification,
+        Family::Resnet,
+        "names of weiaicunzai, ReLU after the addition".into(),
+        32,
+        Assumed {
             name: "statistics of CIFAR-100, .5071 .4865 .4409 / .2673 .2564 .2762",
             values: statistics.ok(),
         },
-    })
+    ))
 }

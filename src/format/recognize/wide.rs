@@ -2,10 +2,10 @@
 //! forms: `block1.layer.0` with `convShortcut` (xternalz), and `layer1.0` with `shortcut.0` and
 //! biases (meliketoy).
 
-use super::layered::{Function, Place, pre_activation, stages};
+use super::layered::{FunctionNames, Place, joined, pre_activation, stages};
 use super::run::Tensors;
 use super::{Assumed, Candidate};
-use crate::network::{Block, Family, Layer, ResidualNetwork};
+use pathscope_network::{Block, Family, Layer};
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     if tensors.shape("conv1.weight")?.last() != Some(&3) {
@@ -46,22 +46,19 @@ fn network(
         .normalization("bn1")?
         .relu()
         .classifier(classifier)?;
-    Some(Candidate {
-        specification: ResidualNetwork {
-            stem: stem.layers,
-            blocks,
-            head: head.layers,
-        },
-        family: Family::Preresnet,
-        origin: "a wide residual network, ReLU before the convolutions".into(),
-        side: 32,
+    let specification = joined(stem, blocks, head);
+    Some(Candidate::new(
+        specification,
+        Family::Preresnet,
+        "a wide residual network, ReLU before the convolutions".into(),
+        32,
         normalization,
-    })
+    ))
 }
 
 /// Blocks that change the number of channels share their first BN-ReLU with the shortcut.
 fn block_of_layer(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
-    let function = Function::numbered(tensors, &place.name, "bn")?;
+    let function = FunctionNames::numbered(tensors, &place.name, "bn")?;
     let projection = format!("{}.convShortcut", place.name);
     let input = tensors.run(place.channels);
     if !tensors.has(&format!("{projection}.weight")) {
@@ -70,7 +67,7 @@ fn block_of_layer(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
     }
     let shared = input
         .clone()
-        .normalization(function.normalizations.first()?)?
+        .normalization(function.normalizations.first()?.as_deref()?)?
         .relu();
     let function = function.pre_activation(input.clone(), place.stride, true)?;
     let skip = input.convolution(&projection, place.stride)?;
@@ -79,7 +76,7 @@ fn block_of_layer(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
 
 /// The stride is in the second convolution, and the shortcut projects the block's own input.
 fn block_with_biases(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
-    let mut function = Function::numbered(tensors, &place.name, "bn")?;
+    let mut function = FunctionNames::numbered(tensors, &place.name, "bn")?;
     function.strided = 1;
     let input = tensors.run(place.channels);
     let projection = format!("{}.shortcut.0", place.name);

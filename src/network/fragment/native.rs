@@ -1,19 +1,18 @@
 //! Pieces of a graph that are one of the network's own operations.
 
-use super::{Fragment, Primitive, Value};
-use crate::network::{Layer, Operation};
+use super::{Argument, Fragment, Node, Value};
+use crate::{Layer, Operation};
 
 impl Fragment {
     /// The layer that computes the fragment: one of the network's own operations where there is
     /// one, for which folding and closed derivatives are known.
     pub(super) fn into_layer(self) -> Layer {
-        let own = self.own();
         let name = || {
-            let counted = |node: &&super::Node| node.primitive.is_counted();
+            let counted = |node: &&Node| self.weight(node).is_some();
             let named = self.nodes.iter().find(counted).or(self.nodes.last());
             named.map(|node| node.scope.clone()).unwrap_or_default()
         };
-        match own {
+        match self.own() {
             Some(layer) => layer,
             None => Layer::new(name(), Operation::Fragment(Box::new(self))),
         }
@@ -23,104 +22,131 @@ impl Fragment {
         let [node] = self.nodes.as_slice() else {
             return None;
         };
-        let images = self.input.len() == 3;
-        let (operation, suffixes): (_, &[&str]) = match &node.primitive {
-            Primitive::Relu => (Operation::Relu, &[]),
-            Primitive::Convolution {
-                stride: [stride, other_stride],
-                padding: [padding, other_padding],
-                dilation: [1, 1],
-                groups,
-            } if stride == other_stride && padding == other_padding => {
-                let shape = self.parameters.first()?.shape.as_slice();
-                let &[outputs, inputs, kernel, width] = shape else {
-                    return None;
-                };
-                // The adjoint of stride 1 pads by kernel - 1 - padding.
-                if kernel != width || *padding >= kernel {
-                    return None;
-                }
-                let operation = Operation::Convolution {
-                    inputs: inputs * groups,
-                    outputs,
-                    kernel,
-                    stride: *stride,
-                    padding: *padding,
-                    groups: *groups,
-                    bias: self.parameters.len() == 2,
-                    standardization: None,
-                };
-                (operation, &["weight", "bias"])
+        if node.value(0) != Some(Value::Input) {
+            return None;
+        }
+        let (operation, parameters) = match node.name() {
+            "relu" => (Operation::Relu, Vec::new()),
+            "conv2d" if node.operation == "aten::conv2d" => {
+                (self.convolution(node)?, present(node, 1..3)?)
             }
-            Primitive::BatchNorm { epsilon } if images => {
+            "batch_norm" if self.input.len() == 3 => {
                 let operation = Operation::BatchNorm {
                     channels: *self.input.first()?,
-                    epsilon: *epsilon,
+                    epsilon: node.real(7)?,
                 };
-                (
-                    operation,
-                    &["weight", "bias", "running_mean", "running_var"],
-                )
+                (operation, all(node, 1..5)?)
             }
-            Primitive::GroupNorm { groups, epsilon } if images && self.parameters.len() == 2 => {
+            "group_norm" if self.input.len() == 3 => {
                 let operation = Operation::GroupNorm {
-                    groups: *groups,
+                    groups: node.integer(1)?,
                     channels: *self.input.first()?,
-                    epsilon: *epsilon,
+                    epsilon: node.real(4)?,
                 };
-                (operation, &["weight", "bias"])
+                (operation, all(node, 2..4)?)
             }
-            Primitive::Linear if self.input.len() == 1 => {
-                let &[outputs, inputs] = self.parameters.first()?.shape.as_slice() else {
+            "linear" if self.input.len() == 1 => {
+                let parameters = present(node, 1..3)?;
+                let &[outputs, inputs] = self.shape(*parameters.first()?)? else {
                     return None;
                 };
+                let bias = parameters.len() == 2;
                 let operation = Operation::Linear {
                     inputs,
                     outputs,
-                    bias: self.parameters.len() == 2,
+                    bias,
                 };
-                (operation, &["weight", "bias"])
+                (operation, parameters)
             }
-            Primitive::Mean { axes, keep: false }
-                if images
-                    && [[-1, -2], [-2, -1], [2, 3]].contains(&axes.as_slice().try_into().ok()?) =>
-            {
-                (Operation::GlobalAveragePool, &[])
+            "mean" if self.input.len() == 3 && node.truth(2) == Some(false) => {
+                let axes = node.integers(1)?;
+                let positions = [[-1, -2], [-2, -1], [2, 3]];
+                let all = positions.iter().any(|positions| axes == positions);
+                (all && node.arguments.get(3)? == &Argument::None)
+                    .then_some((Operation::GlobalAveragePool, Vec::new()))?
             }
-            &Primitive::MaxPool {
-                kernel: [kernel, other_kernel],
-                stride: [stride, other_stride],
-                padding: [padding, other_padding],
-                dilation: [1, 1],
-                ceiling: false,
-            } if kernel == other_kernel && stride == other_stride && padding == other_padding => {
+            "max_pool2d" if node.truth(5) == Some(false) && square(node, 4, 1)? == 1 => {
+                let kernel = square(node, 1, 1)?;
                 let operation = Operation::MaxPool {
                     kernel,
-                    stride,
-                    padding,
+                    stride: square(node, 2, kernel)?,
+                    padding: square(node, 3, 0)?,
                 };
-                (operation, &[])
+                (operation, Vec::new())
             }
             _ => return None,
         };
-        let in_order = node.operands.iter().enumerate().all(|(place, value)| {
-            *value
-                == match place {
-                    0 => Value::Input,
-                    place => Value::Parameter(place - 1),
-                }
-        });
+        self.named(operation, &parameters)
+    }
+
+    fn convolution(&self, node: &Node) -> Option<Operation> {
+        let parameters = present(node, 1..3)?;
+        let &[outputs, inputs, kernel, width] = self.shape(*parameters.first()?)? else {
+            return None;
+        };
+        let (stride, padding) = (square(node, 3, 1)?, square(node, 4, 0)?);
+        let groups = node.integer(6)?;
+        // The adjoint of stride 1 pads by kernel - 1 - padding.
+        let fits = kernel == width && (0..kernel).contains(&padding) && square(node, 5, 1)? == 1;
+        (fits && groups > 0 && stride > 0).then_some(Operation::Convolution {
+            inputs: inputs.checked_mul(groups)?,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            groups,
+            bias: parameters.len() == 2,
+            standardization: None,
+        })
+    }
+
+    fn shape(&self, parameter: usize) -> Option<&[i64]> {
+        let parameter = self.parameters.get(parameter)?;
+        Some(&parameter.shape)
+    }
+
+    /// `operation` as a layer, where its tensors are exactly `parameters` under one name.
+    fn named(&self, operation: Operation, parameters: &[usize]) -> Option<Layer> {
+        let in_order = parameters.iter().copied().eq(0..self.parameters.len());
         let name = match self.parameters.first() {
             None => "",
             Some(first) => first.name.strip_suffix(".weight")?,
         };
-        let named = self
-            .parameters
-            .iter()
-            .zip(suffixes)
-            .all(|(parameter, suffix)| parameter.name == format!("{name}.{suffix}"));
         let layer = Layer::new(name, operation);
-        let complete = layer.parameters().len() == self.parameters.len();
-        (in_order && named && complete).then_some(layer)
+        let expected = layer.parameters();
+        let names = expected
+            .iter()
+            .map(|parameter| (&parameter.name, &parameter.shape));
+        let own = self.parameters.iter().map(|own| (&own.name, &own.shape));
+        (in_order && names.eq(own)).then_some(layer)
+    }
+}
+
+/// The parameters at `places`; those at the end may be missing.
+fn present(node: &Node, places: std::ops::Range<usize>) -> Option<Vec<usize>> {
+    let mut found = Vec::new();
+    for place in places {
+        match node.arguments.get(place) {
+            Some(Argument::Value(Value::Parameter(parameter))) => found.push(*parameter),
+            None | Some(Argument::None) => return Some(found),
+            Some(_) => return None,
+        }
+    }
+    Some(found)
+}
+
+/// The parameters at `places`, none of which may be missing.
+fn all(node: &Node, places: std::ops::Range<usize>) -> Option<Vec<usize>> {
+    let count = places.len();
+    present(node, places).filter(|found| found.len() == count)
+}
+
+/// One number for both axes; `default` for an empty list.
+fn square(node: &Node, place: usize, default: i64) -> Option<i64> {
+    match node.integers(place)?.as_slice() {
+        [] => Some(default),
+        &[both] => Some(both),
+        &[height, width] if height == width => Some(height),
+        _ => None,
     }
 }

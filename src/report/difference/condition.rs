@@ -10,9 +10,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// Text that is no condition.
+    /// Text that is not a condition.
     #[error(
-        "`{text}` is no condition; give NAME COMPARISON NUMBER with <, <=, >, >=, == or !=, such as \
+        "`{text}` is not a valid condition; give NAME COMPARISON NUMBER with <, <=, >, >=, == or !=, such as \
          'effective_range.shift > 2'"
     )]
     NotACondition {
@@ -119,14 +119,18 @@ impl Condition {
 
 /// The names, those of single blocks as one.
 fn listed(quantities: &BTreeMap<String, f64>) -> String {
-    let single = |name: &&str| name.starts_with("block.");
+    let of_block = |name: &str| name.starts_with("block.");
+    let of_measure =
+        |name: &str| name.starts_with("effective_range.") && name.matches('.').count() > 1;
     let names = || quantities.keys().map(String::as_str);
-    let mut listed: Vec<&str> = names().filter(|name| !single(name)).collect();
-    let mut blocks = names().filter(single);
-    let example = blocks
-        .next()
-        .map(|name| format!("{name} and so on for each block"));
-    listed.extend(example.as_deref());
+    let example = |belongs: &dyn Fn(&str) -> bool, what: &str| {
+        let first = names().find(|name| belongs(name));
+        first.map(|name| format!("{name} and so on for each {what}"))
+    };
+    let alone = names().filter(|name| !of_block(name) && !of_measure(name));
+    let mut listed: Vec<String> = alone.map(str::to_owned).collect();
+    listed.extend(example(&of_measure, "measure"));
+    listed.extend(example(&of_block, "block"));
     listed.join(", ")
 }
 

@@ -2,9 +2,9 @@ use pathscope_analysis::record::Outcome;
 use pathscope_analysis::{BootstrapMethod, BootstrapOptions, Interval, McNemar, paired_bootstrap};
 use serde::Serialize;
 
-use crate::report::findings::{difference, error_of_each};
-use crate::report::lesions::{intact as intact_of, single_lesions};
-use crate::report::run::Run;
+use crate::error_rate::{difference, error_of_each};
+use crate::lesions::{intact as intact_of, single_lesions};
+use crate::run::Run;
 
 /// Wrong examples of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +44,7 @@ pub struct ErrorDifference {
     pub p_value: Option<f64>,
 }
 
-/// One block or function put out of action in two networks.
+/// One block or function disabled in two networks.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockDifference {
     /// The block, such as `17`, or function, such as `17.2`.
@@ -132,7 +132,8 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
             continue;
         };
         let (a, b) = (lesion.outcome, other.outcome);
-        let mcnemar = (data == other_data).then(|| b.against(a).ok()).flatten();
+        let testable = data == other_data && !a.is_settled() && !b.is_settled();
+        let mcnemar = testable.then(|| b.against(a).ok()).flatten();
         let effect = |without: &Outcome, intact: &Outcome| {
             Errors::of(without).percent() - Errors::of(intact).percent()
         };

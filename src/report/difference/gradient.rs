@@ -1,14 +1,13 @@
-use pathscope_analysis::record::Spectrum;
+use pathscope_analysis::record::{Measure, Spectrum};
 use pathscope_analysis::{
-    BootstrapOptions, Interval, LengthRange, Level, Seed, effective_range, percentile_interval,
-    resample,
+    BootstrapOptions, Interval, LengthRange, Level, Seed, effective_range, exchange_test,
+    percentile_interval, resample,
 };
-use rand::RngExt;
 use serde::Serialize;
 
-use crate::report::gradient::{Measure, fall, ln_decimal, summarize};
-use crate::report::journal::Journal;
-use crate::report::run::Run;
+use crate::gradient::{fall, ln_decimal, summarize};
+use crate::journal::Journal;
+use crate::run::Run;
 
 /// The effective ranges of two networks.
 #[derive(Clone, Debug, Serialize)]
@@ -21,13 +20,13 @@ pub struct RangeDifference {
     pub first: LengthRange,
     /// Of the second.
     pub second: LengthRange,
-    /// By how many modules that end moved that moved most.
+    /// By how many blocks that end moved that moved most.
     pub shift: i64,
-    /// By how many modules the first length moved.
+    /// By how many blocks the first length moved.
     pub first_change: i64,
     /// The 95 % bootstrap interval of that over mini-batches.
     pub first_interval: Option<Interval>,
-    /// By how many modules the last length moved.
+    /// By how many blocks the last length moved.
     pub last_change: i64,
     /// The 95 % bootstrap interval of that over mini-batches.
     pub last_interval: Option<Interval>,
@@ -56,7 +55,10 @@ pub struct DecayDifference {
 const EXCHANGES: u64 = 1_999;
 
 /// A measure of one network: `[mini-batch][example][length]`.
-type Values = Vec<Vec<Vec<f64>>>;
+type Values = Vec<Batch>;
+
+/// `[example][length]`.
+type Batch = Vec<Vec<f64>>;
 
 pub(super) fn compare(
     first: &Run,
@@ -130,16 +132,18 @@ pub(super) fn compare(
     let rho = falls
         .filter(|(x, y)| x.0 == y.0)
         .map(|((source, x, _), (_, y, _))| {
-            let fitted = |values: &Values, paths: &[f64]| ln_rho(*source, values, paths);
+            let fitted = |values: &[Batch], paths: &[f64]| ln_rho(*source, values, paths);
             let tested = pairs(*source).map(|(x, y)| {
                 let (x, y) = (relative(x), relative(y));
                 let change =
-                    |x: &Values, y: &Values| Some((fitted(x, &paths_a)?, fitted(y, &paths_b)?));
+                    |x: &[Batch], y: &[Batch]| Some((fitted(x, &paths_a)?, fitted(y, &paths_b)?));
                 let interval = rho_interval(&x, &y, &change);
                 // Exchanged examples are counted by the paths of either network only where these agree.
                 let test = (paths_a == paths_b)
                     .then(|| {
-                        exchange_test(&x, &y, &|x, y| change(x, y).map(|(a, b)| (b - a).abs()))
+                        let statistic =
+                            |x: &[Batch], y: &[Batch]| change(x, y).map(|(a, b)| (b - a).abs());
+                        exchange_test(&x, &y, EXCHANGES, Seed(0), &statistic)
                     })
                     .flatten();
                 (interval, test)
@@ -185,7 +189,7 @@ fn same_batches(first: &[&Spectrum], second: &[&Spectrum]) -> bool {
 }
 
 fn values(measure: Measure, spectra: &[&Spectrum]) -> Option<Values> {
-    let of = |spectrum: &&Spectrum| Some(measure.of(spectrum)?.by_example.clone());
+    let of = |spectrum: &&Spectrum| Some(spectrum.measures.get(&measure)?.by_example.clone());
     spectra.iter().map(of).collect()
 }
 
@@ -194,11 +198,8 @@ fn magnitudes(measure: Measure, mut values: Values, ln_paths: &[f64]) -> Values 
     let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for example in values.iter_mut().flatten() {
         for (value, paths) in example.iter_mut().zip(ln_paths) {
-            *value = match measure {
-                Measure::Coherent => *value,
-                Measure::Energy => value.max(0.0).sqrt(),
-                Measure::Sampled => *value * (paths - greatest).exp(),
-            };
+            let paths = (paths - greatest).exp();
+            *value = measure.meaning().magnitude(*value, paths);
         }
     }
     relative(values)
@@ -213,7 +214,7 @@ fn relative(mut values: Values) -> Values {
     values
 }
 
-fn range<'a>(batches: impl Iterator<Item = &'a Vec<Vec<f64>>>, share: f64) -> Option<LengthRange> {
+fn range<'a>(batches: impl Iterator<Item = &'a Batch>, share: f64) -> Option<LengthRange> {
     let mut sums: Vec<f64> = Vec::new();
     for example in batches.flatten() {
         sums.resize(sums.len().max(example.len()), 0.0);
@@ -231,14 +232,14 @@ fn moved(from: LengthRange, to: LengthRange) -> (i64, i64) {
 }
 
 /// The mini-batches that a resample picks, of one network.
-fn picked<'a>(values: &'a Values, sample: &'a [usize]) -> impl Iterator<Item = &'a Vec<Vec<f64>>> {
+fn picked<'a>(values: &'a [Batch], sample: &'a [usize]) -> impl Iterator<Item = &'a Batch> {
     sample.iter().filter_map(move |&batch| values.get(batch))
 }
 
 const REPLICATES: usize = 2_000;
 
 /// Intervals of how far both ends moved, over mini-batches resampled together.
-fn range_intervals(first: &Values, second: &Values, share: f64) -> Option<(Interval, Interval)> {
+fn range_intervals(first: &[Batch], second: &[Batch], share: f64) -> Option<(Interval, Interval)> {
     let replicates = resampled(first.len(), |sample| {
         let a = range(picked(first, sample), share)?;
         let b = range(picked(second, sample), share)?;
@@ -266,41 +267,17 @@ fn resampled<T: Send>(
         .collect()
 }
 
-fn shift_test(first: &Values, second: &Values, share: f64) -> Option<f64> {
-    exchange_test(first, second, &|x, y| {
+fn shift_test(first: &[Batch], second: &[Batch], share: f64) -> Option<f64> {
+    exchange_test(first, second, EXCHANGES, Seed(0), &|x, y| {
         let (from, to) = moved(range(x.iter(), share)?, range(y.iter(), share)?);
         Some(from.abs().max(to.abs()) as f64)
     })
 }
 
-/// If the networks did not differ, each example's gradients could as well be those of the other
-/// network: how often does exchanging them at random give a `statistic` as large as the one found?
-fn exchange_test(
-    first: &Values,
-    second: &Values,
-    statistic: &dyn Fn(&Values, &Values) -> Option<f64>,
-) -> Option<f64> {
-    let found = statistic(first, second)?;
-    let mut as_large = 1;
-    for exchange in 0..EXCHANGES {
-        let mut random = Seed(0).stream("exchange two networks", exchange);
-        let (mut x, mut y) = (first.clone(), second.clone());
-        for (a, b) in x.iter_mut().flatten().zip(y.iter_mut().flatten()) {
-            if random.random::<bool>() {
-                std::mem::swap(a, b);
-            }
-        }
-        // Rounding must not make an exchange of nothing smaller than what was found.
-        let large = |value| value >= found * (1.0 - 1e-9);
-        as_large += u64::from(statistic(&x, &y).is_none_or(large));
-    }
-    Some(as_large as f64 / (EXCHANGES + 1) as f64)
-}
-
 /// Logarithm of rho from the values of single examples.
-fn ln_rho(source: Measure, values: &Values, ln_paths: &[f64]) -> Option<f64> {
+fn ln_rho(source: Measure, values: &[Batch], ln_paths: &[f64]) -> Option<f64> {
     let mean_of = |batch: &Vec<Vec<f64>>| -> (f64, Vec<f64>) {
-        let lengths = batch.iter().map(Vec::len).min().unwrap_or(0);
+        let lengths = batch.iter().map(Vec::len).fold(ln_paths.len(), usize::min);
         let mean = |length: usize| {
             let values = batch.iter().filter_map(|example| example.get(length));
             values.sum::<f64>() / batch.len() as f64
@@ -317,12 +294,13 @@ fn ln_rho(source: Measure, values: &Values, ln_paths: &[f64]) -> Option<f64> {
 
 /// Interval of the difference of rho, over mini-batches resampled together.
 fn rho_interval(
-    first: &Values,
-    second: &Values,
-    change: &(impl Fn(&Values, &Values) -> Option<(f64, f64)> + Sync),
+    first: &[Batch],
+    second: &[Batch],
+    change: &(impl Fn(&[Batch], &[Batch]) -> Option<(f64, f64)> + Sync),
 ) -> Option<Interval> {
-    let chosen =
-        |values: &Values, sample: &[usize]| -> Values { picked(values, sample).cloned().collect() };
+    let chosen = |values: &[Batch], sample: &[usize]| -> Values {
+        picked(values, sample).cloned().collect()
+    };
     let replicates = resampled(first.len(), |sample| {
         let (a, b) = change(&chosen(first, sample), &chosen(second, sample))?;
         Some(b.exp() - a.exp())

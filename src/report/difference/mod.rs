@@ -61,7 +61,7 @@ pub struct Difference {
 }
 
 /// A p-value below this counts as a change.
-const ALPHA: f64 = super::findings::ALPHA;
+const ALPHA: f64 = crate::ALPHA;
 
 impl Difference {
     /// Compares two runs, each of one network; effective ranges hold `share` of the gradient.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::report::example;
-use pathscope_analysis::record::{Record, WrongExamples};
+use crate::test_support;
+use pathscope_analysis::record::{Measure, Record, WrongExamples};
 
 fn run(journals: Vec<Journal>) -> Run {
     Run {
@@ -10,7 +10,7 @@ fn run(journals: Vec<Journal>) -> Run {
 }
 
 fn whole() -> Run {
-    run(vec![example::lesions(), example::spectrum()])
+    run(vec![test_support::lesions(), test_support::spectrum()])
 }
 
 /// The run of another network: its examples `extra` are wrong too whatever is done to it, and
@@ -28,7 +28,7 @@ fn other(extra: usize, moved: usize) -> Run {
                     outcome.wrong = WrongExamples::new(&wrong);
                 }
                 Record::Spectrum(spectrum) => {
-                    let coherent = spectrum.coherent.as_mut().unwrap();
+                    let coherent = spectrum.measures.get_mut(&Measure::Coherent).unwrap();
                     coherent.mean.rotate_right(moved);
                     coherent
                         .by_example
@@ -103,7 +103,7 @@ fn what_cannot_be_compared_is_refused() {
             .contains("the second run holds results of 2 networks"),
         "{fault}"
     );
-    let (lesions, gradient) = (example::lesions(), example::spectrum());
+    let (lesions, gradient) = (test_support::lesions(), test_support::spectrum());
     let fault = Difference::new(&run(vec![lesions]), &run(vec![gradient]), 0.95).unwrap_err();
     assert!(matches!(fault, DifferenceError::NothingInCommon), "{fault}");
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pathscope_analysis::record::FamilyMember;
+use pathscope_analysis::record::{Evaluation, FamilyMember, RecipeSummary, TrainingLog};
 use serde::Deserialize;
 
 use super::FamilyError;
-use crate::report::journal::{Journal, JournalError};
-use crate::report::lesions::intact;
+use crate::journal::{Journal, JournalError};
+use crate::lesions::intact;
 
 /// The networks of a family that a file tells of: CSV or JSON Lines of [`FamilyMember`]s, the log of
 /// a training that came to its end, or the results of an experiment with the intact network.
@@ -35,14 +35,11 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
         return Err(wrong(1, "the file is empty".into()));
     };
     if start.starts_with('{') {
-        if let Ok(log) = serde_json::from_str::<TrainingHeader>(start) {
-            let end = lines.last().map(|(_, line)| line).unwrap_or_default();
-            let ended = serde_json::from_str::<TrainingEnd>(end);
-            let test = ended.ok().and_then(|end| end.test);
-            let test = test.ok_or_else(|| FamilyError::Unfinished {
+        if let Some(log) = TrainingLog::read(path)? {
+            let unfinished = || FamilyError::Unfinished {
                 path: path.to_owned(),
-            })?;
-            return Ok(vec![log.member(test)]);
+            };
+            return Ok(vec![log.member.ok_or_else(unfinished)?]);
         }
         if start.contains("\"type\"") {
             return member_of(&Journal::read(path)?).map(|member| vec![member]);
@@ -83,63 +80,15 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
         .collect()
 }
 
-/// The first line of a training's log, as far as families need it.
-#[derive(Deserialize)]
-struct TrainingHeader {
-    recipe: TrainedRecipe,
-    seed: u64,
-    parameters: u64,
-}
-
-#[derive(Deserialize)]
-struct TrainedRecipe {
-    architecture: TrainedArchitecture,
-}
-
-#[derive(Deserialize)]
-struct TrainedArchitecture {
-    depth: usize,
-    k: usize,
-}
-
-/// The last line of a training's log.
-#[derive(Deserialize)]
-struct TrainingEnd {
-    test: Option<TestErrors>,
-}
-
-/// Errors of a trained network on held-out examples.
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct TestErrors {
-    errors: usize,
-    examples: usize,
-}
-
-impl TrainingHeader {
-    fn member(&self, test: TestErrors) -> FamilyMember {
-        FamilyMember {
-            depth: self.recipe.architecture.depth,
-            k: self.recipe.architecture.k,
-            parameters: self.parameters,
-            errors: test.errors,
-            examples: test.examples,
-            seed: self.seed,
-        }
-    }
-}
-
 /// The network that the training stated in a model's card made, with this many parameters; none
 /// where the card states no recipe or no test.
 #[must_use]
 pub fn trained_member(training: &serde_json::Value, parameters: u64) -> Option<FamilyMember> {
     let recipe = training.get("recipe")?;
-    let header = TrainingHeader {
-        seed: recipe.get("training")?.get("seed")?.as_u64()?,
-        recipe: TrainedRecipe::deserialize(recipe).ok()?,
-        parameters,
-    };
-    let end = TrainingEnd::deserialize(training.get("results")?).ok()?;
-    Some(header.member(end.test?))
+    let seed = recipe.get("training")?.get("seed")?.as_u64()?;
+    let shape = RecipeSummary::deserialize(recipe).ok()?.architecture;
+    let test = Evaluation::deserialize(training.get("results")?.get("test")?).ok()?;
+    Some(shape.member(parameters, seed, test))
 }
 
 fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
@@ -168,7 +117,7 @@ fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::test_support;
     use std::io::Write;
 
     #[test]
@@ -181,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_log_of_a_training_is_a_member_once_it_has_ended() {
-        let header = r#"{"record":"header","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"parameters":77}"#;
-        let epoch = r#"{"record":"epoch","epoch":0,"errors":5,"examples":10}"#;
+        let header = r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":10,"parameters":77,"threads":1,"device":"cpu"}"#;
+        let epoch = r#"{"record":"epoch","epoch":0,"loss":1.0,"errors":5,"examples":10,"learning_rate":0.1,"seconds":1.0,"images_per_second":9.0}"#;
         let end = r#"{"record":"result","test":{"errors":4,"examples":20,"loss":0.5},"seconds":1}"#;
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "{header}\n{epoch}").unwrap();
@@ -203,7 +152,7 @@ mod tests {
 
     #[test]
     fn results_of_an_experiment_are_a_member() {
-        let journal = example::lesions();
+        let journal = test_support::lesions();
         let member = member_of(&journal).unwrap();
         assert_eq!((member.depth, member.k), (20, 1));
     }

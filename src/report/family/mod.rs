@@ -1,19 +1,19 @@
 //! Families of networks: how the effective range grows, and where width begins to beat depth.
 
+mod answer;
 mod members;
 mod ranges;
-mod threshold;
 
 use std::path::PathBuf;
 
-use pathscope_analysis::DepthThresholdError;
+use pathscope_analysis::WidthAgainstDepthError;
 use thiserror::Error;
 
 use super::journal::JournalError;
 
+pub use answer::answer;
 pub use members::{read_members, trained_member};
 pub use ranges::{Growth, Quantity, RangeMember, Size, groups, growth};
-pub use threshold::{Covers, WidthAgainstDepth, thresholds};
 
 /// Why a family has no answer.
 #[derive(Debug, Error)]
@@ -23,7 +23,7 @@ pub enum FamilyError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Results without the measure asked for.
-    #[error("{}: no spectrum with the measure `{measure}`; measure it with `pathscope gradient-spectrum --measure {measure}`", path.display())]
+    #[error("{}: no spectrum with the measure `{measure}`", path.display())]
     NoSpectrum {
         /// The file.
         path: PathBuf,
@@ -64,17 +64,7 @@ pub enum FamilyError {
         /// The file.
         path: PathBuf,
     },
-    /// No pairs of designs to compare.
-    #[error("depth threshold: for k = {k}, {pairs} depth(s) of k = 1 have a network of equal parameters (within {} %); train at least two such pairs", 100.0 * tolerance)]
-    NoPairs {
-        /// Functions per block of the wider family.
-        k: usize,
-        /// Pairs found.
-        pairs: usize,
-        /// What counts as equal, relative.
-        tolerance: f64,
-    },
-    /// The crossing cannot be found.
+    /// Networks that do not allow a comparison of width and depth.
     #[error(transparent)]
-    Threshold(#[from] DepthThresholdError),
+    Comparison(#[from] WidthAgainstDepthError),
 }

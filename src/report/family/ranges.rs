@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pathscope_analysis::record::Measure;
 use pathscope_analysis::{
     CommonPowerLaw, Decay, Interval, LengthRange, Level, PowerLaw, ScalingError,
     fit_common_power_law, fit_power_law,
@@ -9,8 +10,8 @@ use pathscope_analysis::{
 use serde::Serialize;
 
 use super::FamilyError;
-use crate::report::gradient::{Measure, summarize};
-use crate::report::journal::Journal;
+use crate::gradient::{summarize, uniform_functions};
+use crate::journal::Journal;
 
 /// The effective range of one network of a family.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +22,7 @@ pub struct RangeMember {
     pub blocks: usize,
     /// Functions per block.
     pub functions: usize,
-    /// Its effective range, in modules.
+    /// Its effective range, in blocks.
     pub range: LengthRange,
     /// Intervals of its first and its last length over mini-batches; none for a single one.
     pub ends: Option<(Interval, Interval)>,
@@ -40,12 +41,9 @@ impl RangeMember {
     /// A file without the measure, or a network without one k.
     pub fn new(journal: &Journal, measure: Measure, share: f64) -> Result<Self, FamilyError> {
         let blocks = &journal.header.model.blocks;
-        let functions = blocks.first().map_or(0, |block| block.functions);
-        if functions == 0 || blocks.iter().any(|block| block.functions != functions) {
-            return Err(FamilyError::Unequal {
-                path: journal.path.clone(),
-            });
-        }
+        let functions = uniform_functions(&journal.header).ok_or_else(|| FamilyError::Unequal {
+            path: journal.path.clone(),
+        })?;
         let missing = || FamilyError::NoSpectrum {
             path: journal.path.clone(),
             measure: measure.name(),
@@ -137,8 +135,8 @@ impl Quantity {
     #[must_use]
     pub fn definition(self) -> &'static str {
         match self {
-            Self::Width => "width of the effective range, modules",
-            Self::Centre => "centre of the gradient's lengths, modules",
+            Self::Width => "width of the effective range, blocks",
+            Self::Centre => "centre of the gradient's lengths, blocks",
             Self::Rho => "rho: factor per function on a path",
         }
     }
@@ -220,11 +218,11 @@ pub fn growth(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::test_support;
 
     #[test]
     fn the_range_of_a_family_grows_as_it_was_made() {
-        let journal = example::spectrum();
+        let journal = test_support::spectrum();
         let member = RangeMember::new(&journal, Measure::Sampled, 0.95).unwrap();
         assert_eq!((member.blocks, member.functions), (9, 1));
         let members: Vec<RangeMember> = [9, 18, 27, 54]

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
-use crate::report::journal::Journal;
+use super::error::PageError;
+use crate::journal::Journal;
 
 /// Everything that is needed to make a file of results again.
 #[derive(Debug, Serialize)]
@@ -20,13 +21,13 @@ pub(super) struct FileView {
 }
 
 /// What the header of a file says.
-pub(super) fn view(journal: &Journal) -> FileView {
+pub(super) fn view(journal: &Journal) -> Result<FileView, PageError> {
     let header = &journal.header;
     let name = journal.path.file_name();
-    FileView {
+    Ok(FileView {
         name: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         command: command(&header.command),
-        experiment: header.experiment.clone(),
+        experiment: header.options.experiment().to_owned(),
         records: journal.records.len(),
         seed: header.seed,
         model: header.model.title.clone(),
@@ -35,8 +36,8 @@ pub(super) fn view(journal: &Journal) -> FileView {
         data_hash: header.data.hash.clone(),
         pathscope: header.pathscope.clone(),
         schema: header.schema,
-        options: format!("{:#}", header.options),
-    }
+        options: header.options.to_json()?,
+    })
 }
 
 /// A command as a shell takes it.

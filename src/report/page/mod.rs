@@ -1,37 +1,26 @@
 //! One self-contained page about a run: questions, answers, pictures, tables, and how to repeat it.
 
+mod error;
+mod figure;
 mod files;
 mod network;
 mod section;
 mod table;
-mod tables;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
-use thiserror::Error;
 
 use super::journal::Journal;
-use super::picture::Picture;
 use super::plot;
 use super::quantity::{significant, thousands};
 use super::run::Run;
-use super::svg::DrawError;
 use super::theme::{Colour, Theme};
-use section::{Figure, Section};
-
-/// Why there is no page.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PageError {
-    /// A picture of it cannot be drawn.
-    #[error(transparent)]
-    Draw(#[from] DrawError),
-    /// The template does not take what it is given.
-    #[error("filling in the report: {0}; report this with the results that it was made from")]
-    Template(#[from] minijinja::Error),
-}
+use super::view::{self, View};
+pub use error::PageError;
+use figure::Figure;
+use section::Section;
 
 /// What the template is filled with.
 #[derive(Debug, Serialize)]
@@ -83,14 +72,16 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
         }
     }
     if let Some(picture) = plot::training(&run.trainings) {
-        let tables = run.trainings.iter().map(tables::epochs).collect();
-        sections.push(Section::new(
-            "training",
-            "Training",
-            Vec::new(),
-            &[picture],
-            tables,
-        )?);
+        let view = View {
+            findings: Vec::new(),
+            tables: run
+                .trainings
+                .iter()
+                .filter_map(view::training::table)
+                .collect(),
+            pictures: vec![picture],
+        };
+        sections.push(Section::new("training", "Training", view)?);
     }
     let names: Vec<&str> = subjects
         .iter()
@@ -115,7 +106,11 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
         title,
         subjects,
         sections,
-        files: run.journals.iter().map(files::view).collect(),
+        files: run
+            .journals
+            .iter()
+            .map(files::view)
+            .collect::<Result<_, _>>()?,
         passed_over,
         style: include_str!("style.css"),
         colours: dark_pictures(),
@@ -166,15 +161,6 @@ fn dark_pictures() -> String {
         format!("svg [fill=\"{light}\"]{{fill:{dark}}}svg [stroke=\"{light}\"]{{stroke:{dark}}}")
     };
     Colour::ALL.iter().map(rule).collect()
-}
-
-/// A picture as the page holds it.
-fn figure(picture: &Picture) -> Result<Figure, PageError> {
-    Ok(Figure {
-        svg: picture.svg(Theme::Light)?,
-        title: picture.title.clone(),
-        words: picture.description.clone(),
-    })
 }
 
 #[cfg(test)]

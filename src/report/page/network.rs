@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{BlockIdentity, Header};
 
-use super::section::Figure;
-use crate::report::journal::Journal;
-use crate::report::lesions::{Target, block_name, intact, single_lesions};
-use crate::report::quantity::{count, significant};
-use crate::report::svg::escape;
-use crate::report::theme::{Colour, Theme, sequential};
+use super::figure::Figure;
+use crate::draw::escape;
+use crate::journal::Journal;
+use crate::lesions::{Target, block_name, intact, single_lesions};
+use crate::quantity::{count, significant};
+use crate::theme::{Colour, Theme, sequential};
 
 /// Blocks side by side: few, so that numbers stay readable on a phone.
 const COLUMNS: usize = 8;
@@ -61,8 +61,8 @@ impl Effects {
             }
         }
         all.retain(|effects| !effects.found.is_empty());
-        let deleted = all.iter().position(|effects| effects.method == "deleted");
-        (!all.is_empty()).then(|| all.swap_remove(deleted.unwrap_or(0)))
+        all.into_iter()
+            .min_by_key(|effects| effects.method != "deleted")
     }
 
     fn at(&self, target: Target) -> Option<f64> {
@@ -81,45 +81,79 @@ impl Effects {
 /// Draws the network of `journals`, which measured it on the same examples.
 pub(super) fn draw(header: &Header, journals: &[&Journal]) -> Figure {
     let effects = Effects::of(journals);
-    let unit = effects
-        .as_ref()
-        .map_or(1.0, Effects::largest)
-        .max(f64::MIN_POSITIVE);
-    let colour = |points: f64| {
-        let plotters::style::RGBColor(red, green, blue) = sequential(points.max(0.0) / unit);
-        // Small letters: where the reader prefers dark, rules change the colours in capitals only.
-        format!("#{red:02x}{green:02x}{blue:02x}")
-    };
     let words = describe(header, effects.as_ref());
     let title = format!("The blocks of {}", header.model.title);
-    let most = header
-        .model
-        .blocks
-        .iter()
-        .map(|block| block.functions)
-        .max();
-    let depth = (FUNCTION * most.unwrap_or(1) as f64).max(LOWEST_BOX);
-    let row_height = TOP + depth + 36.0;
-    let widest = rows(header)
-        .iter()
-        .map(|(_, blocks)| *blocks)
-        .max()
-        .unwrap_or(0);
+    let rows = rows(header);
+    let widest = rows.iter().map(|(_, blocks)| *blocks).fold(0, usize::max);
     let width = (2.0 * LEFT + PITCH * widest as f64).max(LEGEND_WIDTH);
-    let mut body = String::new();
+    let mut drawing = Drawing::new(header, effects);
     let mut y = 14.0;
-    for (first, blocks) in rows(header) {
-        let opens = first == 0
-            || header
-                .model
-                .blocks
-                .get(first)
-                .is_some_and(|b| b.changes_shape);
-        if opens && let Some(block) = header.model.blocks.get(first) {
+    for (first, blocks) in rows {
+        y = drawing.row(first, blocks, y);
+    }
+    if drawing.effects.is_some() {
+        drawing.legend(y);
+        y += 50.0;
+    }
+    let svg = format!(
+        "<svg viewBox=\"0 0 {width:.0} {y:.0}\" role=\"img\" aria-label=\"{}\" \
+         font-family=\"sans-serif\" class=\"network\" style=\"max-width:{:.0}px\">\
+         <desc>{}</desc>{}</svg>",
+        escape(&title),
+        1.2 * width,
+        escape(&words),
+        drawing.body,
+    );
+    Figure { svg, title, words }
+}
+
+/// The drawing as it grows, row by row.
+struct Drawing<'a> {
+    header: &'a Header,
+    effects: Option<Effects>,
+    /// The effect of the darkest colour, in points.
+    unit: f64,
+    /// Height of a block: that of the one with most functions.
+    depth: f64,
+    body: String,
+}
+
+impl<'a> Drawing<'a> {
+    fn new(header: &'a Header, effects: Option<Effects>) -> Self {
+        let functions = header.model.blocks.iter().map(|block| block.functions);
+        let most = functions.fold(1, usize::max);
+        Self {
+            header,
+            unit: match &effects {
+                Some(effects) => effects.largest().max(f64::MIN_POSITIVE),
+                None => 1.0,
+            },
+            effects,
+            depth: (FUNCTION * most as f64).max(LOWEST_BOX),
+            body: String::new(),
+        }
+    }
+
+    fn colour(&self, points: f64) -> String {
+        let plotters::style::RGBColor(red, green, blue) = sequential(points.max(0.0) / self.unit);
+        // Small letters: where the reader prefers dark, rules change the colours in capitals only.
+        format!("#{red:02x}{green:02x}{blue:02x}")
+    }
+
+    /// One row of blocks from `y` on, under the shape of its stage where it opens one; returns
+    /// where it ends.
+    fn row(&mut self, first: usize, blocks: usize, y: f64) -> f64 {
+        let all = &self.header.model.blocks;
+        let mut y = y;
+        if let Some(block) = all
+            .get(first)
+            .filter(|block| first == 0 || block.changes_shape)
+        {
             y += 12.0;
+            let place = (LEFT - 12.0, y);
             text(
-                &mut body,
-                (LEFT - 12.0, y),
+                &mut self.body,
+                place,
                 13,
                 "start",
                 &block.shape,
@@ -127,97 +161,118 @@ pub(super) fn draw(header: &Header, journals: &[&Journal]) -> Figure {
             );
             y += 6.0;
         }
-        let wire = y + TOP + depth / 2.0;
+        let wire = y + TOP + self.depth / 2.0;
         let end = LEFT + PITCH * blocks as f64;
-        line(
-            &mut body,
-            &format!("M{:.0} {wire:.1}H{end:.0}", LEFT - 12.0),
-            "",
-        );
-        for place in 0..blocks {
-            let index = first + place;
-            let Some(block) = header.model.blocks.get(index) else {
-                continue;
-            };
+        let path = format!("M{:.0} {wire:.1}H{end:.0}", LEFT - 12.0);
+        line(&mut self.body, &path, "");
+        for (place, (index, block)) in all.iter().enumerate().skip(first).take(blocks).enumerate() {
             let x = LEFT + PITCH * place as f64;
-            let skip = format!(
-                "M{:.0} {wire:.1}V{:.1}H{:.0}V{wire:.1}",
-                x - 6.0,
-                y + SKIP,
-                x + BOX + 6.0
-            );
-            let dashes = if block.changes_shape {
-                " stroke-dasharray=\"5 4\""
-            } else {
-                ""
-            };
-            line(&mut body, &skip, dashes);
-            let points = effects.as_ref().and_then(|e| e.at(Target::Block(index)));
-            // Writing to a string does not fail.
-            let _ = write!(
-                body,
-                "<g><title>{}</title>",
-                escape(&hover(header, index, effects.as_ref()))
-            );
-            let height = depth / block.functions.max(1) as f64;
-            for function in 0..block.functions {
-                let own = effects
-                    .as_ref()
-                    .and_then(|e| e.at(Target::Function(index, function)));
-                let fill = own.or(points).map(colour);
-                let (fill, dashes) = match &fill {
-                    Some(fill) => (fill.as_str(), ""),
-                    None => (
-                        &*Colour::Paper.hex(Theme::Light),
-                        " stroke-dasharray=\"2 3\"",
-                    ),
-                };
-                let top = y + TOP + height * function as f64;
-                let ink = Colour::Ink.hex(Theme::Light);
-                let _ = write!(
-                    body,
-                    "<rect x=\"{x:.0}\" y=\"{top:.1}\" width=\"{BOX:.0}\" height=\"{height:.1}\" \
-                     fill=\"{fill}\" stroke=\"{ink}\"{dashes}/>"
-                );
-            }
-            let middle = x + BOX / 2.0;
-            text(
-                &mut body,
-                (middle, y + NUMBER),
-                16,
-                "middle",
-                &index.to_string(),
-                Colour::Ink,
-            );
-            if let Some(points) = points {
-                let value = format!("{}{}", sign(points), significant(points, 2));
-                let below = y + TOP + depth + 17.0;
-                text(
-                    &mut body,
-                    (middle, below),
-                    14,
-                    "middle",
-                    &value,
-                    Colour::Ink,
-                );
-            }
-            body.push_str("</g>");
+            self.block(index, block, (x, y));
         }
-        y += row_height;
+        y + TOP + self.depth + 36.0
     }
-    if effects.is_some() {
-        legend(&mut body, y, unit, &colour);
-        y += 50.0;
+
+    /// A block with its skip, its number above and its effect below.
+    fn block(&mut self, index: usize, block: &BlockIdentity, (x, y): (f64, f64)) {
+        let wire = y + TOP + self.depth / 2.0;
+        let skip = format!(
+            "M{:.0} {wire:.1}V{:.1}H{:.0}V{wire:.1}",
+            x - 6.0,
+            y + SKIP,
+            x + BOX + 6.0
+        );
+        let dashes = match block.changes_shape {
+            true => " stroke-dasharray=\"5 4\"",
+            false => "",
+        };
+        line(&mut self.body, &skip, dashes);
+        let points = self
+            .effects
+            .as_ref()
+            .and_then(|e| e.at(Target::Block(index)));
+        let hover = hover(self.header, index, self.effects.as_ref());
+        // Writing to a string does not fail.
+        let _ = write!(self.body, "<g><title>{}</title>", escape(&hover));
+        self.functions(index, block, points, (x, y + TOP));
+        let middle = x + BOX / 2.0;
+        let number = index.to_string();
+        text(
+            &mut self.body,
+            (middle, y + NUMBER),
+            16,
+            "middle",
+            &number,
+            Colour::Ink,
+        );
+        if let Some(points) = points {
+            let value = format!("{}{}", sign(points), significant(points, 2));
+            let below = (middle, y + TOP + self.depth + 17.0);
+            text(&mut self.body, below, 14, "middle", &value, Colour::Ink);
+        }
+        self.body.push_str("</g>");
     }
-    let svg = format!(
-        "<svg viewBox=\"0 0 {width:.0} {y:.0}\" role=\"img\" aria-label=\"{}\" \
-         font-family=\"sans-serif\" class=\"network\" style=\"max-width:{:.0}px\">\
-         <desc>{}</desc>{body}</svg>",
-        escape(&title),
-        1.2 * width,
-        escape(&words)
-    );
-    Figure { svg, title, words }
+
+    /// The functions of a block as boxes on each other, coloured by their own effect or else by that
+    /// of the block.
+    fn functions(
+        &mut self,
+        index: usize,
+        block: &BlockIdentity,
+        points: Option<f64>,
+        (x, y): (f64, f64),
+    ) {
+        let height = self.depth / block.functions as f64;
+        for function in 0..block.functions {
+            let own = self
+                .effects
+                .as_ref()
+                .and_then(|e| e.at(Target::Function(index, function)));
+            let fill = own.or(points).map(|points| self.colour(points));
+            let (fill, dashes) = match &fill {
+                Some(fill) => (fill.as_str(), ""),
+                None => (
+                    &*Colour::Paper.hex(Theme::Light),
+                    " stroke-dasharray=\"2 3\"",
+                ),
+            };
+            let top = y + height * function as f64;
+            let ink = Colour::Ink.hex(Theme::Light);
+            let _ = write!(
+                self.body,
+                "<rect x=\"{x:.0}\" y=\"{top:.1}\" width=\"{BOX:.0}\" height=\"{height:.1}\" \
+                 fill=\"{fill}\" stroke=\"{ink}\"{dashes}/>"
+            );
+        }
+    }
+
+    /// The scale of colours.
+    fn legend(&mut self, y: f64) {
+        const STEPS: u32 = 5;
+        let width = 56.0;
+        let ink = Colour::Ink.hex(Theme::Light);
+        for step in 0..STEPS {
+            let points = self.unit * f64::from(step) / f64::from(STEPS - 1);
+            let x = LEFT - 12.0 + width * f64::from(step);
+            let fill = self.colour(points);
+            let _ = write!(
+                self.body,
+                "<rect x=\"{x:.0}\" y=\"{y:.1}\" width=\"{width:.0}\" height=\"14\" \
+                 fill=\"{fill}\" stroke=\"{ink}\"/>",
+            );
+            let below = (x + width / 2.0, y + 30.0);
+            let value = significant(points, 2);
+            text(&mut self.body, below, 13, "middle", &value, Colour::Ink);
+        }
+        let beside = (LEFT + width * f64::from(STEPS), y + 12.0);
+        text(
+            &mut self.body,
+            beside,
+            13,
+            "start",
+            "points of error added",
+            Colour::Ink,
+        );
+    }
 }
 
 /// Rows of blocks as (first, number): a stage begins a row of its own.
@@ -251,8 +306,8 @@ fn describe(header: &Header, effects: Option<&Effects>) -> String {
         )
     });
     format!(
-        "{shape} Colour and the number below: percentage points of error added by putting the block \
-         out of action ({}); the darker, the more.{worst}",
+        "{shape} Colour and the number below: percentage points of error added by disabling the \
+         block ({}); the darker, the more.{worst}",
         effects.method
     )
 }
@@ -316,40 +371,5 @@ fn line(out: &mut String, path: &str, dashes: &str) {
     let _ = write!(
         out,
         "<path d=\"{path}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"1.5\"{dashes}/>"
-    );
-}
-
-/// The scale of colours.
-fn legend(out: &mut String, y: f64, unit: f64, colour: &impl Fn(f64) -> String) {
-    const STEPS: u32 = 5;
-    let width = 56.0;
-    let ink = Colour::Ink.hex(Theme::Light);
-    for step in 0..STEPS {
-        let points = unit * f64::from(step) / f64::from(STEPS - 1);
-        let x = LEFT - 12.0 + width * f64::from(step);
-        let _ = write!(
-            out,
-            "<rect x=\"{x:.0}\" y=\"{y:.1}\" width=\"{width:.0}\" height=\"14\" fill=\"{}\" \
-             stroke=\"{ink}\"/>",
-            colour(points)
-        );
-        let below = (x + width / 2.0, y + 30.0);
-        text(
-            out,
-            below,
-            13,
-            "middle",
-            &significant(points, 2),
-            Colour::Ink,
-        );
-    }
-    let beside = (LEFT + width * f64::from(STEPS), y + 12.0);
-    text(
-        out,
-        beside,
-        13,
-        "start",
-        "points of error added",
-        Colour::Ink,
     );
 }

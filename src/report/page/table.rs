@@ -1,76 +1,80 @@
 use serde::Serialize;
 
+use crate::table::{Alignment, Column, Priority, Row, Table};
+
 /// Rows beyond these make a page slow and are left in the file.
 const MOST_ROWS: usize = 1_000;
 
 /// A table that a reader can sort.
 #[derive(Debug, Serialize)]
-pub(super) struct Table {
+pub(super) struct SortableTable {
     caption: String,
-    columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+    columns: Vec<Heading>,
+    rows: Vec<SortableRow>,
+    notes: Vec<String>,
     /// Rows that are not shown.
     left_out: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Column {
+struct Heading {
     title: String,
     number: bool,
 }
 
-/// One cell: what is read, and what it is sorted by.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Cell {
+#[derive(Debug, Serialize)]
+struct SortableRow {
+    cells: Vec<Entry>,
+    marked: bool,
+}
+
+/// What is read, and what the row is sorted by.
+#[derive(Debug, Serialize)]
+struct Entry {
     text: String,
+    number: bool,
     value: Option<f64>,
 }
 
-/// Words.
-pub(super) fn words(text: impl Into<String>) -> Cell {
-    Cell {
-        text: text.into(),
-        value: None,
-    }
-}
-
-/// A number, as it is read.
-pub(super) fn number(text: impl Into<String>, value: f64) -> Cell {
-    Cell {
-        text: text.into(),
-        value: value.is_finite().then_some(value),
-    }
-}
-
-/// A whole number.
-pub(super) fn whole(value: usize) -> Cell {
-    number(value.to_string(), value as f64)
-}
-
-impl Table {
-    /// A table; none without rows.
-    pub fn new(
-        caption: impl Into<String>,
-        titles: &[&str],
-        mut rows: Vec<Vec<Cell>>,
-    ) -> Option<Self> {
-        let first = rows.first()?;
-        let number = |place: usize| first.get(place).is_some_and(|cell| cell.value.is_some());
-        let columns = titles
+/// The printed columns of a table.
+pub(super) fn sortable(table: &Table) -> SortableTable {
+    let shown: Vec<(usize, &Column)> = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.priority > Priority::FileOnly)
+        .collect();
+    let number = |column: &Column| column.alignment == Alignment::Right;
+    let row = |row: &Row| SortableRow {
+        cells: shown
             .iter()
-            .enumerate()
-            .map(|(place, title)| Column {
-                title: (*title).to_owned(),
-                number: number(place),
+            .filter_map(|&(index, column)| {
+                let cell = row.cells.get(index)?;
+                Some(Entry {
+                    text: cell.text.clone(),
+                    number: number(column),
+                    value: cell.number_value(),
+                })
             })
-            .collect();
-        let left_out = rows.len().saturating_sub(MOST_ROWS);
-        rows.truncate(MOST_ROWS);
-        Some(Self {
-            caption: caption.into(),
-            columns,
-            rows,
-            left_out,
-        })
+            .collect(),
+        marked: row.mark.is_some(),
+    };
+    let legend = table.legend.iter().filter(|(mark, _)| {
+        let mut rows = table.rows.iter();
+        rows.any(|row| row.mark == Some(*mark))
+    });
+    let legend = legend.map(|(_, meaning)| format!("Highlighted: {meaning}"));
+    SortableTable {
+        caption: table.title.clone(),
+        columns: shown
+            .iter()
+            .map(|(_, column)| Heading {
+                title: column.title(),
+                number: number(column),
+            })
+            .collect(),
+        rows: table.rows.iter().take(MOST_ROWS).map(row).collect(),
+        notes: legend.chain(table.notes.iter().cloned()).collect(),
+        left_out: table.rows.len().saturating_sub(MOST_ROWS),
     }
 }

@@ -1,14 +1,14 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::report::example;
+use crate::test_support;
 
 fn run() -> Run {
     Run {
         journals: vec![
-            example::lesions(),
-            example::reorderings(),
-            example::spectrum(),
+            test_support::lesions(),
+            test_support::reorderings(),
+            test_support::spectrum(),
         ],
         ..Run::default()
     }
@@ -84,11 +84,11 @@ fn blocks_have_colours_and_values() {
 
 #[test]
 fn two_networks_are_told_apart() {
-    let mut other = example::lesions();
+    let mut other = test_support::lesions();
     other.header.model.title = "another".into();
     other.header.model.hash = "ef".repeat(32);
     let run = Run {
-        journals: vec![example::lesions(), other],
+        journals: vec![test_support::lesions(), other],
         ..Run::default()
     };
     let text = page(&run, 0.95).unwrap();

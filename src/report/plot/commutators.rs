@@ -1,8 +1,8 @@
 use pathscope_analysis::record::{Commutator, Header};
 
-use crate::report::lesions::block_name;
-use crate::report::picture::{Cell, Content, Matrix, Picture};
-use crate::report::quantity::{percent, significant};
+use crate::lesions::block_name;
+use crate::picture::{Content, Matrix, MatrixEntry, Picture};
+use crate::quantity::{percent, significant};
 
 /// How far pairs of blocks are from commuting. None without commutators.
 #[must_use]
@@ -10,7 +10,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
     let most = pairs
         .iter()
         .max_by(|a, b| a.relative.total_cmp(&b.relative))?;
-    let cells = pairs.iter().flat_map(|pair| {
+    let entries = pairs.iter().flat_map(|pair| {
         let hover = format!(
             "blocks {} and {}: norm {}, {} of what both change together ({} examples)",
             block_name(header, pair.first),
@@ -19,7 +19,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
             percent(pair.relative),
             pair.examples,
         );
-        [(pair.first, pair.second), (pair.second, pair.first)].map(|(row, column)| Cell {
+        [(pair.first, pair.second), (pair.second, pair.first)].map(|(row, column)| MatrixEntry {
             row,
             column,
             value: pair.relative,
@@ -44,7 +44,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
                 .collect(),
             quantity: "commutator over the change of both".into(),
             signed: false,
-            cells: cells.collect(),
+            entries: entries.collect(),
         }),
     })
 }

@@ -1,19 +1,19 @@
 use pathscope_analysis::DecayShape;
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{Header, Meaning};
 
 use super::spectrum::layers;
-use crate::report::gradient::{GradientSummary, Measure};
-use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
-use crate::report::quantity::{percent, significant};
-use crate::report::theme::Colour;
+use crate::gradient::GradientSummary;
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::quantity::{percent, significant};
+use crate::theme::Colour;
 
 /// How the norm of one path changes with its length, and the fitted factor per function. None where
 /// no measure tells of single paths, or too few lengths were measured.
 #[must_use]
 pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
     let (source, fit, _) = summary.decay.as_ref()?;
-    let what = match source {
-        Measure::Energy => "root mean square over all paths of the length, from the energy",
+    let what = match source.meaning() {
+        Meaning::SquaredNorms => "root mean square over all paths of the length, from the energy",
         _ => "mean over paths drawn at random",
     };
     let measured = Series {
@@ -85,7 +85,7 @@ pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
                 ..Axis::default()
             },
             stretches: Vec::new(),
-            levels: Vec::new(),
+            references: Vec::new(),
             series: vec![measured, line],
         }),
     })
@@ -94,7 +94,7 @@ pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
 /// What the tests of the fit say, in words.
 pub(crate) fn shape(shape: DecayShape) -> &'static str {
     match shape {
-        DecayShape::Exponential => "nothing speaks against an exponential decay",
+        DecayShape::Exponential => "the points are consistent with an exponential decay",
         DecayShape::Steepening => "the fall steepens with length, so one rho is an approximation",
         DecayShape::Flattening => "the fall flattens with length, so one rho is an approximation",
         DecayShape::Irregular => "the points scatter more than their errors allow",

@@ -1,13 +1,13 @@
 use pathscope_analysis::record::{Header, Outcome};
 
-use super::intact_level;
-use crate::report::draws::mean_error;
-use crate::report::lesions::{hover, intact, lesion, random_lesions};
-use crate::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
-use crate::report::quantity::{count, percent, rate};
-use crate::report::theme::Colour;
+use super::intact_line;
+use crate::error_rate::mean_error;
+use crate::lesions::{hover, intact, lesion, random_lesions};
+use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
+use crate::quantity::{count, percent, rate};
+use crate::theme::Colour;
 
-/// Error against the number of blocks or functions put out of action at once: each draw, and the
+/// Error against the number of blocks or functions disabled together: each draw, and the
 /// mean with its interval over draws. None without random draws.
 #[must_use]
 pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
@@ -69,7 +69,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
     Some(Picture {
         kind: "deletions",
         title: format!(
-            "Error against the number of {many} put out of action: {}",
+            "Error against the number of disabled {many}: {}",
             header.model.title
         ),
         description: format!(
@@ -77,13 +77,13 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
              for {}.{}",
             percent(mean_error(draws).0),
             count(*size, one, many),
-            intact
-                .map(|intact| format!(" Intact: {}.", rate(intact.errors, intact.examples)))
-                .unwrap_or_default(),
+            intact.map_or_else(String::new, |intact| {
+                format!(" Intact: {}.", rate(intact.errors, intact.examples))
+            }),
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!("number of {many} put out of action together (rings: single draws)"),
+                label: format!("number of {many} disabled together (rings: single draws)"),
                 whole: true,
                 include: vec![0.0],
                 ..Axis::default()
@@ -96,7 +96,7 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 include: vec![0.0],
                 ..Axis::default()
             },
-            levels: intact_level(intact, "intact"),
+            references: intact_line(intact, "intact"),
             stretches: Vec::new(),
             series,
         }),

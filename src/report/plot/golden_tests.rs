@@ -1,26 +1,30 @@
 //! Every picture against the drawing that is kept in `tests/golden`.
 //!
-//! After a change that is wanted, `UPDATE_GOLDEN=1 cargo test --release golden` writes them anew;
+//! After a change that is wanted, `UPDATE_GOLDEN=1 cargo test --release golden` rewrites them;
 //! look at them before they are committed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pathscope_analysis::record::FamilyMember;
+use pathscope_analysis::record::{EpochRecord, Evaluation, FamilyMember};
 use pathscope_analysis::{BlockPaths, LengthRange, PathCounts};
 
 use super::pictures_of;
-use crate::report::{Epoch, HeldOut, PathCountsFile, Picture, Source, Theme, TrainingLog, example};
+use crate::{PathCountsFile, Picture, Source, Theme, TrainingLog, test_support};
 
 fn log(name: &str, slower: f64) -> Source {
     let epoch = |epoch: usize| {
         let share = 0.06 + 0.6 * (-(epoch as f64) / (4.0 * slower)).exp();
-        Epoch {
+        EpochRecord {
             epoch,
             loss: 2.3 * share,
             errors: (1_000.0 * share) as usize,
             examples: 1_000,
-            validation: Some(HeldOut {
+            learning_rate: 0.1,
+            seconds: 60.0,
+            images_per_second: 100.0,
+            validation: Some(Evaluation {
+                loss: 1.0,
                 errors: (200.0 * share + 5.0) as usize,
                 examples: 200,
             }),
@@ -29,6 +33,7 @@ fn log(name: &str, slower: f64) -> Source {
     Source::Training(TrainingLog {
         name: name.into(),
         epochs: (0..20).map(epoch).collect(),
+        member: None,
     })
 }
 
@@ -73,9 +78,9 @@ fn family() -> Source {
 /// Results of the made-up network, and of deeper ones with the same spectrum for the family.
 fn sources() -> Vec<Source> {
     vec![
-        Source::Results(Box::new(example::lesions())),
-        Source::Results(Box::new(example::reorderings())),
-        Source::Results(Box::new(example::spectrum())),
+        Source::Results(Box::new(test_support::lesions())),
+        Source::Results(Box::new(test_support::reorderings())),
+        Source::Results(Box::new(test_support::spectrum())),
         log("full", 1.0),
         log("restricted", 1.3),
         counts(),
@@ -86,6 +91,7 @@ fn sources() -> Vec<Source> {
 fn golden(picture: &Picture, theme: Theme) -> PathBuf {
     let dark = if theme == Theme::Dark { "-dark" } else { "" };
     Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
         .join("tests/golden")
         .join(format!("{}{dark}.svg", picture.kind))
 }

@@ -29,13 +29,13 @@ pub use synergy::synergy;
 pub use threshold::threshold;
 pub use training::training;
 
-use pathscope_analysis::record::{FamilyMember, Outcome};
-use pathscope_analysis::{BootstrapOptions, PathCounts};
+use pathscope_analysis::record::{FamilyMember, Latency, Measure, Outcome};
+use pathscope_analysis::{BootstrapOptions, EQUAL_PARAMETERS, PathCounts, thresholds};
 
-use super::family::{FamilyError, Quantity, RangeMember, Size, growth, thresholds};
-use super::gradient::{Measure, summarize};
+use super::family::{FamilyError, Quantity, RangeMember, Size, growth};
+use super::gradient::summarize;
 use super::journal::Journal;
-use super::picture::{Level, Picture};
+use super::picture::{Picture, ReferenceLine};
 use super::quantity::rate;
 use super::source::Source;
 use super::training_log::TrainingLog;
@@ -55,7 +55,11 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
         lesion_bars(header, &outcomes),
         deletions(header, &outcomes),
         synergy(header, &outcomes),
-        removal(header, &journal.removals()),
+        removal(
+            header,
+            &journal.removals(),
+            Latency::longest(&journal.records),
+        ),
         order(header, &outcomes),
         commutators(header, &journal.commutators()),
         gradient.map(|summary| spectrum(header, summary)),
@@ -107,12 +111,9 @@ pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, Famil
     Ok(found)
 }
 
-/// How far the parameters of networks that are compared as equals may differ.
-pub const EQUAL_PARAMETERS: f64 = 0.05;
-
 /// The line that the error of the network as it was trained makes in a chart.
-fn intact_level(intact: Option<&Outcome>, name: &str) -> Vec<Level> {
-    let level = |intact: &Outcome| Level {
+fn intact_line(intact: Option<&Outcome>, name: &str) -> Vec<ReferenceLine> {
+    let level = |intact: &Outcome| ReferenceLine {
         y: 100.0 * intact.error(),
         label: format!("{name}: {}", rate(intact.errors, intact.examples)),
     };

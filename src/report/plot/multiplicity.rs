@@ -1,8 +1,8 @@
 use pathscope_analysis::{LengthRange, PathCounts, ShareByLength};
 
-use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
-use crate::report::quantity::percent;
-use crate::report::theme::Colour;
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
+use crate::quantity::percent;
+use crate::theme::Colour;
 
 /// Shares below this part of the greatest one are not to be seen.
 const VISIBLE: f64 = 1e-4;
@@ -48,8 +48,9 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
         description: description(networks),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "length in modules: residual functions on the path, or in the configuration"
-                    .into(),
+                label:
+                    "path length in blocks: residual functions on the path, or in the configuration"
+                        .into(),
                 whole: true,
                 ..Axis::default()
             },
@@ -62,7 +63,7 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
                 .map(|between| stretch(between.range))
                 .into_iter()
                 .collect(),
-            levels: Vec::new(),
+            references: Vec::new(),
             series,
         }),
     })
@@ -84,12 +85,12 @@ fn stretch(LengthRange { first, last }: LengthRange) -> Stretch {
     Stretch {
         first: first as f64 - 0.5,
         last: last as f64 + 0.5,
-        label: format!("{first} to {last} modules"),
+        label: format!("{first} to {last} blocks"),
     }
 }
 
 fn description(networks: &[PathCounts]) -> String {
-    let mut text = "Share of all paths by their length in modules, and of all configurations by \
+    let mut text = "Share of all paths by their length in blocks, and of all configurations by \
                     their number of functions. The lengths of paths follow the binomial law with \
                     p = k / (k + 1) where all blocks have k functions, the numbers of functions \
                     of configurations the one with p = 1/2."
@@ -97,7 +98,7 @@ fn description(networks: &[PathCounts]) -> String {
     for counts in networks {
         let law = &counts.modules.law;
         text += &format!(
-            " {}: 10^{:.1} paths of {:.1} modules on average, 95 % of them of {} to {}.",
+            " {}: 10^{:.1} paths of {:.1} blocks on average, 95 % of them of {} to {}.",
             counts.name, counts.log10_paths, law.mean, law.shortest_95.first, law.shortest_95.last
         );
         if let Some(between) = &counts.between {

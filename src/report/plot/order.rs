@@ -1,11 +1,11 @@
 use pathscope_analysis::record::{Header, Outcome, ReorderMethod};
 
-use super::intact_level;
-use crate::report::draws::mean_error;
-use crate::report::lesions::{hover, intact, reordering};
-use crate::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
-use crate::report::quantity::{count, percent, rate, significant};
-use crate::report::theme::Colour;
+use super::intact_line;
+use crate::error_rate::mean_error;
+use crate::lesions::{hover, intact, reordering};
+use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
+use crate::quantity::{count, percent, rate, significant};
+use crate::theme::Colour;
 
 /// Error against Kendall's tau of the order in which blocks run. None without reorderings.
 #[must_use]
@@ -67,12 +67,10 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
              tau between that order and the trained one. At the lowest tau, {}, the error is {}.{}",
             significant(least, 3),
             percent(error),
-            intact
-                .map(|intact| format!(
-                    " In the trained order it is {}.",
-                    rate(intact.errors, intact.examples)
-                ))
-                .unwrap_or_default(),
+            intact.map_or_else(String::new, |intact| format!(
+                " In the trained order it is {}.",
+                rate(intact.errors, intact.examples)
+            )),
         ),
         content: Content::Chart(Chart {
             x: Axis {
@@ -91,7 +89,7 @@ pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 include: vec![0.0],
                 ..Axis::default()
             },
-            levels: intact_level(intact, "trained order"),
+            references: intact_line(intact, "trained order"),
             stretches: Vec::new(),
             series: methods
                 .into_iter()

@@ -1,36 +1,53 @@
-use pathscope_analysis::Level as Confidence;
-use pathscope_analysis::record::{Header, Removal};
+use pathscope_analysis::Level;
+use pathscope_analysis::record::{Header, Latency, Removal};
 
-use crate::report::lesions::block_name;
-use crate::report::picture::{Axis, Chart, Content, Level, Marker, Picture, Point, Series};
-use crate::report::quantity::{count, percent, rate, significant};
-use crate::report::theme::Colour;
-
-/// What is left of a network, as a number.
-type Size = fn(&Removal) -> f64;
+use crate::lesions::block_name;
+use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, ReferenceLine, Series};
+use crate::quantity::{count, percent, rate};
+use crate::theme::Colour;
 
 /// Error against what is left of the network while the least harmful block is removed again and
 /// again: parameters, multiply-adds and latency, each as a share of the intact network's. None
 /// without two steps.
 #[must_use]
-pub fn removal(header: &Header, removals: &[&Removal]) -> Option<Picture> {
+pub fn removal(
+    header: &Header,
+    removals: &[&Removal],
+    latency: Option<&Latency>,
+) -> Option<Picture> {
     let (&intact, rest) = removals.split_first()?;
     let &last = rest.last()?;
-    let sizes: [(&str, Size); 3] = [
-        ("parameters", |step| step.parameters as f64),
-        ("multiply-adds", |step| step.multiply_adds as f64),
-        ("latency of one image, measured", |step| step.latency),
+    let of_all = |size: fn(&Removal) -> u64| -> Vec<f64> {
+        removals.iter().map(|step| size(step) as f64).collect()
+    };
+    let times = latency.map(|latency| {
+        let medians = latency.networks.iter().map(|time| time.median);
+        ("latency of one image, measured", medians.collect())
+    });
+    let sizes = [
+        ("parameters", of_all(|step| step.parameters)),
+        ("multiply-adds", of_all(|step| step.multiply_adds)),
     ];
-    let series = sizes.iter().enumerate().map(|(index, (name, size))| {
-        let points = removals.iter().map(|step| {
-            let interval = step.error_interval(Confidence::P95);
+    let sizes: Vec<(&str, Vec<f64>)> = sizes.into_iter().chain(times).collect();
+    let share = |sizes: &[f64]| {
+        let both = sizes.first().zip(sizes.last());
+        both.map_or(f64::NAN, |(intact, last)| last / intact)
+    };
+    let left: Vec<String> = sizes
+        .iter()
+        .map(|(name, sizes)| format!("{} of the {name}", percent(share(sizes))))
+        .collect();
+    let series = sizes.iter().enumerate().map(|(index, (name, sizes))| {
+        let whole = sizes.first().copied().unwrap_or(f64::NAN);
+        let points = removals.iter().zip(sizes).map(|(step, size)| {
+            let interval = step.error_interval(Level::P95);
             Point {
                 // One whisker a step is enough.
                 interval: interval
                     .filter(|_| index == 0)
                     .map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: hover(header, step),
-                ..Point::at(100.0 * size(step) / size(intact), error(step))
+                ..Point::at(100.0 * size / whole, error(step))
             }
         });
         Series {
@@ -45,15 +62,12 @@ pub fn removal(header: &Header, removals: &[&Removal]) -> Option<Picture> {
             header.model.title
         ),
         description: format!(
-            "Top-1 error while blocks are removed one by one, all that are left measured anew \
-             each time. Intact: {}. After {}: {}, with {} of the parameters, {} of the \
-             multiply-adds and {} of the latency.",
+            "Top-1 error while blocks are removed one by one, all that are left re-measured \
+             each time. Intact: {}. After {}: {}, with {}.",
             rate(intact.errors, intact.examples),
             count(last.removed.len(), "removal", "removals"),
             rate(last.errors, last.examples),
-            percent(last.parameters as f64 / intact.parameters as f64),
-            percent(last.multiply_adds as f64 / intact.multiply_adds as f64),
-            percent(last.latency / intact.latency),
+            left.join(", "),
         ),
         content: Content::Chart(Chart {
             x: Axis {
@@ -69,7 +83,7 @@ pub fn removal(header: &Header, removals: &[&Removal]) -> Option<Picture> {
                 include: vec![0.0],
                 ..Axis::default()
             },
-            levels: vec![Level {
+            references: vec![ReferenceLine {
                 y: error(intact),
                 label: format!("intact: {}", rate(intact.errors, intact.examples)),
             }],
@@ -86,7 +100,7 @@ fn error(step: &Removal) -> f64 {
 fn hover(header: &Header, step: &Removal) -> String {
     let last = step.removed.last();
     format!(
-        "{}: error {}, {} parameters, {} multiply-adds, {} ms an image",
+        "{}: error {}, {} parameters, {} multiply-adds",
         last.map_or_else(
             || "intact".to_owned(),
             |&block| format!(
@@ -98,6 +112,5 @@ fn hover(header: &Header, step: &Removal) -> String {
         rate(step.errors, step.examples),
         step.parameters,
         step.multiply_adds,
-        significant(1e3 * step.latency, 3),
     )
 }

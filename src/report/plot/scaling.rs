@@ -1,7 +1,7 @@
-use crate::report::family::{Growth, RangeMember, groups};
-use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
-use crate::report::quantity::significant;
-use crate::report::theme::Colour;
+use crate::family::{Growth, RangeMember, groups};
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::quantity::significant;
+use crate::theme::Colour;
 
 /// A quantity of the effective range over a family, on logarithmic axes, with its power laws.
 /// None without networks.
@@ -87,7 +87,7 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
                 ..Axis::default()
             },
             stretches: Vec::new(),
-            levels: Vec::new(),
+            references: Vec::new(),
             series,
         }),
     })

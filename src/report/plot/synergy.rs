@@ -1,11 +1,11 @@
 use pathscope_analysis::record::{Header, Outcome};
 
-use crate::report::lesions::{block_name, synergies};
-use crate::report::picture::{Cell, Content, Matrix, Picture};
-use crate::report::quantity::significant;
+use crate::lesions::{block_name, synergies};
+use crate::picture::{Content, Matrix, MatrixEntry, Picture};
+use crate::quantity::significant;
 
 /// How much more loss each pair of blocks costs than its blocks one by one. None without pairs
-/// whose blocks were put out of action one by one too.
+/// whose blocks were disabled one by one too.
 #[must_use]
 pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
     let pairs = synergies(outcomes);
@@ -13,14 +13,14 @@ pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         .iter()
         .max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))?;
     let positive = pairs.iter().filter(|pair| pair.2 > 0.0).count();
-    let cells = pairs.iter().flat_map(|&(first, second, value)| {
+    let entries = pairs.iter().flat_map(|&(first, second, value)| {
         let hover = format!(
             "blocks {} and {}: {} nats beyond the sum of their single effects",
             block_name(header, first),
             block_name(header, second),
             significant(value, 3),
         );
-        [(first, second), (second, first)].map(|(row, column)| Cell {
+        [(first, second), (second, first)].map(|(row, column)| MatrixEntry {
             row,
             column,
             value,
@@ -46,7 +46,7 @@ pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
                 .collect(),
             quantity: "synergy of the pair, nats of loss".into(),
             signed: true,
-            cells: cells.collect(),
+            entries: entries.collect(),
         }),
     })
 }

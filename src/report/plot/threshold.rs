@@ -1,9 +1,9 @@
-use pathscope_analysis::Crossing;
+use pathscope_analysis::{Crossing, WidthAgainstDepth};
 
-use crate::report::family::WidthAgainstDepth;
-use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
-use crate::report::quantity::{percent, significant};
-use crate::report::theme::Colour;
+use crate::family::answer;
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
+use crate::quantity::{percent, significant};
+use crate::theme::Colour;
 
 /// Error against depth for one function per block and for k of them at equal parameters, with the
 /// interval of the depth where they cross.
@@ -36,7 +36,7 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
         }
     };
     let k = found.k;
-    let crossing = found.answer();
+    let crossing = answer(found);
     let result = &found.threshold;
     let stretch = match (result.crossing, found.depths.first(), found.depths.last()) {
         (Crossing::At { depth }, Some(&first), Some(&last)) => Some(Stretch {
@@ -67,7 +67,7 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
                 ..Axis::default()
             },
             stretches: stretch.into_iter().collect(),
-            levels: Vec::new(),
+            references: Vec::new(),
             series: vec![
                 curve(
                     &found.deeper,

@@ -1,7 +1,7 @@
-use crate::report::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
-use crate::report::quantity::rate;
-use crate::report::theme::Colour;
-use crate::report::training_log::TrainingLog;
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
+use crate::quantity::rate;
+use crate::theme::Colour;
+use crate::training_log::TrainingLog;
 
 /// Error by epoch, in training and on held-out examples. None where no log has an epoch.
 #[must_use]
@@ -65,11 +65,9 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
             },
             rate(last.errors, last.examples),
             last.held_out()
-                .map(|(errors, examples)| format!(
-                    " and {} of the held-out ones",
-                    rate(errors, examples)
-                ))
-                .unwrap_or_default(),
+                .map_or_else(String::new, |(errors, examples)| {
+                    format!(" and {} of the held-out ones", rate(errors, examples))
+                }),
         ),
         content: Content::Chart(Chart {
             x: Axis {
@@ -83,7 +81,7 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
                 ..Axis::default()
             },
             stretches: Vec::new(),
-            levels: Vec::new(),
+            references: Vec::new(),
             series,
         }),
     })

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs every test. Tests that need more than a clone are ignored by a plain `cargo test` and stand
+# in modules called needs_...; this script runs those whose need is met, and names the others.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATHSCOPE_PYTHON=${PATHSCOPE_PYTHON:-python3}
+
+cargo test --release --workspace --locked
+
+left_out=()
+# run MODULE WHAT CONDITION...: runs the tests in modules MODULE where the condition succeeds.
+run() {
+  local module=$1 what=$2 file
+  shift 2
+  if ! "$@" >/dev/null 2>&1; then
+    left_out+=("$what")
+    return
+  fi
+  for file in $(grep -l "^mod $module " tests/*.rs); do
+    cargo test --release --locked --test "$(basename "$file" .rs)" -- --ignored "$module::"
+  done
+}
+run needs_shared "../shared (real networks and data)" test -d ../shared
+run needs_fashion_mnist "/usr/share/datasets/fashion-mnist" test -d /usr/share/datasets/fashion-mnist
+run needs_torch "a Python with torch and safetensors" "$PATHSCOPE_PYTHON" -c "import safetensors, torch"
+run needs_cases "../shared/cases and a Python with torch, torchvision, timm and transformers" \
+  sh -c 'test -d ../shared/cases && "$PATHSCOPE_PYTHON" -c "import timm, torchvision, transformers"'
+run needs_chromium "chromium" sh -c "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+if [ ${#left_out[@]} -gt 0 ]; then
+  printf -v list '%s; ' "${left_out[@]}"
+  echo "test: left out, since this machine lacks: ${list%; }"
+fi

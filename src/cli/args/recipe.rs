@@ -1,0 +1,338 @@
+use std::fs;
+use std::path::Path;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use toml::{Table, Value};
+
+use crate::cli::Problem;
+use crate::report::Journal;
+use crate::report::gradient::summarize;
+use crate::report::plot::SHARE;
+use crate::training::{Recipe, Restriction, SurvivalMode};
+
+/// Changes to a recipe: each wins over what the recipe says.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[command(next_help_heading = "Changes to the recipe")]
+pub(crate) struct RecipeArguments {
+    #[command(flatten)]
+    fields: FieldArguments,
+    /// Number of random blocks to train per mini-batch (Veit et al. 2016: 23 of 54)
+    #[arg(long, value_name = "BLOCKS", group = "restriction")]
+    effective_paths: Option<usize>,
+    /// Number of random functions to train per mini-batch, from all blocks
+    #[arg(long, value_name = "FUNCTIONS", group = "restriction")]
+    effective_functions: Option<usize>,
+    /// Path lengths to train: numbers of blocks are drawn so that lengths centre between FROM and
+    /// TO, or in the effective range of the spectrum in a results file of gradient-spectrum
+    #[arg(long, value_name = "FROM:TO|FILE", group = "restriction")]
+    effective_range: Option<String>,
+    /// Stochastic depth (Huang et al. 2016): probability that the last block survives, which rises
+    /// linearly to 1 towards the first
+    #[arg(long, value_name = "P", group = "restriction")]
+    stochastic_depth: Option<f64>,
+    /// Train every path, whatever the recipe says
+    #[arg(long, group = "restriction")]
+    all_paths: bool,
+    /// Restrict only the gradient: --effective-paths and --effective-functions leave the forward
+    /// pass whole
+    #[arg(long)]
+    backward_only: bool,
+    /// Draw --stochastic-depth per example instead of per mini-batch (every block is computed)
+    #[arg(long, requires = "stochastic_depth")]
+    per_example: bool,
+}
+
+/// An option that sets one field of a recipe.
+struct Field {
+    option: &'static str,
+    /// Where the field lies in the TOML file.
+    path: &'static str,
+    value: &'static str,
+    help: &'static str,
+}
+
+const fn field(
+    option: &'static str,
+    path: &'static str,
+    value: &'static str,
+    help: &'static str,
+) -> Field {
+    Field {
+        option,
+        path,
+        value,
+        help,
+    }
+}
+
+#[rustfmt::skip]
+const FIELDS: [Field; 19] = [
+    field("family", "architecture.family", "FAMILY", "Order of operations in a block: resnet, preresnet or plain"),
+    field("unit", "architecture.unit", "UNIT", "Layers of a function: basic, bottleneck or bottleneck-stride-first"),
+    field("depth", "architecture.depth", "LAYERS", "Depth by the usual count (2 n + 2 for n basic blocks)"),
+    field("k", "architecture.k", "N", "Functions per block"),
+    field("width", "architecture.width", "CHANNELS", "Channels of the stem and of the first stage"),
+    field("widening", "architecture.widening", "FACTOR", "Factor on the channels of every stage, not of the stem"),
+    field("normalize", "normalization", "PRESET", "Normalisation of the inputs: imagenet, cifar10, cifar100, mnist, fashion-mnist, half or none"),
+    field("epochs", "training.epochs", "N", "Number of epochs"),
+    field("batch", "training.batch", "N", "Examples per mini-batch"),
+    field("learning-rate", "training.learning_rate", "RATE", "Highest learning rate"),
+    field("schedule", "training.schedule", "SCHEDULE", "Learning rate over the training: step (a tenth at 81/164 and 122/164), cosine (after 5 % of linear rise) or one-cycle (linear rise to 25 %, then linear fall)"),
+    field("momentum", "training.optimizer.momentum", "SHARE", "Momentum of the optimiser"),
+    field("weight-decay", "training.optimizer.weight_decay", "DECAY", "Weight decay on every trained tensor"),
+    field("clip", "training.optimizer.clip", "NORM", "Largest norm of the whole gradient"),
+    field("label-smoothing", "training.label_smoothing", "SHARE", "Share of the target probability that goes to the other classes"),
+    field("average", "training.average", "DECAY", "Decay per mini-batch of a running average of the weights, which is evaluated and saved"),
+    field("shift", "training.augmentation.shift", "PIXELS", "Largest random shift of an image"),
+    field("precision", "training.precision", "PRECISION", "Precision of activations and convolutions: float32 or bf16 (for CUDA; weights stay in float32)"),
+    field("seed", SEED, "N", "Seed of random choices"),
+];
+
+const SEED: &str = "training.seed";
+
+/// The fields that options set, in the order in which they are set.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct FieldArguments {
+    changes: Vec<Change>,
+}
+
+/// A field of a recipe and its new value.
+#[derive(Clone, Debug, PartialEq)]
+struct Change {
+    /// As it was given.
+    text: String,
+    path: String,
+    value: Value,
+}
+
+impl Args for FieldArguments {
+    fn augment_args(command: Command) -> Command {
+        let options = FIELDS.iter().map(|field| {
+            Arg::new(field.option)
+                .long(field.option)
+                .value_name(field.value)
+                .help(field.help)
+        });
+        command
+            .args(options)
+            .arg(
+                Arg::new("no-flip")
+                    .long("no-flip")
+                    .action(ArgAction::SetTrue)
+                    .help("Do not mirror images"),
+            )
+            .arg(
+                Arg::new("set")
+                    .long("set")
+                    .value_name("FIELD=VALUE")
+                    .action(ArgAction::Append)
+                    .help("Any field of the recipe, such as training.epochs=30 (repeatable)"),
+            )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for FieldArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut changes = Vec::new();
+        for field in &FIELDS {
+            if let Some(text) = matches.get_one::<String>(field.option) {
+                changes.push(Change {
+                    text: format!("--{} {text}", field.option),
+                    path: field.path.to_owned(),
+                    value: value_of(field.option, text),
+                });
+            }
+        }
+        if matches.get_flag("no-flip") {
+            changes.push(Change {
+                text: "--no-flip".to_owned(),
+                path: "training.augmentation.flip".to_owned(),
+                value: Value::Boolean(false),
+            });
+        }
+        for text in matches.get_many::<String>("set").into_iter().flatten() {
+            let (path, value) = text.split_once('=').ok_or_else(|| {
+                let why = format!(
+                    "--set {text}: give a field and its value, such as training.epochs=30\n"
+                );
+                clap::Error::raw(clap::error::ErrorKind::ValueValidation, why)
+            })?;
+            changes.push(Change {
+                text: format!("--set {text}"),
+                path: path.trim().to_owned(),
+                value: toml_value(value.trim()),
+            });
+        }
+        Ok(Self { changes })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The value in TOML that `text` means for an option.
+fn value_of(option: &str, text: &str) -> Value {
+    let schedule = |name: &str, field: &str, value: Value| {
+        let name = ("schedule".to_owned(), Value::from(name));
+        Value::Table([name, (field.to_owned(), value)].into_iter().collect())
+    };
+    match (option, text) {
+        ("schedule", "step") => schedule(
+            "step",
+            "milestones",
+            Value::from(vec![81.0 / 164.0, 122.0 / 164.0]),
+        ),
+        ("schedule", "cosine") => schedule("cosine", "warm_up", Value::from(0.05)),
+        ("schedule", "one-cycle") => schedule("one_cycle", "peak", Value::from(0.25)),
+        ("normalize", _) => Value::from(text),
+        ("family" | "unit" | "precision", _) => Value::from(text.replace('-', "_")),
+        _ => toml_value(text),
+    }
+}
+
+/// `text` as a value of TOML, or as a string if it is none.
+fn toml_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    let value = parsed.and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::from(text))
+}
+
+impl Change {
+    /// The recipe with this change.
+    fn apply(&self, recipe: &Recipe) -> Result<Recipe, Problem> {
+        let refused = |fault: &dyn std::fmt::Display| {
+            Problem::BadInput(format!("{}: {}", self.text, fault.to_string().trim_end()))
+        };
+        let mut whole = Table::try_from(recipe).map_err(|fault| refused(&fault))?;
+        let mut table = &mut whole;
+        let mut names = self.path.split('.').peekable();
+        while let Some(name) = names.next() {
+            if names.peek().is_none() {
+                table.insert(name.to_owned(), self.value.clone());
+                break;
+            }
+            let inner = table.entry(name).or_insert_with(|| Table::new().into());
+            let is_table = inner.is_table();
+            table = match inner.as_table_mut() {
+                Some(inner) if is_table => inner,
+                _ => return Err(refused(&format!("`{name}` has no fields"))),
+            };
+        }
+        whole.try_into().map_err(|fault| refused(&fault))
+    }
+}
+
+impl RecipeArguments {
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The recipe called `name`, or in the file of that name, with these changes.
+    ///
+    /// # Errors
+    /// No such recipe, or one that cannot be read.
+    pub fn recipe(&self, name: &str) -> Result<Recipe, Problem> {
+        let file = Path::new(name);
+        let mut recipe = if file.extension().is_some_and(|ending| ending == "toml") {
+            let text = fs::read_to_string(file)
+                .map_err(|fault| Problem::BadInput(format!("{name}: {fault}")))?;
+            Recipe::parse(&text, name)?
+        } else {
+            Recipe::named(name)?
+        };
+        for change in &self.fields.changes {
+            recipe = change.apply(&recipe)?;
+        }
+        if let Some(restriction) = self.restriction()? {
+            recipe.training.restriction = restriction;
+        }
+        if self.backward_only {
+            match &mut recipe.training.restriction {
+                Restriction::EffectivePaths { backward_only, .. }
+                | Restriction::EffectiveFunctions { backward_only, .. } => *backward_only = true,
+                _ => {
+                    return Err(Problem::BadInput(
+                        "--backward-only needs --effective-paths or --effective-functions".into(),
+                    ));
+                }
+            }
+        }
+        if !self.changes_seed_alone() {
+            // A row of the paper is about the recipe as it is, over several seeds.
+            recipe.paper = None;
+        }
+        Ok(recipe)
+    }
+
+    fn changes_seed_alone(&self) -> bool {
+        let seed = |change: &Change| change.path == SEED;
+        let without_fields = Self {
+            fields: FieldArguments::default(),
+            ..self.clone()
+        };
+        self.fields.changes.iter().all(seed) && without_fields.is_empty()
+    }
+
+    fn restriction(&self) -> Result<Option<Restriction>, Problem> {
+        let mode = if self.per_example {
+            SurvivalMode::Example
+        } else {
+            SurvivalMode::Batch
+        };
+        if self.all_paths {
+            return Ok(Some(Restriction::None));
+        }
+        let paths = self
+            .effective_paths
+            .map(|blocks| Restriction::EffectivePaths {
+                blocks,
+                backward_only: false,
+            });
+        let functions = self
+            .effective_functions
+            .map(|functions| Restriction::EffectiveFunctions {
+                functions,
+                backward_only: false,
+            });
+        let range = self.effective_range.as_deref().map(range).transpose()?;
+        let range = range.map(|(from, to)| Restriction::EffectiveRange { from, to });
+        let depth = self
+            .stochastic_depth
+            .map(|last| Restriction::StochasticDepth { last, mode });
+        Ok(paths.or(functions).or(range).or(depth))
+    }
+}
+
+/// `5:17`, or the effective range of a measured spectrum: of the exact sum of the gradient by
+/// length where it was measured, or else of its energy, or else of the paths drawn.
+fn range(text: &str) -> Result<(usize, usize), Problem> {
+    let numbers = text
+        .split_once(':')
+        .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    if let Some((from, to)) = numbers {
+        return Ok((from, to));
+    }
+    let file = Path::new(text);
+    if !file.exists() {
+        return Err(Problem::BadInput(format!(
+            "--effective-range {text}: give the shortest and the longest path length, such as \
+             5:17, or a results file of gradient-spectrum"
+        )));
+    }
+    let journal = Journal::read(file)?;
+    let summary = summarize(&journal.header, &journal.spectra(), SHARE);
+    let measure = summary.and_then(|summary| summary.measures.into_iter().next());
+    let range = measure.ok_or_else(|| {
+        Problem::BadInput(format!(
+            "{text} holds no spectrum of a gradient; measure one with gradient-spectrum --results"
+        ))
+    })?;
+    Ok((range.range.first, range.range.last))
+}

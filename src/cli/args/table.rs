@@ -1,0 +1,74 @@
+use clap::Args;
+
+use super::number::positive;
+use crate::cli::Problem;
+use crate::report::table::Table;
+
+/// Which rows and columns of the first table are printed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TableArguments {
+    /// Order of the rows: effect (largest increase of the error first), block, or a column, largest
+    /// first [default: block]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<String>,
+    /// Number of rows to print, by --sort or else by effect [default: all]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    top: Option<usize>,
+    /// Columns to print, as CSV calls them [default: as many as fit]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    columns: Vec<String>,
+}
+
+/// What `effect` stands for.
+const EFFECT: &str = "difference_points";
+
+impl TableArguments {
+    /// Arranges `table` as asked for.
+    ///
+    /// # Errors
+    /// A column that it lacks.
+    pub fn arrange(&self, table: &mut Table) -> Result<(), Problem> {
+        let sort = self.sort.as_deref().or(self.top.map(|_| "effect"));
+        let named = |name: &str| {
+            if name == "effect" {
+                EFFECT.to_owned()
+            } else {
+                name.to_owned()
+            }
+        };
+        for name in sort
+            .into_iter()
+            .chain(self.columns.iter().map(String::as_str))
+        {
+            if table.column(&named(name)).is_none() {
+                let columns = table
+                    .columns
+                    .iter()
+                    .filter_map(|column| column.fields.first());
+                let columns: Vec<&str> = columns.map(String::as_str).collect();
+                return Err(Problem::BadInput(format!(
+                    "there is no column `{name}`; the columns are {}",
+                    columns.join(", ")
+                )));
+            }
+        }
+        match sort {
+            // As they are.
+            None | Some("block") => {}
+            Some(name) => table.sort_descending(&named(name)),
+        }
+        if let Some(top) = self.top {
+            table.rows.truncate(top);
+        }
+        if !self.columns.is_empty() {
+            table.print_only(
+                &self
+                    .columns
+                    .iter()
+                    .map(|name| named(name))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+use pathscope_analysis::Seed;
+use pathscope_analysis::record::LesionKind;
+
+use super::*;
+use crate::LesionOptions;
+use pathscope_network::{Architecture, Family, FunctionIndex, FunctionState, Unit};
+
+const INPUT: FeatureShape = FeatureShape {
+    channels: 3,
+    height: 32,
+    width: 32,
+};
+
+/// Nine blocks of two functions, or nine plain layers.
+fn network(family: Family) -> Specification {
+    let k = if family == Family::Plain { 1 } else { 2 };
+    let depth = if family == Family::Plain { 11 } else { 20 };
+    let architecture = Architecture::cifar(family, Unit::Basic, depth, k, 3, 10).unwrap();
+    architecture.build().unwrap()
+}
+
+fn of_kind(kind: LesionKind) -> LesionOptions {
+    LesionOptions {
+        kind,
+        ..LesionOptions::default()
+    }
+}
+
+fn block(position: usize) -> BlockIndex {
+    BlockIndex::new(position)
+}
+
+#[test]
+fn a_kind_decides_what_a_lesion_puts_into_the_plan() {
+    let network = network(Family::Preresnet);
+    let questions = Questions::new(&network, INPUT).unwrap();
+    for (kind, skip, state) in [
+        (LesionKind::Delete, true, FunctionState::Off),
+        (LesionKind::Skip, false, FunctionState::On),
+        (
+            LesionKind::Mean,
+            true,
+            FunctionState::Substitute(LesionKind::Mean),
+        ),
+        (
+            LesionKind::Noise,
+            true,
+            FunctionState::Substitute(LesionKind::Noise),
+        ),
+    ] {
+        let lesion = questions.lesion(&[block(4)], &[], of_kind(kind)).unwrap();
+        let step = &lesion.plan.steps()[4];
+        assert_eq!(
+            (step.skip, step.functions.as_slice()),
+            (skip, &[state; 2][..])
+        );
+        assert_eq!(lesion.plan.steps()[3], questions.intact().steps()[3]);
+        assert_eq!(lesion.key, "lesion 4");
+    }
+}
+
+#[test]
+fn lesions_of_what_does_not_exist_are_refused() {
+    let network = network(Family::Preresnet);
+    let questions = Questions::new(&network, INPUT).unwrap();
+    let function = |position, function| FunctionIndex {
+        block: block(position),
+        function,
+    };
+    let ask = |blocks: &[BlockIndex], functions: &[FunctionIndex], kind| {
+        let asked = questions.lesion(blocks, functions, of_kind(kind));
+        asked.map_err(|refusal| refusal.to_string())
+    };
+    let refusal = ask(&[block(9)], &[], LesionKind::Delete).unwrap_err();
+    assert!(refusal.contains("block 9 does not exist"), "{refusal}");
+    let refusal = ask(&[], &[function(3, 2)], LesionKind::Mean).unwrap_err();
+    assert!(refusal.contains("function 2 of block 3"), "{refusal}");
+    // A skip belongs to all functions of its block.
+    let refusal = ask(&[], &[function(3, 1)], LesionKind::Skip).unwrap_err();
+    assert!(refusal.contains("3.1 has no skip of its own"), "{refusal}");
+    assert!(questions.each_function(of_kind(LesionKind::Skip)).is_err());
+    assert_eq!(
+        questions
+            .each_function(of_kind(LesionKind::Delete))
+            .unwrap()
+            .len(),
+        18
+    );
+}
+
+#[test]
+fn plain_layers_that_change_the_shape_cannot_be_removed() {
+    let network = network(Family::Plain);
+    let questions = Questions::new(&network, INPUT).unwrap();
+    let removable: Vec<usize> = questions
+        .removable()
+        .into_iter()
+        .map(BlockIndex::position)
+        .collect();
+    let preserving: Vec<usize> = (0..network.blocks.len())
+        .filter(|&block| questions.shapes()[block].is_preserving())
+        .collect();
+    assert_eq!(removable, preserving);
+    assert!(removable.len() < network.blocks.len());
+    // A span is a run of neighbours: none reaches over a layer that stays.
+    for span in questions.each_span(2, LesionOptions::default()) {
+        let deleted: Vec<_> = span
+            .plan
+            .deleted_blocks()
+            .map(BlockIndex::position)
+            .collect();
+        assert_eq!(deleted[1], deleted[0] + 1);
+    }
+}
+
+#[test]
+fn random_sets_grow_by_one_block() {
+    let network = network(Family::Resnet);
+    let questions = Questions::new(&network, INPUT).unwrap();
+    let sets = questions
+        .random_sets(4, 3, Seed(7), LesionOptions::default())
+        .unwrap();
+    assert_eq!(sets.len(), 12);
+    let deleted = |measurement: &Measurement| -> Vec<BlockIndex> {
+        measurement.plan.deleted_blocks().collect()
+    };
+    for (smaller, larger) in sets.iter().zip(&sets[3..]) {
+        let (smaller, larger) = (deleted(smaller), deleted(larger));
+        assert_eq!(smaller.len() + 1, larger.len());
+        assert!(smaller.iter().all(|block| larger.contains(block)));
+    }
+    let too_many = questions.random_sets(10, 1, Seed(7), LesionOptions::default());
+    assert!(
+        too_many
+            .unwrap_err()
+            .to_string()
+            .contains("cannot remove 10")
+    );
+}

@@ -1,0 +1,557 @@
+//! From the nodes of an exported graph to those of a [`Fragment`]: arguments by schema, in-place
+//! operations as what they give, subgraphs in line.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use pathscope_network::{Argument, Fragment, Node, Parameter, Sizes, Value, is_allowed};
+
+use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve, value};
+use super::schema::{self, integer, output_names};
+
+/// Operations in a graph, those of its subgraphs included.
+pub(super) const MAX_NODES: usize = 20_000;
+/// Subgraphs within subgraphs.
+const MAX_DEPTH: usize = 8;
+
+/// What an operation of the graph amounts to.
+enum Meaning {
+    /// Another name for a value.
+    Passes(Argument),
+    /// A check of the exporter.
+    Nothing,
+    Computes(String, Vec<Argument>),
+}
+
+/// A view, with the operation that makes it.
+struct View {
+    of: String,
+    node: usize,
+}
+
+pub(super) struct Translator {
+    /// How many examples the export saw; `None` where their number is dynamic.
+    pub examples: Option<i64>,
+    /// The number that torch.export gives to the model's own kind of real numbers.
+    pub float: i64,
+    pub parameters: Vec<Parameter>,
+    nodes: Vec<Node>,
+    declared: Vec<Sizes>,
+    known: HashMap<String, Option<Known>>,
+    /// Nodes that follow from the input.
+    follows: HashSet<usize>,
+    views: HashMap<String, View>,
+    unknown: BTreeSet<String>,
+}
+
+/// A graph that was translated, or the operations that are not supported, by name.
+pub(super) enum Translated {
+    Graph(Fragment, Vec<Sizes>),
+    TooMany,
+    Unknown(String),
+    NoTensor,
+}
+
+impl Translator {
+    pub fn new(examples: Option<i64>, float: i64, parameters: Vec<Parameter>) -> Self {
+        Self {
+            examples: examples.filter(|&examples| examples > 0),
+            float,
+            parameters,
+            nodes: Vec::new(),
+            declared: Vec::new(),
+            known: HashMap::new(),
+            follows: HashSet::new(),
+            views: HashMap::new(),
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    /// The program as a fragment, and what the archive declares of each node's outputs.
+    pub fn translate(
+        mut self,
+        graph: &schema::Graph,
+        mut names: Names,
+        output: Option<&str>,
+        input: Vec<i64>,
+    ) -> Translated {
+        let complete = self.graph(graph, &mut names, 0);
+        if !self.unknown.is_empty() {
+            let unknown: Vec<String> = self.unknown.into_iter().collect();
+            return Translated::Unknown(unknown.join(", "));
+        }
+        if complete.is_none() {
+            return Translated::TooMany;
+        }
+        let result = value(output.and_then(|name| names.get(name)));
+        let Some(result) = result else {
+            return Translated::NoTensor;
+        };
+        let fragment = Fragment {
+            input,
+            output: Vec::new(),
+            multiply_adds: 0,
+            parameters: self.parameters,
+            nodes: self.nodes,
+            result,
+        };
+        Translated::Graph(fragment, self.declared)
+    }
+
+    /// Translates all nodes; `None` where there are too many.
+    fn graph(&mut self, graph: &schema::Graph, names: &mut Names, depth: usize) -> Option<()> {
+        for node in &graph.nodes {
+            if self.nodes.len() > MAX_NODES || graph.nodes.len() > MAX_NODES {
+                return None;
+            }
+            if let Err(refusal) = self.node(node, graph, names, depth) {
+                // What follows from an operation that is not understood is not its fault.
+                let follows = refusal.contains("which no earlier node") && !self.unknown.is_empty();
+                if !follows {
+                    let target = node.target.strip_prefix("torch.ops.");
+                    let target = target.unwrap_or(&node.target);
+                    self.unknown.insert(match refusal.is_empty() {
+                        true => target.to_owned(),
+                        false => format!("{target} ({refusal})"),
+                    });
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn node(
+        &mut self,
+        node: &schema::Node,
+        graph: &schema::Graph,
+        names: &mut Names,
+        depth: usize,
+    ) -> Result<(), Refusal> {
+        if node.target.contains("higher_order.wrap_with_") {
+            return self.inline(node, names, depth);
+        }
+        let outputs = output_names(&node.outputs);
+        let arithmetic = ["_operator.", "torch.sym_", "math."];
+        let meaning = if arithmetic
+            .iter()
+            .any(|space| node.target.starts_with(space))
+        {
+            let name = node.target.rsplit('.').next().unwrap_or_default();
+            let given = node.inputs.iter();
+            let arguments = given.map(|given| resolve(&given.arg, names, self.float));
+            let operation = format!("python::{name}");
+            Meaning::Computes(operation, arguments.collect::<Result<_, _>>()?)
+        } else {
+            self.meaning(node, graph, names)?
+        };
+        match meaning {
+            Meaning::Nothing => {}
+            Meaning::Passes(argument) => {
+                let passed = outputs
+                    .into_iter()
+                    .map(|name| (name.to_owned(), argument.clone()));
+                names.extend(passed);
+            }
+            Meaning::Computes(operation, arguments) => {
+                let declared = self.declared_sizes(&outputs, graph);
+                let place = self.push(operation, arguments, scope(node), declared);
+                for (number, name) in outputs.iter().enumerate() {
+                    let output = Argument::Value(Value::Output(place, number));
+                    names.insert((*name).to_owned(), output);
+                }
+                self.note_aliases(node, place, &outputs, names)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        operation: String,
+        arguments: Vec<Argument>,
+        scope: String,
+        declared: Sizes,
+    ) -> usize {
+        let place = self.nodes.len();
+        let follows = arguments
+            .iter()
+            .any(|argument| self.follows_input(argument));
+        if follows && operation != "python::sym_size" {
+            self.follows.insert(place);
+        }
+        self.nodes.push(Node {
+            operation,
+            arguments,
+            scope,
+        });
+        self.declared.push(declared);
+        place
+    }
+
+    fn follows_input(&self, argument: &Argument) -> bool {
+        match argument {
+            Argument::Value(Value::Input) => true,
+            Argument::Value(Value::Output(node, _)) => self.follows.contains(node),
+            Argument::List(list) => list.iter().any(|entry| self.follows_input(entry)),
+            _ => false,
+        }
+    }
+
+    fn declared_sizes(&self, outputs: &[&str], graph: &schema::Graph) -> Sizes {
+        let lengths = |name: &&str| {
+            let facts = graph.tensor_values.get(*name)?;
+            // For another number of examples than the export saw they do not hold.
+            let holds = self.examples.is_none();
+            holds.then(|| facts.sizes.iter().map(integer).collect())
+        };
+        outputs.iter().map(lengths).collect()
+    }
+
+    fn known(&mut self, name: &str, overload: &str) -> Option<&Known> {
+        let known = self.known.entry(format!("{name}.{overload}"));
+        known.or_insert_with(|| Known::of(name, overload)).as_ref()
+    }
+
+    fn meaning(
+        &mut self,
+        node: &schema::Node,
+        graph: &schema::Graph,
+        names: &Names,
+    ) -> Result<Meaning, Refusal> {
+        let inside = node.target.strip_prefix("torch.ops.aten.").ok_or("")?;
+        let (name, overload) = inside.split_once('.').unwrap_or((inside, ""));
+        let overload = if overload == "default" { "" } else { overload };
+        let float = self.float;
+        let checks = ["_assert", "sym_constrain", "_functional_assert"];
+        if checks.iter().any(|check| name.starts_with(check)) {
+            return Ok(Meaning::Nothing);
+        }
+        // An operation in place is the one that gives a new tensor.
+        let plain = match name.strip_suffix('_') {
+            Some(plain) if !name.ends_with("__") => plain,
+            _ => name,
+        };
+        let is_size = plain == "sym_size";
+        if !(is_size || is_allowed(&format!("aten::{plain}")) || PASSING.contains(&plain)) {
+            return Err(Refusal::new());
+        }
+        // Names of arguments differ between the two, their order does not.
+        let known = self.known(&format!("aten::{name}"), overload).ok_or("")?;
+        let mut arguments = known.arguments(&node.inputs, names, float)?;
+        let schema = &known.schema;
+        let place = |name: &str| schema.arguments.iter().position(|known| known.name == name);
+        let is_on = |mode: &str| {
+            let argument = place(mode).and_then(|place| arguments.get(place));
+            let off = matches!(
+                argument,
+                None | Some(Argument::Truth(false) | Argument::None)
+            );
+            !off && argument != Some(&Argument::Real(0.0))
+        };
+        // Weights may be normalised by their own statistics, but not what follows from the input.
+        let (random, training) = (is_on("train") || is_on("dropout_p"), is_on("training"));
+        let shape = place("size").or_else(|| place("shape"));
+        let of_input = arguments.first().is_some_and(|x| self.follows_input(x));
+        if random || training && of_input {
+            return Err("in training mode; export after .eval()".into());
+        }
+        if is_size {
+            return Ok(Meaning::Computes("python::sym_size".into(), arguments));
+        }
+        if PASSING.contains(&plain) {
+            let first = arguments.into_iter().next();
+            return first
+                .map(Meaning::Passes)
+                .ok_or_else(|| "has no tensor".into());
+        }
+        let operation = match (plain, overload) {
+            ("view" | "_unsafe_view", "") => "aten::reshape".to_owned(),
+            ("to" | "_to_copy" | "type_as", _) => {
+                return self.conversion(node, graph, arguments);
+            }
+            ("addcmul", "") => {
+                // In two steps, since the sum may be that of a residual block.
+                let factor = arguments.get(3).cloned().unwrap_or(Argument::fixed(1));
+                let factors = arguments.get(1..3).unwrap_or_default().to_vec();
+                let product = self.computed("aten::mul.Tensor", factors, node);
+                return self.sum(arguments.first().cloned(), product, factor, node);
+            }
+            ("add", "Tensor") => {
+                let factor = arguments.get(2).cloned().unwrap_or(Argument::fixed(1));
+                let term = arguments.get(1).cloned().unwrap_or(Argument::None);
+                return self.sum(arguments.first().cloned(), term, factor, node);
+            }
+            _ if overload.is_empty() => format!("aten::{plain}"),
+            _ => format!("aten::{plain}.{overload}"),
+        };
+        let reshapes = operation == "aten::reshape" || operation == "aten::expand";
+        if let (true, Some(examples), Some(shape)) = (reshapes, self.examples, shape) {
+            let follows = arguments.first().is_some_and(|x| self.follows_input(x));
+            // A constant is repeated for every example.
+            if let Some(shape) = arguments.get_mut(shape)
+                && (follows || plain == "expand")
+            {
+                follow_examples(shape, examples);
+            }
+        }
+        Ok(Meaning::Computes(operation, arguments))
+    }
+
+    fn computed(
+        &mut self,
+        operation: &str,
+        arguments: Vec<Argument>,
+        node: &schema::Node,
+    ) -> Argument {
+        let place = self.push(operation.into(), arguments, scope(node), Sizes::new());
+        Argument::Value(Value::Output(place, 0))
+    }
+
+    /// `left + factor term`.
+    fn sum(
+        &mut self,
+        left: Option<Argument>,
+        term: Argument,
+        factor: Argument,
+        node: &schema::Node,
+    ) -> Result<Meaning, Refusal> {
+        let left = left.ok_or("has no tensor")?;
+        let one = matches!(factor, Argument::Real(1.0)) || factor == Argument::fixed(1);
+        let term = match one {
+            true => term,
+            false => self.computed("aten::mul.Tensor", vec![term, factor], node),
+        };
+        let arguments = vec![left, term, Argument::fixed(1)];
+        Ok(Meaning::Computes("aten::add.Tensor".into(), arguments))
+    }
+
+    /// A change of the numbers' kind, where it is one.
+    fn conversion(
+        &self,
+        node: &schema::Node,
+        graph: &schema::Graph,
+        arguments: Vec<Argument>,
+    ) -> Result<Meaning, Refusal> {
+        let facts = |name: Option<&str>| Some(graph.tensor_values.get(name?)?.dtype);
+        let source = node
+            .inputs
+            .first()
+            .and_then(|input| schema::tensor_name(&input.arg));
+        let (from, to) = (
+            facts(source),
+            facts(output_names(&node.outputs).first().copied()),
+        );
+        let first = arguments.into_iter().next().ok_or("has no tensor")?;
+        let to = kind(to.ok_or("gives a tensor of an unknown type")?, self.float)?;
+        match from.map(|from| kind(from, self.float)) {
+            Some(Ok(from)) if from == to => Ok(Meaning::Passes(first)),
+            _ => {
+                let dtype = vec![first, to];
+                Ok(Meaning::Computes("aten::to.dtype".into(), dtype))
+            }
+        }
+    }
+
+    /// Remembers what is a view of what, and lets whoever uses the operand of an operation in place
+    /// later see the result.
+    fn note_aliases(
+        &mut self,
+        node: &schema::Node,
+        place: usize,
+        outputs: &[&str],
+        names: &mut Names,
+    ) -> Result<(), Refusal> {
+        let Some(operand) = node
+            .inputs
+            .first()
+            .and_then(|input| schema::tensor_name(&input.arg))
+        else {
+            return Ok(());
+        };
+        let target = node.target.strip_prefix("torch.ops.").unwrap_or_default();
+        let (name, overload) = target
+            .strip_prefix("aten.")
+            .and_then(|inside| inside.split_once('.'))
+            .unwrap_or_default();
+        let overload = if overload == "default" { "" } else { overload };
+        let Some(known) = self.known(&format!("aten::{name}"), overload) else {
+            return Ok(());
+        };
+        if known.schema.writes() {
+            return self.written(operand, Value::Output(place, 0), names, 0);
+        }
+        if let (true, &[view]) = (known.schema.is_view(), outputs) {
+            let of = operand.to_owned();
+            self.views.insert(view.to_owned(), View { of, node: place });
+        }
+        Ok(())
+    }
+
+    /// The tensor called `name` was overwritten by `new`; so were what it is a view of, and the
+    /// other views of that.
+    fn written(
+        &mut self,
+        name: &str,
+        new: Value,
+        names: &mut Names,
+        depth: usize,
+    ) -> Result<(), Refusal> {
+        if depth > 64 {
+            return Err("writes to a view of too many views".into());
+        }
+        names.insert(name.to_owned(), Argument::Value(new));
+        let Some(View { of, node }) = self.views.remove(name) else {
+            return self.refresh_views(name, names, depth);
+        };
+        let whole = names.get(&of).cloned().ok_or("writes to a lost tensor")?;
+        let view = self
+            .nodes
+            .get(node)
+            .cloned()
+            .ok_or("writes to a lost view")?;
+        let (operation, arguments) = inverse(&view, whole, new)
+            .ok_or_else(|| format!("writes to a view by `{}`", view.operation))?;
+        let place = self.push(operation, arguments, view.scope, Sizes::new());
+        self.written(&of, Value::Output(place, 0), names, depth + 1)?;
+        self.views.insert(name.to_owned(), View { of, node });
+        Ok(())
+    }
+
+    /// Makes the views of `name` again.
+    fn refresh_views(
+        &mut self,
+        name: &str,
+        names: &mut Names,
+        depth: usize,
+    ) -> Result<(), Refusal> {
+        if depth > 64 {
+            return Err("writes to a tensor with too many views".into());
+        }
+        let of = names.get(name).cloned().ok_or("writes to a lost tensor")?;
+        let views: Vec<(String, usize)> = self
+            .views
+            .iter()
+            .filter(|(_, view)| view.of == name)
+            .map(|(name, view)| (name.clone(), view.node))
+            .collect();
+        for (view, node) in views {
+            let mut again = self
+                .nodes
+                .get(node)
+                .cloned()
+                .ok_or("writes to a lost view")?;
+            if let Some(first) = again.arguments.first_mut() {
+                *first = of.clone();
+            }
+            if self.nodes.len() > MAX_NODES {
+                return Err("writes to too many views".into());
+            }
+            let place = self.push(again.operation, again.arguments, again.scope, Sizes::new());
+            names.insert(view.clone(), Argument::Value(Value::Output(place, 0)));
+            self.refresh_views(&view, names, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// A subgraph that changes nothing but a setting of autograd or autocast.
+    fn inline(
+        &mut self,
+        node: &schema::Node,
+        names: &mut Names,
+        depth: usize,
+    ) -> Result<(), Refusal> {
+        let graph = node
+            .inputs
+            .iter()
+            .find_map(|input| input.arg.get("as_graph"));
+        let graph = graph
+            .and_then(|graph| graph.get("graph"))
+            .ok_or("has no subgraph")?;
+        if depth >= MAX_DEPTH {
+            return Err("lies too deep".into());
+        }
+        if node.target.contains("autocast") {
+            let flags = node
+                .inputs
+                .iter()
+                .filter_map(|input| input.arg.get("as_bool"));
+            if flags.take(1).any(|enabled| enabled.as_bool() == Some(true)) {
+                return Err("turns autocast on".into());
+            }
+        }
+        let graph: schema::Graph =
+            serde_json::from_value(graph.clone()).map_err(|_| "has a damaged subgraph")?;
+        let given = node
+            .inputs
+            .iter()
+            .filter(|input| input.arg.get("as_graph").is_none());
+        let given: Vec<Argument> = given
+            .map(|input| resolve(&input.arg, names, self.float))
+            .collect::<Result<_, _>>()?;
+        let inner = output_names(&graph.inputs);
+        // Settings come first, then what the subgraph takes.
+        let first = given
+            .len()
+            .checked_sub(inner.len())
+            .ok_or("lacks operands")?;
+        let given = given.into_iter().skip(first);
+        let mut inside: Names = inner.into_iter().map(str::to_owned).zip(given).collect();
+        self.graph(&graph, &mut inside, depth + 1)
+            .ok_or("has too many operations")?;
+        let results = output_names(&graph.outputs);
+        for (name, inner) in output_names(&node.outputs).into_iter().zip(results) {
+            let value = inside.get(inner).cloned();
+            let value =
+                value.ok_or_else(|| format!("uses `{inner}`, which no earlier node gives"))?;
+            names.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+}
+
+/// Operations that give their operand: what they do to memory or in training changes no value.
+const PASSING: [&str; 11] = [
+    "alias",
+    "alpha_dropout",
+    "clone",
+    "contiguous",
+    "dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "lift_fresh_copy",
+    "lift_fresh",
+    "resolve_conj",
+    "resolve_neg",
+];
+
+/// The operation that gives `whole` with the view that `view` makes of it replaced by `new`.
+fn inverse(view: &Node, whole: Argument, new: Value) -> Option<(String, Vec<Argument>)> {
+    let rest = view.arguments.get(1..).unwrap_or_default().to_vec();
+    let new = Argument::Value(new);
+    let scattered = |name: &str| {
+        let arguments = [vec![whole.clone(), new.clone()], rest.clone()].concat();
+        Some((format!("aten::{name}"), arguments))
+    };
+    let again = |name: &str| Some((name.to_owned(), [vec![new.clone()], rest.clone()].concat()));
+    match view.operation.as_str() {
+        "aten::slice.Tensor" => scattered("slice_scatter"),
+        "aten::select.int" => scattered("select_scatter"),
+        "aten::diagonal" => scattered("diagonal_scatter"),
+        "aten::transpose.int" | "aten::swapaxes" | "aten::t" | "aten::detach" => {
+            again(&view.operation)
+        }
+        "aten::unsqueeze" => again("aten::squeeze.dim"),
+        "aten::reshape" | "aten::flatten.using_ints" | "aten::squeeze.dim" | "aten::squeeze" => {
+            Some(("aten::reshape_as".into(), vec![new, whole]))
+        }
+        _ => None,
+    }
+}
+
+/// The innermost module that an operation stands in: the middle part of the last entry of
+/// `ID,path,class;ID,path,class;...`.
+fn scope(node: &schema::Node) -> String {
+    let stack = node.metadata.get("nn_module_stack");
+    let stack = stack.and_then(|stack| stack.as_str()).unwrap_or_default();
+    let innermost = stack.rsplit(';').next().unwrap_or_default();
+    pathscope_file::shortened(innermost.split(',').nth(1).unwrap_or_default())
+}

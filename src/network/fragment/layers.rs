@@ -1,0 +1,223 @@
+//! Pieces of a graph as layers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::blocks::Finder;
+use super::{Argument, Fragment, Node, Value, table};
+use crate::{Block, Layer, NetworkError, Operation};
+
+/// A piece of a graph while it is put together.
+pub(super) struct Piece {
+    nodes: Vec<Node>,
+    /// What stands for values of the whole graph.
+    instead: HashMap<Value, Value>,
+    /// Which parameters of the whole graph it uses, in order.
+    parameters: Vec<usize>,
+    multiply_adds: i64,
+}
+
+pub(super) fn unclear() -> NetworkError {
+    NetworkError::Architecture {
+        reason: "a piece of its graph has no rows for its examples".into(),
+    }
+}
+
+impl Piece {
+    pub fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            instead: HashMap::new(),
+            parameters: Vec::new(),
+            multiply_adds: 0,
+        }
+    }
+
+    /// Lets `new` stand for the graph's `value`.
+    pub fn insert(&mut self, value: Value, new: Value) {
+        self.instead.insert(value, new);
+    }
+
+    pub fn find(&self, value: Value) -> Result<Value, NetworkError> {
+        self.instead.get(&value).copied().ok_or_else(unclear)
+    }
+
+    /// Adds an operation; its first output.
+    pub fn push(&mut self, operation: &str, arguments: Vec<Argument>) -> Value {
+        self.nodes.push(Node {
+            operation: operation.to_owned(),
+            arguments,
+            scope: String::new(),
+        });
+        Value::Output(self.nodes.len() - 1, 0)
+    }
+
+    /// Channels `first` to `end` of `value`.
+    pub fn slice(&mut self, value: Value, first: i64, end: i64) -> Value {
+        let numbers = [1, first, end].map(Argument::fixed);
+        self.push(
+            "aten::slice.Tensor",
+            [vec![Argument::Value(value)], numbers.to_vec()].concat(),
+        )
+    }
+}
+
+impl Finder<'_> {
+    pub fn shape_of(&self, value: Value) -> Result<Vec<i64>, NetworkError> {
+        self.probe.each(value).ok_or_else(unclear)
+    }
+
+    /// Copies what gives `targets` into `piece`, back to what it already has.
+    pub fn copy(&self, piece: &mut Piece, targets: &[Value]) -> Result<(), NetworkError> {
+        let mut needed = BTreeSet::new();
+        let mut open = targets.to_vec();
+        while let Some(value) = open.pop() {
+            if let Value::Output(node, _) = value
+                && !piece.instead.contains_key(&value)
+                && needed.insert(node)
+            {
+                open.extend(self.operands(node));
+            }
+        }
+        for place in needed {
+            let node = self.graph.nodes.get(place).ok_or_else(unclear)?;
+            let arguments = node
+                .arguments
+                .iter()
+                .map(|argument| {
+                    argument.try_map(&mut |value| {
+                        Ok(Argument::Value(match value {
+                            Value::Parameter(parameter) => self.parameter(piece, parameter),
+                            value => piece.find(value)?,
+                        }))
+                    })
+                })
+                .collect::<Result<_, NetworkError>>()?;
+            piece.nodes.push(Node {
+                arguments,
+                ..node.clone()
+            });
+            piece.multiply_adds += self.probe.multiply_adds(self.graph, place);
+            let outputs = self.probe.nodes.get(place).map_or(0, Vec::len);
+            for output in 0..outputs {
+                let new = Value::Output(piece.nodes.len() - 1, output);
+                piece
+                    .instead
+                    .entry(Value::Output(place, output))
+                    .or_insert(new);
+            }
+        }
+        Ok(())
+    }
+
+    fn parameter(&self, piece: &mut Piece, parameter: usize) -> Value {
+        let taken = piece
+            .parameters
+            .iter()
+            .position(|&taken| taken == parameter);
+        let place = taken.unwrap_or_else(|| {
+            piece.parameters.push(parameter);
+            piece.parameters.len() - 1
+        });
+        Value::Parameter(place)
+    }
+
+    /// The layer of `piece` with the output `result`.
+    pub fn layer(
+        &self,
+        mut piece: Piece,
+        result: Value,
+        input: Vec<i64>,
+        output: Vec<i64>,
+    ) -> Result<Layer, NetworkError> {
+        // What folded constants were made from belongs to the layer, though it is not computed.
+        for place in 0..piece.parameters.len() {
+            let constant = piece.parameters.get(place).copied();
+            let sources = constant.and_then(|constant| self.probe.sources.get(&constant));
+            for &source in sources.into_iter().flatten() {
+                self.parameter(&mut piece, source);
+            }
+        }
+        let parameters = piece
+            .parameters
+            .iter()
+            .map(|&place| self.graph.parameters.get(place).cloned())
+            .collect::<Option<_>>()
+            .ok_or_else(unclear)?;
+        let fragment = Fragment {
+            input,
+            output,
+            multiply_adds: piece.multiply_adds,
+            parameters,
+            nodes: piece.nodes,
+            result,
+        };
+        Ok(fragment.into_layer())
+    }
+
+    fn single(&self, from: Value, to: Value) -> Result<Layer, NetworkError> {
+        let mut piece = Piece::new();
+        piece.insert(from, Value::Input);
+        self.copy(&mut piece, &[to])?;
+        let result = piece.find(to)?;
+        self.layer(piece, result, self.shape_of(from)?, self.shape_of(to)?)
+    }
+
+    /// Whether `term` is computed from `from` and parameters alone.
+    pub fn needs_only(&self, term: Value, from: Value) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![term];
+        while let Some(value) = open.pop() {
+            match value {
+                value if value == from => {}
+                Value::Input => return false,
+                Value::Output(node, _) if seen.insert(node) => open.extend(self.operands(node)),
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// The layers from `from` to `term`, cut wherever everything passes through one value.
+    pub fn pieces(&self, from: Value, term: Value) -> Result<Vec<Layer>, NetworkError> {
+        if term == from {
+            return Ok(Vec::new());
+        }
+        self.cut(&self.waists(&[from], &[term]))
+    }
+
+    /// One layer for each step between `waists`, joined where a layer could not stand alone: where
+    /// the first axis is not that of the examples, and behind operations that only look at their
+    /// input in another way.
+    pub fn cut(&self, waists: &[Value]) -> Result<Vec<Layer>, NetworkError> {
+        let mut layers = Vec::new();
+        let Some((&first, rest)) = waists.split_first() else {
+            return Ok(layers);
+        };
+        let mut from = first;
+        for (place, &to) in rest.iter().enumerate() {
+            let is_view = match to {
+                Value::Output(node, _) => self
+                    .graph
+                    .nodes
+                    .get(node)
+                    .is_some_and(|node| table::is_view(node.name())),
+                _ => false,
+            };
+            let ends = place + 1 == rest.len();
+            if ends || !is_view && self.probe.each(to).is_some() {
+                layers.push(self.single(from, to)?);
+                from = to;
+            }
+        }
+        Ok(layers)
+    }
+}
+
+/// Gives a chain's leading ReLUs to the block before it, and back what remains.
+pub(super) fn divide(before: &mut Block<Layer>, chain: Vec<Layer>) -> Vec<Layer> {
+    let mut rest = chain.into_iter().peekable();
+    while let Some(layer) = rest.next_if(|layer| layer.operation == Operation::Relu) {
+        before.post.push(layer);
+    }
+    rest.collect()
+}

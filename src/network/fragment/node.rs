@@ -1,0 +1,224 @@
+//! One operation of a graph and what it is given.
+
+use serde::{Deserialize, Serialize};
+
+/// One operation of a fragment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name in libtorch with its overload, such as `aten::add.Tensor` or `aten::gelu`.
+    pub operation: String,
+    /// Its arguments, in the order of libtorch's schema; those missing at the end have defaults.
+    pub arguments: Vec<Argument>,
+    /// Where it stands in the model it was exported from, such as `blocks.3.attn`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+}
+
+/// A tensor (while a graph is read also a number) within a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// The fragment's input.
+    Input,
+    /// One of its parameters.
+    Parameter(usize),
+    /// Output `.1` of node `.0`.
+    Output(usize, usize),
+}
+
+/// A whole number: fixed, or one that follows the number of examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Length {
+    /// Always this many.
+    Fixed(i64),
+    /// `each` times the examples of the batch, and `plus` more.
+    PerExample {
+        /// For each example.
+        each: i64,
+        /// Beside these.
+        #[serde(default)]
+        plus: i64,
+    },
+}
+
+/// What an operation is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Argument {
+    /// Nothing.
+    None,
+    /// A tensor.
+    Value(Value),
+    /// A whole number.
+    Number(Length),
+    /// A real number.
+    Real(#[serde(with = "number")] f64),
+    /// A truth.
+    Truth(bool),
+    /// Text.
+    Text(String),
+    /// Several of one kind.
+    List(Vec<Argument>),
+    /// The kind of real numbers that the network computes with.
+    WorkingKind,
+    /// The device that the input is on.
+    WorkingDevice,
+}
+
+impl Length {
+    /// The number for a batch of `examples`.
+    pub(super) fn of(self, examples: i64) -> i64 {
+        match self {
+            Self::Fixed(length) => length,
+            Self::PerExample { each, plus } => each.saturating_mul(examples).saturating_add(plus),
+        }
+    }
+
+    /// The length that is `two` for two examples and `three` for three.
+    pub(super) fn through(two: i64, three: i64) -> Self {
+        let each = three.saturating_sub(two);
+        match each {
+            0 => Self::Fixed(two),
+            _ => Self::PerExample {
+                each,
+                plus: two.saturating_sub(each.saturating_mul(2)),
+            },
+        }
+    }
+}
+
+impl Argument {
+    /// A fixed whole number.
+    #[must_use]
+    pub fn fixed(number: i64) -> Self {
+        Self::Number(Length::Fixed(number))
+    }
+
+    /// Fixed whole numbers.
+    pub fn all_fixed(numbers: impl IntoIterator<Item = i64>) -> Self {
+        Self::List(numbers.into_iter().map(Self::fixed).collect())
+    }
+
+    /// The argument with every value in it replaced.
+    pub(super) fn try_map<E>(
+        &self,
+        replace: &mut impl FnMut(Value) -> Result<Argument, E>,
+    ) -> Result<Self, E> {
+        Ok(match self {
+            Self::Value(value) => replace(*value)?,
+            Self::List(list) => {
+                let mapped = list.iter().map(|entry| entry.try_map(replace));
+                Self::List(mapped.collect::<Result<_, _>>()?)
+            }
+            other => other.clone(),
+        })
+    }
+
+    fn collect_values(&self, found: &mut Vec<Value>) {
+        match self {
+            Self::Value(value) => found.push(*value),
+            Self::List(list) => list.iter().for_each(|entry| entry.collect_values(found)),
+            _ => {}
+        }
+    }
+}
+
+impl Node {
+    /// The values among its arguments.
+    pub(crate) fn operands(&self) -> Vec<Value> {
+        let mut found = Vec::new();
+        for argument in &self.arguments {
+            argument.collect_values(&mut found);
+        }
+        found
+    }
+
+    /// The name without namespace and overload, such as `add`.
+    pub(super) fn name(&self) -> &str {
+        split(&self.operation).1
+    }
+
+    /// Whether it computes with sizes only.
+    pub(super) fn is_arithmetic(&self) -> bool {
+        split(&self.operation).0 == "python"
+    }
+
+    pub(super) fn value(&self, place: usize) -> Option<Value> {
+        match self.arguments.get(place)? {
+            Argument::Value(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn integer(&self, place: usize) -> Option<i64> {
+        match self.arguments.get(place)? {
+            Argument::Number(Length::Fixed(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(super) fn real(&self, place: usize) -> Option<f64> {
+        match self.arguments.get(place)? {
+            Argument::Real(number) => Some(*number),
+            #[expect(clippy::cast_precision_loss, reason = "as libtorch does")]
+            Argument::Number(Length::Fixed(number)) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
+    pub(super) fn truth(&self, place: usize) -> Option<bool> {
+        match self.arguments.get(place)? {
+            Argument::Truth(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    /// A list of fixed whole numbers; one number is a list of one.
+    pub(super) fn integers(&self, place: usize) -> Option<Vec<i64>> {
+        match self.arguments.get(place)? {
+            Argument::List(list) => list
+                .iter()
+                .map(|entry| match entry {
+                    Argument::Number(Length::Fixed(number)) => Some(*number),
+                    _ => None,
+                })
+                .collect(),
+            _ => self.integer(place).map(|number| vec![number]),
+        }
+    }
+}
+
+/// Namespace, name and overload of an operation.
+pub(super) fn split(operation: &str) -> (&str, &str, &str) {
+    let (space, rest) = operation.split_once("::").unwrap_or(("", operation));
+    let (name, overload) = rest.split_once('.').unwrap_or((rest, ""));
+    (space, name, overload)
+}
+
+/// Numbers that may be infinite, which JSON cannot write: then as text.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.serialize_str(&value.to_string())
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a step of a plan makes of a block: the one place that interprets the states of functions.
+//!
+//! Forward passes, derivatives, costs, paths, smaller networks and shared prefixes are all folds
+//! over the [`Resolved`] block, so they cannot disagree.
+
+use pathscope_analysis::record::LesionKind;
+
+use super::{Block, Function, FunctionState, NetworkError, Plan, ResidualNetwork, Step};
+
+/// What a step computes.
+#[derive(Debug)]
+pub(super) enum Resolved<'a, L> {
+    /// The input is handed on: all functions of a block without a skip are off.
+    Passed,
+    /// `post(skip(pre(x)) + sum of terms)`.
+    Sum(Sum<'a, L>),
+}
+
+/// The sum that a step computes.
+#[derive(Debug)]
+pub(super) struct Sum<'a, L> {
+    /// Applied before skip and functions.
+    pub pre: &'a [L],
+    /// The functions that contribute, in the order of the block.
+    pub terms: Vec<Term<'a, L>>,
+    /// What becomes of the skip.
+    pub skip: Skip<'a, L>,
+    /// Applied to the sum.
+    pub post: &'a [L],
+}
+
+/// One function of a sum.
+#[derive(Debug)]
+pub(super) struct Term<'a, L> {
+    /// Its number in the block.
+    pub number: usize,
+    /// The function.
+    pub function: &'a Function<L>,
+    /// Where its output comes from.
+    pub source: Source,
+}
+
+/// Where the output of a function comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// It is computed, and gradients flow back through it.
+    Live,
+    /// It is computed, and no gradient flows back.
+    Held,
+    /// Something measured beforehand stands in for it; no gradient flows back.
+    Given(LesionKind),
+}
+
+/// The skip of a block in a sum.
+#[derive(Debug)]
+pub(super) enum Skip<'a, L> {
+    /// Its value is added.
+    Carried(&'a [L]),
+    /// It contributes nothing, but still says which shape the sum has.
+    Cut(&'a [L]),
+    /// The block has none.
+    Absent,
+}
+
+impl<L> Block<L> {
+    /// What `step` makes of this block.
+    pub(super) fn resolve(&self, step: &Step) -> Resolved<'_, L> {
+        let skip = match &self.skip {
+            None if step.is_silent() => return Resolved::Passed,
+            None => Skip::Absent,
+            Some(layers) if step.skip => Skip::Carried(layers),
+            Some(layers) => Skip::Cut(layers),
+        };
+        let states = self.functions.iter().zip(&step.functions).enumerate();
+        let terms = states.filter_map(|(number, (function, state))| {
+            Some(Term {
+                number,
+                function,
+                source: state.source()?,
+            })
+        });
+        Resolved::Sum(Sum {
+            pre: &self.pre,
+            terms: terms.collect(),
+            skip,
+            post: &self.post,
+        })
+    }
+}
+
+impl<L> ResidualNetwork<L> {
+    /// Whether `step` hands on what it is given, so that it need not be computed.
+    #[must_use]
+    pub fn is_idle(&self, step: &Step) -> bool {
+        let Ok(block) = self.block(step.block) else {
+            return false;
+        };
+        match block.resolve(step) {
+            Resolved::Passed => true,
+            Resolved::Sum(sum) => {
+                sum.terms.is_empty()
+                    && matches!(sum.skip, Skip::Carried([]))
+                    && sum.pre.is_empty()
+                    && sum.post.is_empty()
+            }
+        }
+    }
+
+    /// Ways through every step of `plan`: the live functions of its block, and one more where the
+    /// skip carries its value or the block is passed over. Their product is the number of paths.
+    ///
+    /// # Errors
+    /// A block that the network lacks.
+    pub fn ways(&self, plan: &Plan) -> Result<Vec<usize>, NetworkError> {
+        let ways = |step: &Step| {
+            Ok(match self.block(step.block)?.resolve(step) {
+                Resolved::Passed => 1,
+                Resolved::Sum(sum) => {
+                    let live = |term: &&Term<'_, L>| term.source == Source::Live;
+                    sum.terms.iter().filter(live).count() + usize::from(sum.carried().is_some())
+                }
+            })
+        };
+        plan.steps().iter().map(ways).collect()
+    }
+}
+
+impl<'a, L> Sum<'a, L> {
+    /// The layers of the skip where it is added.
+    pub fn carried(&self) -> Option<&'a [L]> {
+        match self.skip {
+            Skip::Carried(layers) => Some(layers),
+            Skip::Cut(_) | Skip::Absent => None,
+        }
+    }
+
+    /// The functions that are computed.
+    pub fn computed(&self) -> impl Iterator<Item = &'a Function<L>> {
+        let computed = self.terms.iter().filter(|term| term.is_computed());
+        computed.map(|term| term.function)
+    }
+}
+
+impl<L> Term<'_, L> {
+    /// Whether the function's layers run.
+    pub fn is_computed(&self) -> bool {
+        !matches!(self.source, Source::Given(_))
+    }
+}
+
+impl FunctionState {
+    /// Where the function's output comes from; `None` where it contributes nothing.
+    fn source(self) -> Option<Source> {
+        match self {
+            Self::On => Some(Source::Live),
+            Self::Detached => Some(Source::Held),
+            Self::Substitute(kind) => Some(Source::Given(kind)),
+            Self::Off => None,
+        }
+    }
+}
+
+impl Step {
+    /// Whether no function contributes.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.functions.iter().all(|state| state.source().is_none())
+    }
+
+    /// Number of functions through which gradient flows.
+    #[must_use]
+    pub fn live_functions(&self) -> usize {
+        let live = |state: &&FunctionState| state.source() == Some(Source::Live);
+        self.functions.iter().filter(live).count()
+    }
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+use tch::{Kind, Tensor};
+
+use super::{Operation, Storage, Value, call, call_one, with_bounded_allocations};
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
+}
+
+#[test]
+fn operations_run_by_name_with_the_defaults_of_their_schema() {
+    let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0]);
+    let softmax = call_one("aten::softmax", "int", &[(&x).into(), Value::Int(0)]).unwrap();
+    assert_eq!(numbers(&softmax), numbers(&x.softmax(0, Kind::Float)));
+    let scaled = [(&x).into(), (&x).into(), Value::Float(2.0)];
+    assert_eq!(
+        numbers(&call_one("aten::add", "Tensor", &scaled).unwrap()),
+        [3.0, 6.0, 9.0]
+    );
+    // One number for a list of two, a whole number for a real one.
+    let image = x.reshape([1, 1, 1, 3]);
+    let weight = Tensor::ones([1, 1, 1, 1], (Kind::Float, tch::Device::Cpu));
+    let padded = [
+        (&image).into(),
+        (&weight).into(),
+        Value::Default,
+        Value::Default,
+        Value::Int(1),
+    ];
+    assert_eq!(
+        call_one("aten::conv2d", "", &padded).unwrap().size(),
+        [1, 1, 3, 5]
+    );
+}
+
+#[test]
+fn lists_and_tuples_come_back() {
+    let x = Tensor::arange(6, (Kind::Float, tch::Device::Cpu)).reshape([2, 3]);
+    let [Value::Tensors(rows)] = &call("aten::unbind", "int", &[(&x).into()]).unwrap()[..] else {
+        panic!("unbind gives a list");
+    };
+    assert_eq!(numbers(&rows[1]), [3.0, 4.0, 5.0]);
+    let top = call("aten::max", "dim", &[(&x).into(), Value::Int(1)]).unwrap();
+    assert_eq!(top.len(), 2);
+    let row = Tensor::from_slice(&[1_i64]);
+    let places = Value::OptionalTensors(vec![None, Some(row)]);
+    let column = call_one("aten::index", "Tensor", &[(&x).into(), places]).unwrap();
+    assert_eq!(numbers(&column), [1.0, 4.0]);
+}
+
+#[test]
+fn autograd_sees_the_calls() {
+    let x = Tensor::from_slice(&[1.0_f32, 2.0]).set_requires_grad(true);
+    let y = call_one("aten::mul", "Tensor", &[(&x).into(), (&x).into()]).unwrap();
+    y.sum(Kind::Float).backward();
+    assert_eq!(numbers(&x.grad()), [2.0, 4.0]);
+}
+
+#[test]
+fn failures_are_text() {
+    let x = Tensor::from_slice(&[1.0_f32, 2.0]);
+    let missing = call("aten::no_such", "", &[]).unwrap_err();
+    assert!(missing.to_string().contains("aten::no_such"));
+    let wrong = call(
+        "aten::add",
+        "Tensor",
+        &[Value::Text("x".into()), (&x).into()],
+    )
+    .unwrap_err();
+    assert!(
+        wrong.to_string().contains("`self` of aten::add is String"),
+        "{wrong}"
+    );
+    let absent = call("aten::add", "Tensor", &[(&x).into()]).unwrap_err();
+    assert!(
+        absent.to_string().contains("lacks its argument `other`"),
+        "{absent}"
+    );
+    // A scalar out of range is an error here, where tch panics.
+    let byte = x.to_kind(Kind::Uint8);
+    let scalar = [(&byte).into(), Value::Int(i64::MAX)];
+    assert!(call("aten::fill_", "Scalar", &scalar).is_err());
+    assert!(super::call("aten::cat", "", &[Value::Tensors(Vec::new())]).is_err());
+}
+
+#[test]
+fn schemas_say_what_is_a_view_and_what_is_written_to() {
+    let schema = |name, overload| Operation::find(name, overload).unwrap().schema().unwrap();
+    assert!(schema("aten::transpose", "int").is_view());
+    let add = schema("aten::add_", "Tensor");
+    assert!(add.writes());
+    assert_eq!(add.arguments[0].storage, Storage::Written);
+    assert_eq!(add.arguments[2].name, "alpha");
+    assert!(add.arguments[2].has_default);
+    assert!(!schema("aten::gelu", "").is_view());
+    let convolution = Operation::find("aten::conv2d", "").unwrap();
+    let stride = &convolution.defaults().unwrap()[3];
+    assert!(
+        matches!(stride, Value::Ints(stride) if stride == &[1, 1]),
+        "{stride:?}"
+    );
+}
+
+#[test]
+fn allocations_are_bounded_while_asked_for() {
+    let row = Tensor::ones([1 << 12], (Kind::Float, tch::Device::Cpu));
+    let outer = || call("aten::outer", "", &[(&row).into(), (&row).into()]);
+    let refused = with_bounded_allocations(1 << 20, outer).unwrap_err();
+    assert!(
+        refused.to_string().contains("67108864 bytes at once"),
+        "{refused}"
+    );
+    assert!(outer().is_ok());
+}
