@@ -7,24 +7,40 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pathscope::data::{FetchError, PublicData, RemoteFile, fetch};
+use pathscope::data::{FetchError, PublicData, RemoteFile, fetch, fetch_within};
 use sha2::{Digest, Sha256};
 
 /// What was asked for: path and first byte.
 type Requests = Arc<Mutex<Vec<(String, usize)>>>;
 
-/// Serves `files`; the first answer for each breaks off after `breaking` bytes, where given.
-fn serve(files: HashMap<String, Vec<u8>>, breaking: Option<usize>) -> (String, Requests) {
+/// What befalls the first answer for each file.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// The connection breaks off after so many bytes.
+    Break(usize),
+    /// Nothing more comes after so many bytes.
+    Silence(usize),
+}
+
+/// Serves `files`.
+fn serve(files: HashMap<String, Vec<u8>>, fault: Option<Fault>) -> (String, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let requests = Requests::default();
     let seen = Arc::clone(&requests);
     thread::spawn(move || {
+        let mut silent = Vec::new();
         for stream in listener.incoming() {
-            answer(stream.unwrap(), &files, breaking, &seen);
+            let stream = stream.unwrap();
+            let connection = stream.try_clone().unwrap();
+            answer(stream, &files, fault, &seen);
+            if let Some(Fault::Silence(_)) = fault {
+                silent.push(connection);
+            }
         }
     });
     (address, requests)
@@ -33,7 +49,7 @@ fn serve(files: HashMap<String, Vec<u8>>, breaking: Option<usize>) -> (String, R
 fn answer(
     mut stream: TcpStream,
     files: &HashMap<String, Vec<u8>>,
-    breaking: Option<usize>,
+    fault: Option<Fault>,
     seen: &Requests,
 ) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -72,8 +88,8 @@ fn answer(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         rest.len()
     );
-    let sent = match breaking {
-        Some(bytes) if before == 0 => &rest[..bytes],
+    let sent = match fault {
+        Some(Fault::Break(bytes) | Fault::Silence(bytes)) if before == 0 => &rest[..bytes],
         _ => rest,
     };
     let _ = stream.write_all(head.as_bytes());
@@ -100,7 +116,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 fn a_broken_connection_is_taken_up_where_it_ended() {
     let content = noise(300_000);
     let files = HashMap::from([("a.bin".to_owned(), content.clone())]);
-    let (base, requests) = serve(files, Some(120_000));
+    let (base, requests) = serve(files, Some(Fault::Break(120_000)));
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("data");
     let mut last = 0;
@@ -119,6 +135,38 @@ fn a_broken_connection_is_taken_up_where_it_ended() {
     let requests = requests.lock().unwrap();
     assert_eq!(requests[0], ("a.bin".to_owned(), 0));
     assert!(requests.len() == 2 && requests[1].1 > 0, "{requests:?}");
+}
+
+#[test]
+fn a_silent_server_is_asked_again_and_not_waited_for_without_end() {
+    let content = noise(300_000);
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_millis(300);
+    for (after, arrives) in [(120_000, true), (0, false)] {
+        let files = HashMap::from([("a.bin".to_owned(), content.clone())]);
+        let (base, requests) = serve(files, Some(Fault::Silence(after)));
+        let place = folder.path().join(format!("after {after}"));
+        let wanted = [remote(&base, "a.bin", &content)];
+        let outcome = fetch_within(&wanted, &place, patience, &|| false, &mut |_| ());
+        if arrives {
+            outcome.unwrap();
+            assert_eq!(fs::read(place.join("a.bin")).unwrap(), content);
+            let requests = requests.lock().unwrap();
+            assert!(requests.len() == 2 && requests[1].1 > 0, "{requests:?}");
+        } else {
+            let said = outcome.unwrap_err().to_string();
+            assert!(said.contains("nothing has arrived"), "{said}");
+        }
+    }
+    // Whoever asks to stop does not wait for the server either.
+    let files = HashMap::from([("a.bin".to_owned(), content.clone())]);
+    let (base, _) = serve(files, Some(Fault::Silence(120_000)));
+    let wanted = [remote(&base, "a.bin", &content)];
+    let (begin, seen) = (Instant::now(), std::cell::Cell::new(0));
+    let place = folder.path().join("stopped");
+    let stopped = fetch(&wanted, &place, &|| seen.get() > 0, &mut |progress| seen.set(progress.have));
+    assert!(matches!(stopped, Err(FetchError::Stopped { .. })), "{stopped:?}");
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -164,15 +164,15 @@ impl<'a> Session<'a> {
         self.results.with_bar(self.terminal, steps, hint, work)
     }
 
-    /// Shows what was measured; of several processes, only the first does.
+    /// Does what only one of several processes may do, such as writing files: the first.
     ///
     /// # Errors
-    /// Whatever `show` meets.
-    pub fn show(&self, show: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
-        match self.compute.team.is_first() {
-            true => show(),
-            false => Ok(()),
-        }
+    /// Whatever `work` meets.
+    pub fn first<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        self.compute.team.is_first().then(work).transpose()
     }
 }
 

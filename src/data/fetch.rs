@@ -3,10 +3,12 @@
 use flate2::read::MultiGzDecoder;
 use pathscope_file::sha256_of_file;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
+
+use crate::arrivals::Arrivals;
 
 /// Data sets that can be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +209,20 @@ pub fn fetch(
     stop: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<(), FetchError> {
+    fetch_within(files, folder, PATIENCE, stop, progress)
+}
+
+/// As [`fetch`], from a server that may be silent for `patience` before it is asked again.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_within(
+    files: &[RemoteFile],
+    folder: &Path,
+    patience: Duration,
+    stop: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(FetchProgress<'_>),
+) -> Result<(), FetchError> {
     if folder.exists() && fs::read_dir(folder).map_err(at(folder))?.next().is_some() {
         return Err(FetchError::Taken {
             folder: folder.to_owned(),
@@ -222,6 +238,7 @@ pub fn fetch(
             Download {
                 file,
                 staging: &staging,
+                patience,
                 stop,
             }
             .run(progress)?;
@@ -240,10 +257,13 @@ pub fn fetch(
 
 /// Times that a connection which breaks off is taken up again.
 const ATTEMPTS: usize = 5;
+/// Time without a byte after which a connection counts as broken.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Download<'a> {
     file: &'a RemoteFile,
     staging: &'a Path,
+    patience: Duration,
     stop: &'a dyn Fn() -> bool,
 }
 
@@ -253,7 +273,7 @@ impl Download<'_> {
         let part = self.staging.join(format!("{}.download", file.name));
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .timeout_recv_response(Some(self.patience))
             .http_status_as_error(false)
             .user_agent(concat!("pathscope/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -337,29 +357,28 @@ impl Download<'_> {
             .truncate(!continues)
             .open(part)
             .map_err(at(part))?;
-        let mut body = response.into_body().into_reader();
-        let mut buffer = vec![0; 1 << 16];
+        let arrivals = Arrivals::of(response.into_body().into_reader(), self.patience);
         loop {
-            if (self.stop)() {
-                return Err(Interruption::Lasting(FetchError::Stopped {
-                    staging: self.staging.to_owned(),
-                }));
-            }
-            let read = match body.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(fault) => return Err(Interruption::Passing(fault.to_string())),
+            let arrived = arrivals.next(self.stop);
+            let bytes = match arrived.map_err(|fault| Interruption::Passing(fault.to_string()))? {
+                None => {
+                    return Err(Interruption::Lasting(FetchError::Stopped {
+                        staging: self.staging.to_owned(),
+                    }));
+                }
+                Some(bytes) if bytes.is_empty() => return Ok(()),
+                Some(bytes) => bytes,
             };
-            let bytes = buffer.get(..read).unwrap_or_default();
+            let read = bytes.len();
             have += read as u64;
             // More than the file has is no part of it: the checksum will tell.
             if have > file.bytes {
                 let surplus = usize::try_from(have - file.bytes).unwrap_or(read).min(read);
-                out.write_all(bytes.get(..=read - surplus).unwrap_or(bytes))
+                out.write_all(bytes.get(..=read - surplus).unwrap_or(&bytes))
                     .map_err(at(part))?;
                 return Ok(());
             }
-            out.write_all(bytes).map_err(at(part))?;
+            out.write_all(&bytes).map_err(at(part))?;
             progress(FetchProgress {
                 file: &file.name,
                 have,

@@ -18,6 +18,7 @@
 //! ```
 
 mod annotations;
+mod arrivals;
 mod augmentation;
 mod cifar;
 mod cifar_binary;
@@ -49,7 +50,7 @@ pub use augmentation::{
 };
 pub use dataset::{Dataset, ImageShape};
 pub use error::DataError;
-pub use fetch::{FetchError, FetchProgress, PublicData, RemoteFile, fetch};
+pub use fetch::{FetchError, FetchProgress, PublicData, RemoteFile, fetch, fetch_within};
 pub use framing::{Framing, Scale};
 pub use idx::write_idx_gz;
 pub use normalization::Normalization;

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pathscope_analysis::record::TRAINING_SCHEMA_VERSION;
+use pathscope_analysis::record::{FolderLock, TRAINING_SCHEMA_VERSION};
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -92,6 +92,7 @@ pub struct Run {
 #[derive(Debug)]
 struct Books {
     log: RunLog,
+    _folder: FolderLock,
 }
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -144,20 +145,23 @@ impl Run {
         };
         let folder = &options.folder;
         let books = options.parallel.first(|| {
-            if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
-                return Err(TrainingError::FolderTaken {
-                    folder: folder.clone(),
-                });
-            }
             let at = |file: &Path| {
                 let file = file.to_owned();
                 move |fault| TrainingError::File { file, fault }
             };
             fs::create_dir_all(folder).map_err(at(folder))?;
+            let lock = FolderLock::take(folder)?;
+            if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
+                return Err(TrainingError::FolderTaken {
+                    folder: folder.clone(),
+                });
+            }
             let stated = folder.join("recipe.toml");
-            fs::write(&stated, card.recipe.to_toml()?).map_err(at(&stated))?;
+            let recipe = card.recipe.to_toml()?;
+            pathscope_file::write(&stated, recipe.as_bytes()).map_err(at(&stated))?;
             Ok(Books {
                 log: RunLog::begin(&folder.join(LOG), header)?,
+                _folder: lock,
             })
         })?;
         let mut run = Self::new(trainer, card, data, options, books);
@@ -202,9 +206,11 @@ impl Run {
         let trainer = checkpoint.into_trainer(options.device)?;
         let trainer = trainer.in_parallel(options.parallel)?;
         let books = options.parallel.first(|| {
+            let lock = FolderLock::take(folder)?;
             remove_partial(folder);
             Ok(Books {
                 log: RunLog::rewind(&folder.join(LOG), epoch)?,
+                _folder: lock,
             })
         })?;
         Ok(Self::new(trainer, card, data, options, books))

@@ -30,8 +30,6 @@ impl RunLog {
     /// The log at `path` as it was when `epoch` epochs were done: what was written afterwards
     /// will be written again.
     pub fn rewind(path: &Path, epoch: usize) -> Result<Self, TrainingError> {
-        // No other process may write to it meanwhile.
-        let before = path.exists().then(|| LineWriter::open(path)).transpose()?;
         let beside = path.with_extension("jsonl.partial");
         let mut log = LineWriter::open(&beside)?;
         log.truncate(0)?;
@@ -49,7 +47,6 @@ impl RunLog {
             file: path.to_owned(),
             fault,
         })?;
-        drop(before);
         Ok(Self(log))
     }
 

@@ -92,14 +92,14 @@ pub enum JournalError {
         /// What differs.
         what: &'static str,
     },
-    /// A file that another process writes.
+    /// A file or folder that another process writes to.
     #[error(
-        "{}: {} is writing to this file; wait for it to end or give another file",
+        "{}: {} is writing there; wait for it to end or give another place",
         path.display(),
         process.map_or("another process".to_owned(), |process| format!("process {process}"))
     )]
     Busy {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// The number of the process, where the system tells it.
         process: Option<u32>,

@@ -1,6 +1,6 @@
 //! Files of JSON Lines: read without a lock, written by one process at a time.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::JournalError;
+use super::lock::lock;
+use super::text::{escape, may_be_unsafe};
 
 /// The lines of a file as they are on disk.
 #[derive(Debug)]
@@ -69,8 +71,16 @@ impl<R: Read> Lines<R> {
         self.text.trim_ascii().is_empty()
     }
 
+    /// The record on this line; its texts are escaped, so that they can be printed.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JournalError> {
-        serde_json::from_slice(&self.text).map_err(|fault| JournalError::NotARecord {
+        let parsed = match may_be_unsafe(&self.text) {
+            false => serde_json::from_slice(&self.text),
+            true => serde_json::from_slice(&self.text).and_then(|mut value| {
+                escape(&mut value);
+                serde_json::from_value(value)
+            }),
+        };
+        parsed.map_err(|fault| JournalError::NotARecord {
             path: self.path.clone(),
             line: self.number,
             problem: fault.to_string(),
@@ -102,14 +112,8 @@ impl LineWriter {
         if !file.metadata().map_err(at(&path))?.is_file() {
             return Err(JournalError::NotAFile { path });
         }
-        match file.try_lock() {
-            // Some file systems have no locks; a run there is not refused for it.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { path, file }),
-            Err(TryLockError::WouldBlock) => {
-                let process = holder(&file);
-                Err(JournalError::Busy { path, process })
-            }
-        }
+        lock(&file, &path)?;
+        Ok(Self { path, file })
     }
 
     pub(super) fn lines(&self) -> Lines<&File> {
@@ -142,26 +146,4 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> JournalError + use<> {
         path: path.clone(),
         source,
     }
-}
-
-/// The process that holds the lock of `file`.
-#[cfg(target_os = "linux")]
-fn holder(file: &File) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let inode = file.metadata().ok()?.ino().to_string();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    // 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF
-    locks.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "FLOCK", _, "WRITE", process, place, ..] = words.as_slice() else {
-            return None;
-        };
-        let same = place.rsplit(':').next() == Some(&inode);
-        same.then(|| process.parse().ok()).flatten()
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn holder(_: &File) -> Option<u32> {
-    None
 }

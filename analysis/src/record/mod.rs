@@ -15,12 +15,14 @@ mod header;
 mod journal;
 mod latency;
 mod lines;
+mod lock;
 mod measure;
 mod number;
 mod options;
 mod outcome;
 mod removal;
 mod spectrum;
+mod text;
 mod training;
 mod wrong;
 
@@ -36,6 +38,7 @@ pub use header::{
 pub use journal::{Journal, JournalWriter};
 pub use latency::{Latency, RunTime};
 pub use lines::LineWriter;
+pub use lock::FolderLock;
 pub use measure::{Meaning, Measure};
 pub use options::{
     EnsembleSettings, GradientPoint, Grading, InputNormalization, LesionSettings, Loss, Options,

@@ -205,3 +205,45 @@ fn a_record_is_one_tagged_object() {
     );
     assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
 }
+
+#[test]
+fn texts_of_any_writer_can_be_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.jsonl");
+    let mut header = header();
+    header.model.title = "a\nerror: \u{1b}[31mfake".into();
+    header.data.description = "abc\u{202e}fdp".into();
+    header.model.blocks.push(BlockIdentity {
+        name: "größe \u{9b}1m".into(),
+        functions: 1,
+        layers: 2,
+        shape: "1x1x1".into(),
+        changes_shape: false,
+    });
+    let key = "drop\r1";
+    let lines = [Record::Header(header), outcome(key, 1.0)];
+    let lines = lines.map(|record| serde_json::to_string(&record).unwrap() + "\n");
+    fs::write(&file, lines.concat()).unwrap();
+    let read = Journal::read(&file).unwrap();
+    assert_eq!(read.header.model.title, r"a\nerror: \u{1b}[31mfake");
+    assert_eq!(read.header.data.description, r"abc\u{202e}fdp");
+    assert_eq!(read.header.model.blocks[0].name, r"größe \u{9b}1m");
+    assert_eq!(read.records[0].key(), Some(r"drop\r1"));
+    // What is written again is read as it is.
+    let again = serde_json::to_string(&Record::Header(read.header.clone())).unwrap() + "\n";
+    fs::write(&file, again).unwrap();
+    assert_eq!(Journal::read(&file).unwrap().header, read.header);
+}
+
+#[test]
+fn a_folder_is_written_by_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = FolderLock::take(folder.path()).unwrap();
+    let refused = FolderLock::take(folder.path()).unwrap_err();
+    assert!(
+        matches!(refused, JournalError::Busy { process: Some(_), .. }),
+        "{refused}"
+    );
+    drop(lock);
+    FolderLock::take(folder.path()).unwrap();
+}

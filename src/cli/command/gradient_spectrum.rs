@@ -247,7 +247,7 @@ impl Execute for Arguments {
         let subject = self.subject(&mut answer, terminal)?;
         let session = Session::new(subject, self.compute.options()?, &self.results, terminal)?;
         let (journal, summary) = self.measure(&session)?;
-        session.show(|| {
+        session.first(|| {
             show::add(&mut answer, journal.header(), &summary, &spectra(&journal));
             answer.print(self.format, terminal)?;
             match &self.plot {
@@ -257,7 +257,8 @@ impl Execute for Arguments {
                 }
                 None => Ok(()),
             }
-        })
+        })?;
+        Ok(())
     }
 }
 

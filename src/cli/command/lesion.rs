@@ -201,7 +201,7 @@ impl Execute for Arguments {
             })?;
             measurements
         };
-        session.show(|| {
+        session.first(|| {
             let seconds = match self.latency {
                 true => laboratory.block_seconds()?,
                 false => Vec::new(),
@@ -223,7 +223,8 @@ impl Execute for Arguments {
                 }
             }
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 }
 

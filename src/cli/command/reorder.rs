@@ -110,7 +110,8 @@ impl Execute for Arguments {
         if self.question.commutators {
             session.with_bar(1, "", |progress| laboratory.commutators(&mut journal, progress))?;
         }
-        session.show(|| self.show(&session, &journal, &measurements))
+        session.first(|| self.show(&session, &journal, &measurements))?;
+        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use pathscope_analysis::Seed;
-use pathscope_analysis::record::{Options, ReorderSettings};
+use pathscope_analysis::record::{FolderLock, Options, ReorderSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::Kind;
@@ -69,7 +69,8 @@ struct StudyFile {
     data_hash: String,
     seed: u64,
     budget_seconds: u64,
-    allotment: Allotment,
+    /// What the pilot run found to fit the budget; absent until it has ended.
+    allotment: Option<Allotment>,
 }
 
 impl Execute for Arguments {
@@ -89,17 +90,25 @@ impl Execute for Arguments {
         let session = Session::open(&self.model, &self.data, &self.compute, &nowhere, terminal)?;
         let folder = &self.output;
         interrupt::advise(self.results(folder.clone()).kept());
-        session.show(|| {
+        let _lock = session.first(|| {
             fs::create_dir_all(folder).map_err(|fault| Problem::writing(folder, fault))?;
+            Ok(FolderLock::take(folder)?)
+        })?;
+        let known = session.first(|| {
+            let known = self.known(&session)?;
             let described = network::describe(
                 &session.card,
                 &session.hash,
                 &session.notes,
                 &self.model.model,
             )?;
-            file::write_json(&folder.join(INSPECTION), &described)
+            file::write_json(&folder.join(INSPECTION), &described)?;
+            Ok(known)
         })?;
-        let allotment = self.allotted(&session)?;
+        let allotment = match session.compute.team.firsts(known.flatten())? {
+            Some(allotment) => allotment,
+            None => self.pilot(&session)?,
+        };
         let study = Study {
             arguments: self,
             session: &session,
@@ -113,7 +122,7 @@ impl Execute for Arguments {
         let examples = spread(data, allotment.examples)?;
         study.deletions(&examples)?;
         study.orders(&examples)?;
-        session.show(|| {
+        session.first(|| {
             conclude(self, terminal)?;
             terminal.remark(&format!(
                 "{:.0} s of {} s",
@@ -121,7 +130,8 @@ impl Execute for Arguments {
                 self.budget.as_secs()
             ));
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 }
 
@@ -131,32 +141,48 @@ impl Arguments {
         ResultsArguments { results: Some(place), shard: None }
     }
 
-    /// The amounts that the folder's study began with, or new ones.
-    fn allotted(&self, session: &Session<'_>) -> Result<Allotment, Problem> {
-        let file = self.output.join(SETTINGS);
-        let settings = |allotment| StudyFile {
+    /// What this study is.
+    fn settings(&self, session: &Session<'_>, allotment: Option<Allotment>) -> StudyFile {
+        StudyFile {
             pathscope: env!("CARGO_PKG_VERSION").to_owned(),
             model_hash: session.hash.clone(),
             data_hash: session.data.content_hash(),
             seed: self.seed,
             budget_seconds: self.budget.as_secs(),
             allotment,
-        };
-        let team = session.compute.team;
-        // Of several processes the first reads, times and decides.
-        let known = match team.is_first() {
-            true => known(&file, settings, self, session.terminal),
-            false => Ok(None),
-        };
-        let told = known
-            .as_ref()
-            .map(|known| *known)
-            .map_err(ToString::to_string);
-        let told = team.firsts(told)?;
-        let _mine = known?;
-        if let Some(allotment) = told.map_err(Problem::Failed)? {
-            return Ok(allotment);
         }
+    }
+
+    /// The amounts of the study in the folder, where its pilot run has ended; begins it where there
+    /// is none.
+    fn known(&self, session: &Session<'_>) -> Result<Option<Allotment>, Problem> {
+        let file = self.output.join(SETTINGS);
+        let this = |allotment| self.settings(session, allotment);
+        if !file.is_file() {
+            file::write_json(&file, &this(None))?;
+            return Ok(None);
+        }
+        let bytes = fs::read(&file)
+            .map_err(|fault| Problem::Failed(format!("{}: {fault}", file.display())))?;
+        let known: StudyFile = serde_json::from_slice(&bytes).map_err(|fault| {
+            let file = file.display();
+            Problem::BadInput(format!("{file}: {fault}; remove it to start the study again"))
+        })?;
+        let allotment = known.allotment;
+        if known != this(allotment) {
+            return Err(Problem::BadInput(format!(
+                "{} belongs to a study with another model, data set, seed, budget or version; give \
+                 another folder",
+                file.display()
+            )));
+        }
+        let folder = self.output.display();
+        session.terminal.remark(&format!("resuming the study in {folder}"));
+        Ok(allotment)
+    }
+
+    /// The amounts that fit the budget, by a pilot run.
+    fn pilot(&self, session: &Session<'_>) -> Result<Allotment, Problem> {
         let begin = Instant::now();
         let few = spread(&session.data, PILOT_EXAMPLES)?;
         let pilot = session.laboratory_on(&few, &few)?.pilot(Seed(self.seed));
@@ -164,39 +190,12 @@ impl Arguments {
         let left = self.budget.saturating_sub(begin.elapsed());
         let scope = session.laboratory()?.scope();
         let allotment = Allotment::new(&pilot, &scope, left.as_secs_f64());
-        let allotment = team.firsts(allotment)?;
-        session.show(|| file::write_json(&file, &settings(allotment)))?;
+        // Of several processes the first decides.
+        let allotment = session.compute.team.firsts(allotment)?;
+        let settings = self.settings(session, Some(allotment));
+        session.first(|| file::write_json(&self.output.join(SETTINGS), &settings))?;
         Ok(allotment)
     }
-}
-
-/// The amounts in `file`, where a study has begun.
-fn known(
-    file: &Path,
-    settings: impl Fn(Allotment) -> StudyFile,
-    arguments: &Arguments,
-    terminal: &Terminal,
-) -> Result<Option<Allotment>, Problem> {
-    if !file.is_file() {
-        return Ok(None);
-    }
-    let bytes = fs::read(file).map_err(|fault| Problem::Failed(format!("{}: {fault}", file.display())))?;
-    let known: StudyFile = serde_json::from_slice(&bytes).map_err(|fault| {
-        let file = file.display();
-        Problem::BadInput(format!("{file}: {fault}; remove it to start the study again"))
-    })?;
-    if known != settings(known.allotment) {
-        return Err(Problem::BadInput(format!(
-            "{} belongs to a study with another model, data set, seed, budget or version; give another \
-             folder",
-            file.display()
-        )));
-    }
-    terminal.remark(&format!(
-        "resuming the study in {}",
-        arguments.output.display()
-    ));
-    Ok(Some(known.allotment))
 }
 
 /// So many examples, evenly spread over all: data are often sorted by class.

@@ -168,6 +168,11 @@ fn compute(
             node.operation
         )));
     }
+    if pieces(name, &arguments).saturating_mul(HANDLE) > budget.bytes {
+        return Err(NetworkError::Torch(format!(
+            "`{name}` gives far more tensors than the model has"
+        )));
+    }
     budget.work -= work(name, &arguments);
     if budget.work < 0.0 {
         return Err(NetworkError::Torch(
@@ -253,11 +258,41 @@ fn listed(values: Vec<torch::Value>) -> Option<torch::Value> {
     )
 }
 
+/// Bytes of a tensor besides its numbers.
+const HANDLE: usize = 1024;
+
 fn bytes(value: &torch::Value) -> usize {
     match value {
-        torch::Value::Tensor(tensor) => tensor.numel() * tensor.kind().elt_size_in_bytes(),
+        torch::Value::Tensor(tensor) => {
+            HANDLE + tensor.numel() * tensor.kind().elt_size_in_bytes()
+        }
         _ => 0,
     }
+}
+
+/// How many tensors an operation that divides one gives, at most; 0 for others.
+fn pieces(name: &str, arguments: &[torch::Value]) -> usize {
+    let Some(torch::Value::Tensor(x)) = arguments.first() else {
+        return 0;
+    };
+    let number = |place: usize| match arguments.get(place) {
+        Some(torch::Value::Int(number)) => Some(*number),
+        _ => None,
+    };
+    let along = |place: usize| {
+        let size = x.size();
+        let axis = number(place).unwrap_or(0);
+        let axis = if axis < 0 { axis + size.len() as i64 } else { axis };
+        let length = usize::try_from(axis).ok().and_then(|axis| size.get(axis));
+        length.copied().unwrap_or(0)
+    };
+    let pieces = match name {
+        "unbind" => along(1),
+        "split" | "unsafe_split" => along(2) / number(1).unwrap_or(1).max(1),
+        "chunk" | "unsafe_chunk" | "tensor_split" => number(1).unwrap_or(0),
+        _ => 0,
+    };
+    usize::try_from(pieces).unwrap_or(0)
 }
 
 /// Elementary steps of an operation, at least in its order of magnitude.
