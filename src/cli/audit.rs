@@ -1,6 +1,8 @@
 //! The statistics audit: what a network's tensors leave open is decided by what reaches its
 //! batch normalisations, and what contradicts them is told.
 
+use std::fmt;
+
 use pathscope_analysis::record::StatisticsAudit;
 use serde_json::{Value, json};
 
@@ -18,20 +20,40 @@ const ACCEPTABLE: f64 = 0.3;
 /// Respects in which one reading can differ from another.
 const MOST_CHANGES: usize = 4;
 
-/// What the normalisation of the inputs is called.
-pub(crate) const NORMALIZATION: &str = "normalisation";
+/// What an audit decided that the file leaves open.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decision {
+    /// The preset that the inputs are normalised by.
+    Normalization(String),
+    /// How the tensors are read, in words.
+    Reading(String),
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normalization(name) => write!(formatter, "normalisation `{name}`"),
+            Self::Reading(words) => formatter.write_str(words),
+        }
+    }
+}
 
 /// What an audit found.
 pub(crate) struct Finding {
     /// The audit of the network as it is read now.
     pub audit: Audit,
+    /// What it decided.
+    pub decisions: Vec<Decision>,
     /// What records keep of it.
     pub summary: StatisticsAudit,
 }
 
 impl Finding {
     /// The finding with every normalisation, for JSON.
-    pub fn document(&self) -> Value {
+    ///
+    /// # Errors
+    /// A number that JSON cannot hold.
+    pub fn document(&self) -> serde_json::Result<Value> {
         let layers = self.audit.agreements.iter().map(|agreement| {
             json!({
                 "layer": agreement.layer,
@@ -40,13 +62,11 @@ impl Finding {
                 "spread": agreement.spread,
             })
         });
-        json!({
-            "images": self.summary.images,
-            "discrepancy": self.summary.discrepancy,
-            "decided": self.summary.decided,
-            "disagreement": self.summary.disagreement,
-            "layers": layers.collect::<Vec<_>>(),
-        })
+        let mut document = serde_json::to_value(&self.summary)?;
+        if let Some(document) = document.as_object_mut() {
+            document.insert("layers".into(), layers.collect());
+        }
+        Ok(document)
     }
 
     /// The finding in one line.
@@ -91,7 +111,7 @@ pub(crate) fn audit(
     compute: ComputeOptions,
     search: Search,
 ) -> Result<Option<Finding>, Problem> {
-    let mut decided = Vec::new();
+    let mut decisions = Vec::new();
     let mut advice = None;
     for change in 0..=MOST_CHANGES {
         let Some(auditor) = Auditor::new(&model.network, data, compute) else {
@@ -101,12 +121,12 @@ pub(crate) fn audit(
         if let Some((name, better)) = input.better {
             match better {
                 Some(normalization) if model.open.normalization => {
-                    decided.push(format!("{NORMALIZATION} `{name}`"));
+                    decisions.push(Decision::Normalization(name));
                     model.card.normalization = normalization;
                     model.open.normalization = false;
                     continue;
                 }
-                _ => advice = Some(format!("the {NORMALIZATION} `{name}`")),
+                _ => advice = Some(format!("the normalisation `{name}`")),
             }
         }
         let found = auditor.audit(&model.card.normalization, input.border)?;
@@ -124,7 +144,7 @@ pub(crate) fn audit(
                 if advice.is_none() && change < MOST_CHANGES && is_open(model, &reading) =>
             {
                 model.read_as(&reading.specification)?;
-                decided.push(reading.words);
+                decisions.push(Decision::Reading(reading.words));
             }
             other => {
                 let advice = advice.or(other.map(|reading| reading.words));
@@ -132,11 +152,12 @@ pub(crate) fn audit(
                 let summary = StatisticsAudit {
                     images: found.images,
                     discrepancy: (100.0 * found.discrepancy()).round() / 100.0,
-                    decided,
+                    decided: decisions.iter().map(Decision::to_string).collect(),
                     disagreement,
                 };
                 return Ok(Some(Finding {
                     audit: found,
+                    decisions,
                     summary,
                 }));
             }

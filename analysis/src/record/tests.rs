@@ -241,7 +241,7 @@ fn a_folder_is_written_by_one_process_at_a_time() {
     let lock = FolderLock::take(folder.path()).unwrap();
     let refused = FolderLock::take(folder.path()).unwrap_err();
     assert!(
-        matches!(refused, JournalError::Busy { process: Some(_), .. }),
+        matches!(refused, JournalError::Busy { .. }),
         "{refused}"
     );
     drop(lock);

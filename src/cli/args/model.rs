@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pathscope_analysis::record::StatisticsAudit;
 
-use crate::cli::audit::{Finding, NORMALIZATION, Search, audit};
+use crate::cli::audit::{Decision, Finding, Search, audit};
 use crate::cli::{Problem, Terminal};
 use crate::data::{Dataset, Normalization};
 use crate::experiment::ComputeOptions;
@@ -79,7 +79,7 @@ impl ReadingArguments {
     /// A file that cannot be used.
     pub fn load(&self, file: &Path, terminal: &Terminal) -> Result<Model, Problem> {
         let model = self.read(file)?;
-        self.introduce(&model, None, None, terminal);
+        self.introduce(&model, None, None, false, terminal);
         Ok(model)
     }
 
@@ -98,16 +98,18 @@ impl ReadingArguments {
     ) -> Result<Subject, Problem> {
         let mut model = self.read(file)?;
         let data = load(&mut model)?;
-        let audit = self.settle(&mut model, &data, compute, terminal)?;
+        let finding = self.settle(&mut model, &data, compute, None, terminal)?;
+        let audit = finding.map(|finding| finding.summary);
         Ok(Subject { model, data, audit })
     }
 
-    /// Prints what `model` is, and how it agrees with the examples.
+    /// Prints what `model` is, and how it agrees with the examples; in full where that is `asked`.
     fn introduce(
         &self,
         model: &Model,
         data: Option<&Dataset>,
         finding: Option<&Finding>,
+        asked: bool,
         terminal: &Terminal,
     ) {
         for note in &model.notes {
@@ -122,13 +124,16 @@ impl ReadingArguments {
             }
         }
         let agreed = finding.filter(|finding| finding.summary.disagreement.is_none());
-        let audit = match agreed.map(|finding| finding.summary.decided.as_slice()) {
+        let audit = match agreed.map(|finding| finding.decisions.as_slice()) {
             None if model.open.normalization => " (choose with --normalize)".to_owned(),
             None => String::new(),
             Some([]) => ", confirmed by the audit".to_owned(),
-            // The normalisation is named already.
-            Some([only]) if only.starts_with(NORMALIZATION) => ", decided by the audit".to_owned(),
-            Some(decided) => format!("; decided by the audit: {}", decided.join(", ")),
+            // It is named already.
+            Some([Decision::Normalization(_)]) => ", decided by the audit".to_owned(),
+            Some(decisions) => {
+                let decisions: Vec<String> = decisions.iter().map(Decision::to_string).collect();
+                format!("; decided by the audit: {}", decisions.join(", "))
+            }
         };
         terminal.remark(&format!(
             "{}, {} blocks{}{audit}",
@@ -136,10 +141,10 @@ impl ReadingArguments {
             model.card.specification.blocks.len(),
             self.inputs(model, data),
         ));
-        match (agreed, finding) {
-            (Some(finding), _) => terminal.detail(&finding.line()),
-            (None, Some(finding)) => terminal.remark(&finding.line()),
-            (None, None) => {}
+        match finding {
+            Some(finding) if asked || agreed.is_none() => terminal.remark(&finding.line()),
+            Some(finding) => terminal.detail(&finding.line()),
+            None => {}
         }
     }
 
@@ -157,8 +162,8 @@ impl ReadingArguments {
             (None, false) => "",
         };
         match model.card.normalization.name() {
-            Some(name) => format!("; {NORMALIZATION} `{name}`{source}"),
-            None => format!("; {NORMALIZATION} of its own{source}"),
+            Some(name) => format!("; normalisation `{name}`{source}"),
+            None => format!("; normalisation of its own{source}"),
         }
     }
 
@@ -181,7 +186,7 @@ impl ReadingArguments {
     }
 
     /// Decides by the images of `data` what the file of `model` leaves open, and prints what was
-    /// found.
+    /// found. Other readings are tried by `search`, or as far as the file leaves them open.
     ///
     /// # Errors
     /// Images that do not fit, or that disagree with the network where that is to fail.
@@ -190,34 +195,23 @@ impl ReadingArguments {
         model: &mut Model,
         data: &Dataset,
         compute: ComputeOptions,
+        search: Option<Search>,
         terminal: &Terminal,
-    ) -> Result<Option<StatisticsAudit>, Problem> {
+    ) -> Result<Option<Finding>, Problem> {
+        let asked = search.is_some();
         let guessed = !model.open.subjects.is_empty() || model.open.normalization;
-        let search = match guessed || self.strict {
+        let search = search.unwrap_or(match guessed || self.strict {
             true => Search::Everywhere,
             false => Search::Disagreements,
-        };
+        });
         let finding = audit(model, data, compute, search)?;
-        self.introduce(model, Some(data), finding.as_ref(), terminal);
-        let Some(Finding { summary, .. }) = finding else {
-            return Ok(None);
-        };
-        if let Some(disagreement) = &summary.disagreement {
-            self.refuse_if_strict(disagreement)?;
-        }
-        Ok(Some(summary))
-    }
-
-    /// Refuses a network whose statistics disagree with the images, where that is asked for.
-    ///
-    /// # Errors
-    /// The disagreement.
-    pub fn refuse_if_strict(&self, disagreement: &str) -> Result<(), Problem> {
-        match self.strict {
-            true => Err(Problem::BadInput(format!(
+        self.introduce(model, Some(data), finding.as_ref(), asked, terminal);
+        let summary = finding.as_ref().map(|finding| &finding.summary);
+        match summary.and_then(|summary| summary.disagreement.as_ref()) {
+            Some(disagreement) if self.strict => Err(Problem::BadInput(format!(
                 "the images disagree with the statistics that the network stores: {disagreement}"
             ))),
-            false => Ok(()),
+            _ => Ok(finding),
         }
     }
 }

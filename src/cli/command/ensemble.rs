@@ -137,7 +137,7 @@ impl Arguments {
         for file in &self.against {
             let reading = &self.model.reading;
             let mut other = reading.read(file)?;
-            reading.settle(&mut other, &session.data, session.compute, session.terminal)?;
+            reading.settle(&mut other, &session.data, session.compute, None, session.terminal)?;
             let mine = session.card.specification.classes();
             let its = other.card.specification.classes();
             if mine != its {

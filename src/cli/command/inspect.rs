@@ -2,10 +2,11 @@ use clap::Args;
 
 use super::Execute;
 use crate::cli::args::{ComputeArguments, DataArguments, FormatArguments, ModelArguments, TableArguments};
-use crate::cli::audit::{Finding, Search, audit};
+use crate::cli::audit::{Finding, Search};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::network::{agreements, blocks, describe};
 use crate::cli::{Problem, Terminal};
+use crate::format::Model;
 use crate::network::Plan;
 
 /// Show the blocks, shapes, functions and parameters of a model
@@ -32,22 +33,10 @@ pub(crate) struct Arguments {
 
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
-        let mut model = self.model.load(terminal)?;
-        let mut audited = None;
-        if self.audit {
-            let data = self.data.load(&model, &self.model.model, terminal)?;
-            let compute = self.compute.options()?;
-            audited = audit(&mut model, &data, compute, Search::Everywhere)?;
-            let found = audited.as_ref().map_or_else(
-                || "audit: the network stores no batch statistics".to_owned(),
-                Finding::line,
-            );
-            terminal.remark(&found);
-        }
-        let summary = audited.as_ref().map(|found| &found.summary);
-        if let Some(disagreement) = summary.and_then(|summary| summary.disagreement.as_ref()) {
-            self.model.reading.refuse_if_strict(disagreement)?;
-        }
+        let (model, audited) = match self.audit {
+            true => self.audited(terminal)?,
+            false => (self.model.load(terminal)?, None),
+        };
         let specification = &model.card.specification;
         let shapes = specification.shapes(model.card.input)?;
         let plan = Plan::intact(specification);
@@ -55,7 +44,7 @@ impl Execute for Arguments {
         let mut answer = Answer::default();
         let mut document = describe(&model.card, &model.hash, &model.notes, &self.model.model)?;
         if let (Some(found), Some(document)) = (&audited, document.as_object_mut()) {
-            document.insert("audit".into(), found.document());
+            document.insert("audit".into(), found.document()?);
         }
         answer.document(document);
         answer.table("blocks", blocks(&model.card.title, specification, &shapes)?);
@@ -75,5 +64,20 @@ impl Execute for Arguments {
         let arranged = answer.arrange(&self.table);
         answer.print(self.format.get(), terminal)?;
         arranged
+    }
+}
+
+impl Arguments {
+    /// The model, after a comparison with the images.
+    fn audited(&self, terminal: &Terminal) -> Result<(Model, Option<Finding>), Problem> {
+        let ModelArguments { model: file, reading } = &self.model;
+        let mut model = reading.read(file)?;
+        let data = self.data.load(&model, file, terminal)?;
+        let (compute, search) = (self.compute.options()?, Some(Search::Everywhere));
+        let finding = reading.settle(&mut model, &data, compute, search, terminal)?;
+        if finding.is_none() {
+            terminal.remark("audit: the network stores no batch statistics");
+        }
+        Ok((model, finding))
     }
 }
