@@ -164,9 +164,18 @@ fn a_silent_server_is_asked_again_and_not_waited_for_without_end() {
     let wanted = [remote(&base, "a.bin", &content)];
     let (begin, seen) = (Instant::now(), std::cell::Cell::new(0));
     let place = folder.path().join("stopped");
-    let stopped = fetch(&wanted, &place, &|| seen.get() > 0, &mut |progress| seen.set(progress.have));
-    assert!(matches!(stopped, Err(FetchError::Stopped { .. })), "{stopped:?}");
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    let stopped = fetch(&wanted, &place, &|| seen.get() > 0, &mut |progress| {
+        seen.set(progress.have)
+    });
+    assert!(
+        matches!(stopped, Err(FetchError::Stopped { .. })),
+        "{stopped:?}"
+    );
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]

@@ -240,10 +240,7 @@ fn a_folder_is_written_by_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let lock = FolderLock::take(folder.path()).unwrap();
     let refused = FolderLock::take(folder.path()).unwrap_err();
-    assert!(
-        matches!(refused, JournalError::Busy { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, JournalError::Busy { .. }), "{refused}");
     drop(lock);
     FolderLock::take(folder.path()).unwrap();
 }

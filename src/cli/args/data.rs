@@ -213,7 +213,9 @@ fn check_classes(data: &Dataset, classes: usize, location: &Path) -> Result<(), 
         return Ok(());
     }
     let advice = match (named, data.classes(), classes) {
-        (.., 1) => "; a network with a single output has one class: give it an output for each class",
+        (.., 1) => {
+            "; a network with a single output has one class: give it an output for each class"
+        }
         (true, 1, _) => {
             "; its images lie in one folder: sort them into one for each class, or put the list of \
              their classes beside them (val_annotations.txt, LOC_val_solution.csv)"

@@ -263,9 +263,7 @@ const HANDLE: usize = 1024;
 
 fn bytes(value: &torch::Value) -> usize {
     match value {
-        torch::Value::Tensor(tensor) => {
-            HANDLE + tensor.numel() * tensor.kind().elt_size_in_bytes()
-        }
+        torch::Value::Tensor(tensor) => HANDLE + tensor.numel() * tensor.kind().elt_size_in_bytes(),
         _ => 0,
     }
 }
@@ -282,7 +280,11 @@ fn pieces(name: &str, arguments: &[torch::Value]) -> usize {
     let along = |place: usize| {
         let size = x.size();
         let axis = number(place).unwrap_or(0);
-        let axis = if axis < 0 { axis + size.len() as i64 } else { axis };
+        let axis = if axis < 0 {
+            axis + size.len() as i64
+        } else {
+            axis
+        };
         let length = usize::try_from(axis).ok().and_then(|axis| size.get(axis));
         length.copied().unwrap_or(0)
     };
