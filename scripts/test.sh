@@ -17,7 +17,7 @@ run() {
     return
   fi
   for file in $(grep -l "^mod $module " tests/*.rs); do
-    cargo test --release --locked --test "$(basename "$file" .rs)" -- --ignored "$module::"
+    cargo test --release --workspace --locked --test "$(basename "$file" .rs)" -- --ignored "$module::"
   done
 }
 run needs_shared "../shared (real networks and data)" test -d ../shared
