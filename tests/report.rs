@@ -152,7 +152,7 @@ fn a_reader_may_leave() {
 /// Sorts a table and measures the page where it is as narrow as a phone.
 const PROBE: &str = r#"<script>
 const table = document.querySelector("table.sortable");
-const button = [...table.querySelectorAll("th button")].find((b) => b.textContent === "Errors");
+const button = [...table.querySelectorAll("th button")].find((b) => b.textContent === "errors");
 button.click(); button.click();
 const column = button.parentElement.cellIndex;
 const errors = [...table.tBodies[0].rows].map((row) => Number(row.cells[column].dataset.value));
