@@ -96,7 +96,7 @@ fn blocks(journal: &Journal, _share: f64) -> Option<(String, String)> {
     };
     let margin = in_points(MARGIN);
     let mut detail = match sorted.removable.as_slice() {
-        [] => format!("None shown to cost less than {margin}"),
+        [] => format!("None is shown to cost less than {margin}"),
         removable => format!(
             "Removable alone (less than {margin}): {}",
             ranges(removable)
@@ -117,10 +117,10 @@ fn lengths(journal: &Journal, share: f64) -> Option<(String, String)> {
         false => format!("{first} to {last}"),
     };
     let detail = format!(
-        "blocks, of 0 to {}; {} of all paths ({})",
+        "of 0 to {} blocks; {} of all paths ({})",
         summary.ln_paths.len().saturating_sub(1),
         percent(measured.paths_in_range),
-        measured.measure.name(),
+        measured.measure.title(),
     );
     Some((value, detail))
 }

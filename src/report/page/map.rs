@@ -13,6 +13,8 @@ use crate::quantity::{count, significant};
 #[derive(Debug, Serialize)]
 pub(super) struct Map {
     stages: Vec<Stage>,
+    /// Blocks of the largest stage.
+    widest: usize,
     /// What colours and numbers mean.
     words: String,
     /// The effect of the darkest colour; none without effects.
@@ -77,7 +79,9 @@ pub(super) fn map(
             words: words(header, index, effects),
         });
     }
+    let sizes = stages.iter().map(|stage| stage.cells.len());
     Map {
+        widest: sizes.fold(1, usize::max),
         stages,
         words: describe(header, effects),
         most: effects.map(|_| signed(most, 3)),

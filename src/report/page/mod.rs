@@ -16,6 +16,7 @@ use minijinja::{AutoEscape, Environment};
 use pathscope_analysis::record::Header;
 use serde::Serialize;
 
+use super::difference::Difference;
 use super::journal::Journal;
 use super::plot;
 use super::quantity::{count, significant, thousands};
@@ -109,6 +110,9 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
             map: map(&first.header, effects.as_ref(), most, &subject.rows),
         }));
     }
+    if let [first, second] = groups.as_slice() {
+        chapters.splice(0..0, differences(first, second, share)?);
+    }
     chapters.extend(training(run)?);
     let names = run.passed_over.iter().filter_map(|path| path.file_name());
     let passed_over = names.map(|name| name.to_string_lossy().into_owned());
@@ -156,19 +160,40 @@ fn training(run: &Run) -> Result<Option<Chapter>, PageError> {
     };
     let tables = run.trainings.iter().filter_map(view::training::table);
     let view = View {
-        findings: Vec::new(),
         tables: tables.collect(),
         pictures: vec![picture],
+        ..View::default()
     };
-    let mut chapter = Chapter {
-        id: "training",
-        heading: "Training",
-        columns: Vec::new(),
+    Chapter::of("training", "Training", view).map(Some)
+}
+
+/// The chapter about what changed from one network to another; none where nothing can be compared.
+fn differences(
+    first: &[&Journal],
+    second: &[&Journal],
+    share: f64,
+) -> Result<Option<Chapter>, PageError> {
+    let run = |journals: &[&Journal]| Run {
+        journals: journals.iter().map(|&journal| journal.clone()).collect(),
+        ..Run::default()
     };
-    let id = "results-training".to_owned();
-    let section = Section::new(id, "training", view, &mut Subject::default())?;
-    chapter.push(0, "", section);
-    Ok(Some(chapter))
+    let Ok(difference) = Difference::new(&run(first), &run(second), share) else {
+        return Ok(None);
+    };
+    let mut tables = vec![view::difference::networks(&difference)];
+    tables.extend(view::difference::blocks(&difference));
+    if let Some(table) = tables.first_mut() {
+        table.notes.extend(difference.notes.iter().cloned());
+        table.notes.push(
+            "differences are second minus first; p-values have Holm's correction over all of them"
+                .into(),
+        );
+    }
+    let view = View {
+        tables,
+        ..View::default()
+    };
+    Chapter::of("differences", "What differs between the networks", view).map(Some)
 }
 
 /// Sizes of a network and of its data.

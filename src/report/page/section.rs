@@ -106,6 +106,19 @@ impl Chapter {
         }
     }
 
+    /// A chapter that a view fills and that is about no single network.
+    pub fn of(id: &'static str, heading: &'static str, view: View) -> Result<Self, PageError> {
+        let name = format!("results-{id}");
+        let section = Section::new(name, id, view, &mut Subject::default())?;
+        let mut chapter = Self {
+            id,
+            heading,
+            columns: Vec::new(),
+        };
+        chapter.push(0, "", section);
+        Ok(chapter)
+    }
+
     /// Appends a section about network `subject`.
     pub fn push(&mut self, subject: usize, title: &str, section: Section) {
         match self.columns.last_mut() {

@@ -78,7 +78,7 @@ fn strange_names_stay_text() {
 fn blocks_have_colours_and_values() {
     let text = page(&run(), 0.95).unwrap();
     let map = all(&text, "class=\"map\"", "</div>")[0];
-    assert_eq!(map.matches("<ol class=\"stage\"").count(), 3);
+    assert_eq!(map.matches("<ol class=\"stage\">").count(), 3);
     assert_eq!(map.matches("href=\"#row-0-").count(), 9);
     // The worst block has the strongest colour; each carries its value as text.
     assert_eq!(map.matches("opacity:1.000").count(), 1);
