@@ -21,12 +21,12 @@ impl Effects {
             let Some(intact) = intact(&outcomes) else {
                 continue;
             };
-            // Effects on different examples do not belong side by side.
-            let hash = journal.header.data.hash.as_str();
-            if *data.get_or_insert(hash) != hash {
-                continue;
-            }
             for (method, lesions) in single_lesions(&outcomes) {
+                // Effects on different examples do not belong side by side.
+                let hash = journal.header.data.hash.as_str();
+                if *data.get_or_insert(hash) != hash {
+                    continue;
+                }
                 let found: Vec<(Target, f64)> = lesions
                     .iter()
                     .filter(|single| single.against_intact.is_some())

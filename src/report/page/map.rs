@@ -75,7 +75,7 @@ pub(super) fn map(
             has_row: rows.contains(&index),
             is_tick: stage.cells.is_empty() || index.is_multiple_of(10),
             functions: functions.collect(),
-            points: whole.map(|points| signed(points, 2)),
+            points: whole.map(short),
             words: words(header, index, effects),
         });
     }
@@ -132,6 +132,15 @@ fn words(header: &Header, index: usize, effects: Option<&Effects>) -> String {
         text += &format!(", {}", count(block.functions, "function", "functions"));
     }
     text
+}
+
+/// Points as short as they fit below a block.
+fn short(points: f64) -> String {
+    match points.abs() {
+        0.0 => "0".to_owned(),
+        size if size < 9.95 => format!("{points:+.1}"),
+        _ => format!("{points:+.0}"),
+    }
 }
 
 fn signed(points: f64, digits: usize) -> String {

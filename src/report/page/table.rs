@@ -68,12 +68,14 @@ pub(super) fn sortable(
     let mut table = table.clone();
     table.sort_descending(HARM);
     let harm = table.column(HARM);
-    let shown: Vec<(usize, &Column)> = table
+    let mut shown: Vec<(usize, &Column)> = table
         .columns
         .iter()
         .enumerate()
         .filter(|(_, column)| column.priority > Priority::FileOnly)
         .collect();
+    // What matters least is what has to be scrolled to.
+    shown.sort_by_key(|&(index, column)| index > 0 && is_lesser(column));
     let longest: Vec<Option<f64>> = shown
         .iter()
         .map(|&(index, column)| longest(&table, index, column))
