@@ -111,7 +111,7 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
         }));
     }
     if let [first, second] = groups.as_slice() {
-        chapters.splice(0..0, differences(first, second, share)?);
+        chapters.splice(0..0, differences([first, second], &titles, share)?);
     }
     chapters.extend(training(run)?);
     let names = run.passed_over.iter().filter_map(|path| path.file_name());
@@ -169,23 +169,34 @@ fn training(run: &Run) -> Result<Option<Chapter>, PageError> {
 
 /// The chapter about what changed from one network to another; none where nothing can be compared.
 fn differences(
-    first: &[&Journal],
-    second: &[&Journal],
+    networks: [&[&Journal]; 2],
+    titles: &[String],
     share: f64,
 ) -> Result<Option<Chapter>, PageError> {
     let run = |journals: &[&Journal]| Run {
         journals: journals.iter().map(|&journal| journal.clone()).collect(),
         ..Run::default()
     };
-    let Ok(difference) = Difference::new(&run(first), &run(second), share) else {
+    let [first, second] = networks.map(run);
+    let Ok(difference) = Difference::new(&first, &second, share) else {
         return Ok(None);
     };
     let mut tables = vec![view::difference::networks(&difference)];
     tables.extend(view::difference::blocks(&difference));
+    for column in tables.iter_mut().flat_map(|table| &mut table.columns) {
+        let title = match column.heading.as_str() {
+            "first" => titles.first(),
+            "second" => titles.get(1),
+            _ => None,
+        };
+        if let Some(title) = title {
+            column.heading.clone_from(title);
+        }
+    }
     if let Some(table) = tables.first_mut() {
         table.notes.extend(difference.notes.iter().cloned());
         table.notes.push(
-            "differences are second minus first; p-values have Holm's correction over all of them"
+            "differences are the second network minus the first; p-values have Holm's correction"
                 .into(),
         );
     }

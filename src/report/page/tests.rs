@@ -156,6 +156,8 @@ fn two_networks_stand_side_by_side() {
     assert_eq!(text.matches("class=\"map\"").count(), 2);
     let lesions = all(&text, "<section id=\"lesions\">", "</section>")[0];
     assert!(lesions.contains("class=\"pair\"") && lesions.contains("<h3>another</h3>"));
+    let differences = all(&text, "<section id=\"differences\">", "</section>")[0];
+    assert!(differences.contains(">another</th>"), "{differences}");
     let ids = all(&text, " id=\"", "\"");
     let distinct: HashSet<&&str> = ids.iter().collect();
     assert_eq!(ids.len(), distinct.len());
