@@ -41,6 +41,18 @@ impl Run {
         }
         Ok(run)
     }
+
+    /// Everything that several runs hold, in their order.
+    #[must_use]
+    pub fn joined(runs: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for run in runs {
+            all.journals.extend(run.journals);
+            all.trainings.extend(run.trainings);
+            all.passed_over.extend(run.passed_over);
+        }
+        all
+    }
 }
 
 /// The file itself, or the results files of a folder by name.

@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::Interval;
 
 use super::Execute;
 use crate::cli::args::FormatArguments;
@@ -11,8 +10,8 @@ use crate::cli::show::page::read;
 use crate::cli::{Problem, Terminal};
 use crate::report::difference::{Condition, Difference};
 use crate::report::plot::SHARE;
-use crate::report::table::{Cell, Column, Priority, Table};
-use crate::report::quantity::{p_value, rate, significant};
+use crate::report::quantity::significant;
+use crate::report::view;
 
 /// Compare the results of two networks, such as two checkpoints of a training
 ///
@@ -45,7 +44,7 @@ pub(crate) struct Arguments {
 
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
-        let (first, second) = (read(&self.first)?, read(&self.second)?);
+        let (first, second) = (read([&self.first])?, read([&self.second])?);
         let difference = Difference::new(&first, &second, self.share)
             .map_err(Problem::bad_input)?;
         let quantities = difference.quantities();
@@ -87,125 +86,9 @@ fn answer(difference: &Difference) -> Answer {
     for note in &difference.notes {
         answer.text(format!("note: {note}"));
     }
-    answer.table("network", of_network(difference));
-    if !difference.blocks.is_empty() {
-        let mut blocks = of_blocks(difference);
-        blocks.notes = vec![format!(
-            "{} of {} deletions give significantly different errors (p < 0.05)",
-            difference.changed_blocks(),
-            difference.blocks.len()
-        )];
+    answer.table("network", view::difference::networks(difference));
+    if let Some(blocks) = view::difference::blocks(difference) {
         answer.table("blocks", blocks);
     }
     answer
-}
-
-fn of_network(difference: &Difference) -> Table {
-    let mut table = Table::new(
-        "Intact networks",
-        vec![
-            Column::words("quantity", ""),
-            Column::number("first", "first"),
-            Column::number("second", "second"),
-            Column::number("difference", "difference"),
-            Column::words("interval", "95 % interval"),
-            Column::number("p", "p"),
-        ],
-    );
-    if let Some(error) = &difference.error {
-        table.push(vec![
-            Cell::words("error"),
-            errors(error.first.errors, error.first.examples),
-            errors(error.second.errors, error.second.examples),
-            Cell::number(format!("{:+.2} points", error.change), error.change / 100.0),
-            Cell::words(interval(error.interval)),
-            p(error.p_value),
-        ]);
-    }
-    for range in &difference.effective_ranges {
-        let ends = [range.first_interval, range.last_interval].map(interval);
-        table.push(vec![
-            Cell::words(format!("effective range ({})", range.measure)),
-            Cell::words(format!("{} to {}", range.first.first, range.first.last)),
-            Cell::words(format!("{} to {}", range.second.first, range.second.last)),
-            Cell::words(format!("{:+} and {:+} blocks", range.first_change, range.last_change)),
-            Cell::words(ends.join(" and ")),
-            p(range.p_value),
-        ]);
-    }
-    if let Some(rho) = &difference.rho {
-        table.push(vec![
-            Cell::words(format!("rho ({})", rho.measure)),
-            Cell::number(significant(rho.first, 3), rho.first),
-            Cell::number(significant(rho.second, 3), rho.second),
-            Cell::number(format!("{:+.3}", rho.change), rho.change),
-            Cell::words(interval(rho.interval)),
-            p(rho.p_value),
-        ]);
-    }
-    table
-}
-
-fn of_blocks(difference: &Difference) -> Table {
-    let points = |field: &str, heading: &str| Column::number(field, heading).unit("points");
-    let mut table = Table::new(
-        "Deleted blocks, and the change in error that each deletion causes",
-        vec![
-            Column::words("target", "without block"),
-            Column::number("first", "first").priority(Priority::Low),
-            Column::number("second", "second").priority(Priority::Low),
-            points("first_effect", "change in first").priority(Priority::High),
-            points("second_effect", "change in second").priority(Priority::High),
-            points("difference", "difference"),
-            Column::interval("difference", "95 % interval"),
-            Column::number("p", "p (McNemar)"),
-        ],
-    );
-    let change = |value: f64| Cell::number(format!("{value:+.2}"), value / 100.0);
-    for block in &difference.blocks {
-        table.push(vec![
-            Cell::words(&block.target),
-            errors(block.first.errors, block.first.examples),
-            errors(block.second.errors, block.second.examples),
-            change(block.first_effect),
-            change(block.second_effect),
-            change(block.effect_change),
-            block.interval.map_or_else(Cell::missing, |found| {
-                let shares = Interval {
-                    lower: found.lower / 100.0,
-                    upper: found.upper / 100.0,
-                };
-                Cell::interval(interval(Some(found)), shares)
-            }),
-            p(block.p_value),
-        ]);
-    }
-    table
-}
-
-fn errors(errors: usize, examples: usize) -> Cell {
-    Cell::number(rate(errors, examples), errors as f64 / examples as f64)
-}
-
-fn interval(interval: Option<Interval>) -> String {
-    interval.map_or_else(
-        || "-".to_owned(),
-        |interval| {
-            let end = |value: f64| {
-                let sign = if value > 0.0 { "+" } else { "" };
-                format!("{sign}{}", significant(value, 2))
-            };
-            format!("{} to {}", end(interval.lower), end(interval.upper))
-        },
-    )
-}
-
-fn p(value: Option<f64>) -> Cell {
-    match value {
-        Some(p) => Cell::number(p_value(p), p),
-        None => Cell {
-            text: "not tested".into(),
-            values: Vec::new(),
-        },
-    }
 }

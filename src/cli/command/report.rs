@@ -12,17 +12,18 @@ use crate::report::plot::SHARE;
 
 /// Write an HTML report of the results in a folder
 ///
-/// The page holds the questions, the answers with their intervals, plots, a drawing of the
-/// network, tables, and the commands that repeat the measurements. It is one file that loads
-/// nothing else. The same results give the same bytes.
+/// The page begins with the answers and a map of the blocks; plots, tables and the commands that
+/// repeat the measurements follow. It is one file that loads nothing else. Two networks stand side
+/// by side. The same results give the same bytes.
 ///
 /// Example: pathscope report notebooks-rs/results -o report.html
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder of results files (.jsonl) and training logs, or one such file
-    #[arg(value_name = "RUN_DIR")]
-    run: PathBuf,
-    /// Output file (.html), or - for standard output [default: report.html in the folder]
+    /// Folders of results files (.jsonl) and training logs, or such files
+    #[arg(value_name = "RUN_DIR", required = true)]
+    runs: Vec<PathBuf>,
+    /// Output file (.html), or - for standard output [default: report.html in the folder; of several
+    /// runs, in the current folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Share of the gradient that an effective range holds
@@ -32,18 +33,22 @@ pub(crate) struct Arguments {
     outputs: OutputArguments,
 }
 
+/// What a report is called unless told otherwise.
+const NAME: &str = "report.html";
+
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
-        let output = match &self.output {
-            Some(output) => output.clone(),
-            None if self.run.is_dir() => self.run.join("report.html"),
-            None => self.run.with_extension("html"),
+        let output = match (&self.output, self.runs.as_slice()) {
+            (Some(output), _) => output.clone(),
+            (None, [run]) if run.is_dir() => run.join(NAME),
+            (None, [run]) => run.with_extension("html"),
+            (None, _) => PathBuf::from(NAME),
         };
         let printed = output == Path::new("-");
         if !printed {
-            self.outputs.check(&output, &["html"], [&self.run])?;
+            self.outputs.check(&output, &["html"], &self.runs)?;
         }
-        let run = read(&self.run)?;
+        let run = read(&self.runs)?;
         for file in &run.passed_over {
             terminal.remark(&format!(
                 "note: {} was skipped: it holds neither results nor a training log",

@@ -336,7 +336,7 @@ impl Study<'_> {
 
 /// Writes the report and prints what was found.
 fn conclude(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
-    let run = page::read(&arguments.output)?;
+    let run = page::read([&arguments.output])?;
     let page = arguments.output.join(REPORT);
     page::write(&run, SHARE, &page)?;
     let journals = run.journals.iter();

@@ -1,17 +1,19 @@
 //! The report as a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file;
 use crate::cli::Problem;
 use crate::report::{Run, page};
 
-/// Reads the results of a run.
+/// Reads the results of one run or several.
 ///
 /// # Errors
 /// No results, or damaged ones.
-pub(crate) fn read(place: &Path) -> Result<Run, Problem> {
-    Run::read(place).map_err(Problem::bad_input)
+pub(crate) fn read<'a>(places: impl IntoIterator<Item = &'a PathBuf>) -> Result<Run, Problem> {
+    let runs = places.into_iter().map(|place| Run::read(place));
+    let runs: Result<Vec<Run>, _> = runs.collect();
+    Ok(Run::joined(runs.map_err(Problem::bad_input)?))
 }
 
 /// Writes the page about `run` to a file.

@@ -6,7 +6,6 @@ mod scale;
 mod svg;
 
 pub use svg::DrawError;
-pub(crate) use svg::escape;
 
 use super::picture::{Content, Picture};
 use super::theme::Theme;

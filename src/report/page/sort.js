@@ -6,19 +6,26 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.type = "button";
     button.textContent = head.textContent;
     head.replaceChildren(button);
+    const isText = head.classList.contains("text");
+    const key = (row) => {
+      const cell = row.cells[column];
+      const text = cell.textContent.trim();
+      if ("value" in cell.dataset) return Number(cell.dataset.value);
+      return isText || text === "" ? text : parseFloat(text.replaceAll(",", ""));
+    };
+    // Worst first: the largest effect, the smallest p-value.
+    const isDescending = column > 0 && !isText && !("leastFirst" in head.dataset);
+    const first = isDescending ? "descending" : "ascending";
     button.addEventListener("click", () => {
-      const ascending = head.getAttribute("aria-sort") !== "ascending";
-      for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-      const key = (row) => {
-        const cell = row.cells[column];
-        return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
-      };
+      const other = { ascending: "descending", descending: "ascending" };
+      const order = other[head.getAttribute("aria-sort")] ?? first;
+      for (const sorted of table.querySelectorAll("th[aria-sort]")) sorted.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", order);
       // Empty cells stay at the end, whatever the direction.
       const compare = (a, b) => {
         if (a === "" || b === "") return (a === "") - (b === "");
-        const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
-        return ascending ? order : -order;
+        const less = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+        return order === "ascending" ? less : -less;
       };
       body.append(...[...body.rows].sort((a, b) => compare(key(a), key(b))));
     });

@@ -5,6 +5,7 @@
 
 mod change;
 pub mod commutator;
+pub mod difference;
 pub mod draws;
 pub mod ensemble;
 pub mod family;

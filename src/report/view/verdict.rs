@@ -32,7 +32,7 @@ pub(super) fn of(
 }
 
 /// `1 point`, `0.5 points`.
-pub(super) fn in_points(margin: f64) -> String {
+pub(crate) fn in_points(margin: f64) -> String {
     let points = 100.0 * margin;
     let unit = if points == 1.0 { "point" } else { "points" };
     format!("{} {unit}", significant(points, 3))
@@ -58,6 +58,43 @@ pub(super) fn method(header: &Header, changes: usize) -> String {
     }
 }
 
+/// Single lesions by the verdict on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sorted {
+    /// Those that cost less than the margin.
+    pub removable: Vec<Target>,
+    /// Those that cost more.
+    pub needed: Vec<Target>,
+    /// Those that the examples do not decide.
+    pub undecided: Vec<Target>,
+}
+
+/// The single lesions by the verdict on them at `margin`; none where the question does not arise.
+pub(crate) fn sorted(
+    header: &Header,
+    intact: &Outcome,
+    lesions: &[SingleLesion<'_>],
+    margin: f64,
+) -> Option<Sorted> {
+    let changed: Vec<&Outcome> = lesions.iter().map(|single| single.outcome).collect();
+    Some(Sorted::new(lesions, &of(header, intact, &changed, margin)?))
+}
+
+impl Sorted {
+    fn new(lesions: &[SingleLesion<'_>], verdicts: &[Verdict]) -> Self {
+        let mut sorted = Self::default();
+        for (single, verdict) in lesions.iter().zip(verdicts) {
+            let list = match verdict {
+                Verdict::Removable => &mut sorted.removable,
+                Verdict::Needed => &mut sorted.needed,
+                Verdict::Undecided { .. } => &mut sorted.undecided,
+            };
+            list.push(single.target);
+        }
+        sorted
+    }
+}
+
 /// Which of the single lesions cost less than `margin`, which more, and which are undecided: a line each.
 #[must_use]
 pub fn verdict(
@@ -68,14 +105,11 @@ pub fn verdict(
 ) -> Option<String> {
     let changed: Vec<&Outcome> = lesions.iter().map(|single| single.outcome).collect();
     let verdicts = of(header, intact, &changed, margin)?;
-    let with = |wanted: fn(&Verdict) -> bool| -> Vec<Target> {
-        let found = lesions.iter().zip(&verdicts);
-        let found = found.filter(|(_, verdict)| wanted(verdict));
-        found.map(|(single, _)| single.target).collect()
-    };
-    let removable = with(|verdict| *verdict == Verdict::Removable);
-    let needed = with(|verdict| *verdict == Verdict::Needed);
-    let undecided = with(|verdict| matches!(verdict, Verdict::Undecided { .. }));
+    let Sorted {
+        removable,
+        needed,
+        undecided,
+    } = Sorted::new(lesions, &verdicts);
     let list = |targets: &[Target]| match targets {
         [] => "none".to_owned(),
         targets => ranges(targets),
@@ -152,7 +186,7 @@ fn rounded(examples: usize) -> String {
 }
 
 /// `4, 5, 10-14, 17.2`.
-fn ranges(targets: &[Target]) -> String {
+pub(crate) fn ranges(targets: &[Target]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut rest = targets;
     while let Some((&first, others)) = rest.split_first() {
