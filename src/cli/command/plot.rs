@@ -5,17 +5,18 @@ use clap::Args;
 
 use super::Execute;
 use crate::cli::args::number::share;
-use crate::cli::args::{OutputArguments, PICTURES};
+use crate::cli::args::{OutputArguments, PICTURES, PictureArguments};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
 use crate::report::plot::{SHARE, pictures_of};
-use crate::report::{Picture, Source, Theme};
+use crate::report::{Picture, Source};
 
 /// Plot results files, training logs, path counts or families of networks
 ///
-/// Draws every plot that the records of a results file allow. Training logs share one plot, and so
-/// do path counts. The spectra of several networks also show how their effective ranges grow.
-/// Every plot contains a text alternative for screen readers. The same files give the same bytes.
+/// Draws every plot that the records of the files allow. Lesions, deletions and orders of several
+/// networks on the same data share a plot, and so do spectra, training logs and path counts. The
+/// spectra of several networks also show how their effective ranges grow. Every .svg file contains
+/// a text alternative for screen readers. The same files give the same bytes.
 ///
 /// Example: pathscope plot notebooks-rs/results/lesion.jsonl -o lesion.svg
 #[derive(Debug, Args)]
@@ -24,19 +25,18 @@ pub(crate) struct Arguments {
     /// or networks of a family (.csv with depth, k, parameters, errors, examples and seed)
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Output file (.svg or .png); of several plots, each has its kind before the ending
+    /// Output file (.svg, .pdf or .png); of several plots, each has its kind before the ending
     /// [default: KIND.svg]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Colours
-    #[arg(long, value_enum, default_value_t)]
-    theme: Theme,
     /// Kinds of plots to draw, such as lesion or spectrum [default: all]
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     kind: Vec<String>,
     /// Share of the gradient that an effective range holds
     #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = share)]
     share: f64,
+    #[command(flatten)]
+    look: PictureArguments,
     #[command(flatten)]
     outputs: OutputArguments,
 }
@@ -77,7 +77,8 @@ impl Execute for Arguments {
         }
         let mut lines = Vec::new();
         for (picture, file) in pictures.iter().zip(&files) {
-            picture_file::write_silently(picture, self.theme, file)?;
+            let density = self.look.density();
+            picture_file::write_silently(picture, &self.look.look(), density, file)?;
             lines.push(format!("{}: {}", file.display(), picture.title));
         }
         terminal.result(&lines.join("\n"))
