@@ -8,8 +8,8 @@ use crate::cli::args::number::share;
 use crate::cli::args::{OutputArguments, PICTURES, PictureArguments};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
-use crate::report::plot::{SHARE, pictures_of};
-use crate::report::{Picture, Source};
+use crate::report::plot::{SHARE, pictures_of, veit};
+use crate::report::{Picture, Run, Source};
 
 /// Plot results files, training logs, path counts or families of networks
 ///
@@ -23,8 +23,12 @@ use crate::report::{Picture, Source};
 pub(crate) struct Arguments {
     /// Results files (.jsonl), training logs (log.jsonl), output of `multiplicity --format json`,
     /// or networks of a family (.csv with depth, k, parameters, errors, examples and seed)
-    #[arg(required = true)]
+    #[arg(required_unless_present = "veit")]
     files: Vec<PathBuf>,
+    /// Folder of a study, for the figures of Veit et al. and of Abdi & Nahavandi: one sheet, and
+    /// each of its panels
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    veit: Option<PathBuf>,
     /// Output file (.svg, .pdf or .png); of several plots, each has its kind before the ending
     /// [default: KIND.svg]
     #[arg(long, short, value_name = "FILE")]
@@ -46,12 +50,7 @@ impl Execute for Arguments {
         if let Some(output) = &self.output {
             self.outputs.check_ending(output, PICTURES)?;
         }
-        let sources = self
-            .files
-            .iter()
-            .map(|file| Source::read(file))
-            .collect::<Result<Vec<_>, _>>()?;
-        let all = pictures_of(&sources, self.share).map_err(Problem::bad_input)?;
+        let all = self.pictures()?;
         let kinds = |pictures: &[Picture]| {
             let mut kinds: Vec<&str> = pictures.iter().map(|picture| picture.kind).collect();
             kinds.dedup();
@@ -82,6 +81,21 @@ impl Execute for Arguments {
             lines.push(format!("{}: {}", file.display(), picture.title));
         }
         terminal.result(&lines.join("\n"))
+    }
+}
+
+impl Arguments {
+    fn pictures(&self) -> Result<Vec<Picture>, Problem> {
+        if let Some(folder) = &self.veit {
+            let run = Run::read(folder)?;
+            return veit(&run.journals, self.share).map_err(Problem::bad_input);
+        }
+        let sources = self
+            .files
+            .iter()
+            .map(|file| Source::read(file))
+            .collect::<Result<Vec<_>, _>>()?;
+        pictures_of(&sources, self.share).map_err(Problem::bad_input)
     }
 }
 

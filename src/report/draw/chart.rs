@@ -11,13 +11,23 @@ use crate::look::Legend;
 use crate::picture::Chart;
 use crate::theme::Colour;
 
+/// Part of a picture's width that a legend inside the plot may take.
+const INSIDE: f64 = 0.7;
+
 /// Height below the title, where nothing else is asked for.
 pub(super) fn height(chart: &Chart, em: f64, width: f64, legend: Legend) -> f64 {
     // A long row of points is read along.
     let plot = if chart.x.names.len() > 12 { 0.4 } else { 0.48 };
+    let inside = || {
+        let entries = Entries::new(chart, em, INSIDE * width, true)?;
+        // About as wide as the plot will be.
+        fits(entries.size, (width - 6.0 * em, plot * width)).then_some(0.0)
+    };
+    let outside = || above(chart, em, width).map_or(0.0, |entries| entries.size.1);
     let above = match legend {
-        Legend::Outside => above(chart, em, width).map_or(0.0, |entries| entries.size.1),
-        Legend::None | Legend::Inside => 0.0,
+        Legend::None => 0.0,
+        Legend::Inside => inside().unwrap_or_else(outside),
+        Legend::Outside => outside(),
     };
     plot * width + above + frame::height(chart, em, width)
 }
@@ -38,7 +48,7 @@ pub(super) fn draw(
     let (width, _) = pen.size();
     let mut top = title::draw(pen, heading)?;
     let inside = match legend {
-        Legend::Inside => Entries::new(chart, em, 0.7 * width, true),
+        Legend::Inside => Entries::new(chart, em, INSIDE * width, true),
         _ => None,
     };
     let plot = Plot::new(pen, chart, top);
@@ -69,12 +79,17 @@ pub(super) fn draw(
     Ok(())
 }
 
+/// Whether a legend leaves most of a plot free.
+fn fits(legend: Place, plot: Place) -> bool {
+    legend.0 <= 0.8 * plot.0 && legend.1 <= 0.6 * plot.1
+}
+
 /// The corner of the plot where a legend of `size` hides the fewest points; none where it hides
 /// most of the plot.
 fn corner(plot: &Plot<'_>, chart: &Chart, size: Place) -> Option<Place> {
     let gap = 0.6 * plot.pen.em;
     let ((left, top), (right, bottom)) = plot.corners();
-    if size.0 > 0.8 * (right - left) || size.1 > 0.6 * (bottom - top) {
+    if !fits(size, (right - left, bottom - top)) {
         return None;
     }
     let lefts = [right - gap - size.0, left + gap];

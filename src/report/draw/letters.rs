@@ -12,8 +12,8 @@ const WIDTHS: [u8; 95] = [
 /// Any other letter.
 const OTHER: f64 = 84.0;
 
-/// Size of a superscript, as a part of that of the words around it.
-pub(super) const SUPERSCRIPT: f64 = 0.7;
+/// Size of a superscript, as a part of that of the words around it: 6 points where these have 8.
+pub(super) const SUPERSCRIPT: f64 = 0.75;
 
 /// Words, and the superscript that `^{...}` at their end stands for.
 pub(super) fn superscript(text: &str) -> (&str, Option<&str>) {
@@ -24,7 +24,7 @@ pub(super) fn superscript(text: &str) -> (&str, Option<&str>) {
 }
 
 /// How wide words of `size` are at most.
-pub(super) fn width_of(text: &str, size: f64) -> f64 {
+pub(crate) fn width_of(text: &str, size: f64) -> f64 {
     let wide = |text: &str| text.chars().map(letter).sum::<f64>() / 100.0;
     let (words, raised) = superscript(text);
     size * (wide(words) + raised.map_or(0.0, |raised| SUPERSCRIPT * wide(raised)))
@@ -79,7 +79,7 @@ mod tests {
         let lines = wrap("one two three", 10.0, 50.0);
         assert_eq!(lines, ["one two", "three"]);
         assert_eq!(shorten("layer1", 10.0, 100.0), "layer1");
-        assert_eq!(shorten("layer1", 10.0, 30.0), "la\u{2026}");
+        assert_eq!(shorten("layer1", 10.0, 30.0), "laye\u{2026}");
         assert_eq!(shorten("layer1", 10.0, 3.0), "");
     }
 }

@@ -139,7 +139,7 @@ fn signs(
 
 fn boxes(plot: &Plot<'_>, series: &Series, placed: &[(&Point, Place)]) -> Result<(), Refusal> {
     let pen = plot.pen;
-    let half = (0.3 * plot.step / plot.boxes as f64).min(0.8 * pen.em);
+    let half = (0.35 * plot.step / plot.boxes as f64).min(0.8 * pen.em);
     let thin = pen.stroke(series.colour, 0.08 * pen.em);
     for (point, (x, y)) in placed {
         let Some((lower, upper)) = point.quartiles else {

@@ -13,6 +13,8 @@ mod sheet;
 mod svg;
 mod title;
 
+#[cfg(test)]
+pub(crate) use letters::width_of;
 pub use svg::DrawError;
 pub(crate) use svg::escape;
 

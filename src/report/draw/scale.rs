@@ -292,7 +292,7 @@ mod tests {
         let powers = labels(&scale, 400.0);
         assert!(powers.contains(&"10^{\u{2212}6}".to_owned()), "{powers:?}");
         let scale = Scale::new(&axis, [3.0, 24.0].into_iter(), 0.05);
-        assert_eq!(labels(&scale, 100.0), ["3", "10", "20"]);
+        assert_eq!(labels(&scale, 100.0), ["3", "5", "10", "20"]);
         let axis = Axis {
             logarithmic: true,
             ticks: vec![1.0, 2.0, 4.0],

@@ -5,6 +5,8 @@ mod decay;
 mod deletions;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod label_tests;
 mod lesion;
 mod multiplicity;
 mod order;
@@ -16,6 +18,7 @@ mod swaps;
 mod synergy;
 mod threshold;
 mod training;
+mod veit;
 
 pub use commutators::commutators;
 pub use decay::decay;
@@ -32,6 +35,7 @@ pub use swaps::swaps;
 pub use synergy::synergy;
 pub use threshold::threshold;
 pub use training::training;
+pub use veit::veit;
 
 use pathscope_analysis::record::{FamilyMember, Latency, Measure};
 use pathscope_analysis::{BootstrapOptions, EQUAL_PARAMETERS, PathCounts, thresholds};
