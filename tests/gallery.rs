@@ -84,17 +84,33 @@ mod needs_poppler {
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
         let results = project.join("assets/results");
-        let files = ["preresnet110/lesion", "preresnet110/spectrum", "resnet56/deletions",
-            "resnet56/swaps", "preresnet20/pairs", "preresnet20/greedy", "preresnet20/commutators"];
+        let files = [
+            "preresnet110/lesion",
+            "preresnet110/spectrum",
+            "resnet56/deletions",
+            "resnet56/swaps",
+            "preresnet20/pairs",
+            "preresnet20/greedy",
+            "preresnet20/commutators",
+        ];
         let files = files.map(|file| results.join(format!("{file}.jsonl")).display().to_string());
         let program = assert_cmd::cargo::cargo_bin("pathscope");
-        run(&program, &format!("plot {} --width 3.3in -o all.pdf", files.join(" ")));
-        let pages: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        run(
+            &program,
+            &format!("plot {} --width 3.3in -o all.pdf", files.join(" ")),
+        );
+        let pages: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert!(pages.len() > 8);
         for page in pages {
             let name = page.file_name().into_string().unwrap();
             let facts = run(Path::new("pdfinfo"), &name);
-            assert!(facts.contains("Pages:           1") && facts.contains("237.6 x"), "{facts}");
+            assert!(
+                facts.contains("Pages:           1") && facts.contains("237.6 x"),
+                "{facts}"
+            );
             run(Path::new("pdftoppm"), &format!("-r 150 -png {name} {name}"));
         }
     }

@@ -9,7 +9,7 @@ use super::theme::Theme;
 pub struct Look {
     /// Colours.
     pub theme: Theme,
-    /// Width [default: 960 pixels, which are 10 inches].
+    /// Width [default: what suits the picture: 960 pixels, which are 10 inches, or 720 of a matrix].
     pub width: Option<Length>,
     /// Height [default: what suits the picture].
     pub height: Option<Length>,
@@ -57,14 +57,9 @@ pub enum Legend {
 }
 
 impl Look {
-    /// Width in pixels.
-    pub(super) fn width(&self) -> f64 {
-        self.width.map_or(960.0, Length::pixels)
-    }
-
-    /// Size of the letters in pixels.
-    pub(super) fn letters(&self) -> f64 {
-        let suits = if self.width() < 576.0 {
+    /// Size of the letters in pixels, in a picture so wide.
+    pub(super) fn letters(&self, width: f64) -> f64 {
+        let suits = if width < 576.0 {
             8.0 * 96.0 / 72.0
         } else {
             14.0

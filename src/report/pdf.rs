@@ -35,7 +35,7 @@ pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, RenderError> {
     let Page {
         content, opacities, ..
     } = page;
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     let compressed = encoder
         .write_all(&content.finish())
         .and_then(|()| encoder.finish())

@@ -9,7 +9,7 @@ pub(crate) struct PictureArguments {
     /// Colours; paper: as light, without a grid
     #[arg(long, value_enum, default_value_t)]
     theme: Theme,
-    /// Width, in in, cm, mm, pt or px [default: 960px]
+    /// Width, in in, cm, mm, pt or px [default: 960px; 720px for a matrix]
     #[arg(long, value_name = "LENGTH")]
     width: Option<Length>,
     /// Height [default: what suits the plot]

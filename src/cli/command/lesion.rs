@@ -84,8 +84,8 @@ pub(crate) struct Arguments {
     /// Format of the printed answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Plot file (.svg, .pdf or .png): the curve of --greedy or --random, the synergies of --pairs, or a
-    /// bar per block or function
+    /// Plot file (.svg, .pdf or .png): the curve of --greedy or --random, the synergies of --pairs, or the
+    /// error per block or function
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Model file (.safetensors) for the network that --greedy, --drop-block or --keep leaves, whose

@@ -35,8 +35,12 @@ impl Picture {
     pub fn svg(&self, look: impl Into<Look>) -> Result<String, DrawError> {
         let look = look.into();
         let heading = look.title(&self.title);
-        let (width, em) = (look.width(), look.letters());
-        let across = look.width.unwrap_or(Length::of_pixels(width));
+        let across = look.width.unwrap_or(Length::of_pixels(match self.content {
+            Content::Matrix(_) => 720.0,
+            Content::Chart(_) | Content::Sheet(_) => 960.0,
+        }));
+        let width = across.pixels();
+        let em = look.letters(width);
         let suits =
             height_of(&self.content, em, width, look.legend) + title::height(heading, em, width);
         let down = look.height.unwrap_or(Length::of_pixels(suits.round()));

@@ -1,6 +1,7 @@
 //! From the values of an axis to places along it, and its ticks.
 
 use crate::picture::Axis;
+use crate::quantity::significant;
 
 /// An axis with its ends decided.
 #[derive(Clone, Debug)]
@@ -132,6 +133,8 @@ impl<'a> Scale<'a> {
         places
             .filter_map(|place| {
                 let label = match self.axis.names.len() {
+                    0 if decimals > 6 => signed(significant(place, 3)),
+                    // Not a negative 0.
                     0 => signed(format!("{:.decimals$}", place + 0.0)),
                     _ => self.name(place)?,
                 };
@@ -220,7 +223,7 @@ impl<'a> Scale<'a> {
 /// 1, 2 and 5 times powers of ten, from `least` on.
 fn steps(least: f64) -> impl Iterator<Item = f64> {
     let exponent = least.max(1e-300).log10().floor() as i32;
-    (exponent..)
+    (exponent..=308)
         .flat_map(|exponent| [1.0, 2.0, 5.0].map(|digit| (digit, exponent)))
         .map(|(digit, exponent)| match exponent {
             // Powers of negative exponents are not exact.
