@@ -210,6 +210,7 @@ fn follow(document: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for place in [
+        "docs/images",
         "home/.zfunc",
         "home/.config/fish/completions",
         "home/.local/share/bash-completion/completions",

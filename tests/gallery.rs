@@ -85,8 +85,8 @@ mod needs_poppler {
         };
         let results = project.join("assets/results");
         let files = [
-            "preresnet110/lesion",
-            "preresnet110/spectrum",
+            "plain-control/resnet-each",
+            "spectrum/resnet56",
             "resnet56/deletions",
             "resnet56/swaps",
             "preresnet20/pairs",

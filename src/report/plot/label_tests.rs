@@ -93,14 +93,18 @@ fn check(picture: &Picture, look: &Look) {
         let [left, top, right, bottom] = one.ends;
         assert!(
             left >= 0.0 && top >= 0.0 && right <= view[2] && bottom <= view[3],
-            "{} ({look:?}): {one:?} leaves {view:?}",
-            picture.kind
+            "{} ({look:?}): {:?} at {:?} leaves {view:?}",
+            picture.kind,
+            one.words,
+            one.ends
         );
         for other in &labels[index + 1..] {
             assert!(
                 !one.overlaps(other),
-                "{} ({look:?}): {one:?} on {other:?}",
-                picture.kind
+                "{} ({look:?}): {:?} on {:?}",
+                picture.kind,
+                one.words,
+                other.words
             );
         }
     }
