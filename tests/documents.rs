@@ -270,6 +270,7 @@ pages! {
     tutorial: "docs/src/tutorial.md",
     count_paths: "docs/src/how-to/count-paths.md",
     draw: "docs/src/how-to/draw.md",
+    gallery: "docs/src/gallery.md",
     find_blocks: "docs/src/how-to/find-blocks.md",
     open_models: "docs/src/how-to/open-models.md",
     reorder: "docs/src/how-to/reorder.md",

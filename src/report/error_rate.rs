@@ -1,12 +1,20 @@
 //! Error rates: their words, differences and means.
 
-use pathscope_analysis::record::Outcome;
+use pathscope_analysis::record::{Header, Outcome};
 use pathscope_analysis::{
     BootstrapMethod, BootstrapOptions, Interval, Level, paired_bootstrap, percentile_interval,
     resample,
 };
 
 use crate::quantity::{percent_interval, rate};
+
+/// What an axis of errors is called.
+pub(super) fn error_label(header: &Header) -> String {
+    match header.data.positions {
+        1 => "top-1 error (%)".into(),
+        _ => format!("top-1 error (% of {})", header.data.unit()),
+    }
+}
 
 /// `7.28 % (74 of 1,017), 95 % interval 5.8 % to 9.0 %`.
 pub(super) fn error(outcome: &Outcome) -> String {

@@ -22,6 +22,8 @@ pub enum Content {
     Chart(Chart),
     /// A quantity for each pair of blocks.
     Matrix(Matrix),
+    /// Several pictures, each with a letter.
+    Sheet(Vec<Picture>),
 }
 
 /// Quantities against a quantity.
@@ -31,6 +33,9 @@ pub struct Chart {
     pub x: Axis,
     /// What rises.
     pub y: Axis,
+    /// Parts that follow each other along x, named above; the first word of a name is enough where
+    /// there is little room.
+    pub stages: Vec<Stretch>,
     /// Stretches of x to point out.
     pub stretches: Vec<Stretch>,
     /// Levels of y to compare with.
@@ -42,8 +47,10 @@ pub struct Chart {
 /// A quantity with its definition and unit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
-    /// Definition and unit.
+    /// Quantity and unit.
     pub label: String,
+    /// What else is good to know, where there is room for it.
+    pub detail: String,
     /// Logarithmic where true; values of 0 and below are left out then.
     pub logarithmic: bool,
     /// Whether only whole numbers are possible.
@@ -54,6 +61,8 @@ pub struct Axis {
     pub limit: Option<f64>,
     /// A name for each whole value from 0, where the axis counts things.
     pub names: Vec<String>,
+    /// The only values to label, where few are possible.
+    pub ticks: Vec<f64>,
 }
 
 /// A stretch of x to point out.
@@ -72,8 +81,12 @@ pub struct Stretch {
 pub struct ReferenceLine {
     /// The value.
     pub y: f64,
+    /// What the value may be.
+    pub interval: Option<(f64, f64)>,
     /// What it is.
     pub label: String,
+    /// Its colour.
+    pub colour: Colour,
 }
 
 /// How a series looks.
@@ -84,8 +97,8 @@ pub enum Shape {
     Line,
     /// Points alone.
     Points,
-    /// Bars from 0.
-    Bars,
+    /// Boxes: the median, the quartiles and, as the interval, the range.
+    Boxes,
 }
 
 /// How a line is broken.
@@ -98,6 +111,8 @@ pub enum Dash {
     Dashed,
     /// Short strokes.
     Dotted,
+    /// Long and short strokes in turn.
+    DashDotted,
 }
 
 /// The sign at a point.
@@ -110,23 +125,42 @@ pub enum Marker {
     Disc,
     /// A square.
     Square,
-    /// A triangle.
+    /// A triangle on its side.
     Triangle,
+    /// A square on its corner.
+    Diamond,
+    /// A triangle on its corner.
+    Down,
     /// An oblique cross.
     Cross,
-    /// A ring.
-    Ring,
+    /// An upright cross.
+    Plus,
 }
 
 impl Marker {
-    /// The sign of series `index`; they repeat after five.
+    /// The sign of series `index`. There are seven, and six colours, so that the pair repeats
+    /// after 42 series.
     pub fn of_series(index: usize) -> Self {
-        match index % 5 {
+        match index % 7 {
             0 => Self::Disc,
             1 => Self::Square,
             2 => Self::Triangle,
-            3 => Self::Cross,
-            _ => Self::Ring,
+            3 => Self::Diamond,
+            4 => Self::Down,
+            5 => Self::Cross,
+            _ => Self::Plus,
+        }
+    }
+}
+
+impl Dash {
+    /// How the line of series `index` is broken: solid for the first six, which differ by colour.
+    pub fn of_series(index: usize) -> Self {
+        match (index / 6) % 4 {
+            0 => Self::Solid,
+            1 => Self::Dashed,
+            2 => Self::DashDotted,
+            _ => Self::Dotted,
         }
     }
 }
@@ -146,6 +180,10 @@ pub struct Series {
     pub marker: Marker,
     /// Whether intervals are one band instead of a whisker each.
     pub band: bool,
+    /// Whether it stays behind the others: small and pale.
+    pub faint: bool,
+    /// Whether its signs are outlines.
+    pub hollow: bool,
     /// The values.
     pub points: Vec<Point>,
 }
@@ -160,6 +198,8 @@ impl Series {
             dash: Dash::Solid,
             marker: Marker::None,
             band: false,
+            faint: false,
+            hollow: false,
             points,
         }
     }
@@ -176,8 +216,8 @@ pub struct Point {
     pub interval: Option<(f64, f64)>,
     /// What the pointer shows; nothing where empty.
     pub hover: String,
-    /// Whether its bar is hatched.
-    pub hatched: bool,
+    /// Lower and upper quartile, of a box.
+    pub quartiles: Option<(f64, f64)>,
 }
 
 impl Point {

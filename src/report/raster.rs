@@ -1,64 +1,64 @@
 //! From vector pictures to pixels.
 
-use std::sync::Arc;
-
 use resvg::{tiny_skia, usvg};
-use thiserror::Error;
 
-/// Why a picture cannot be made of pixels.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RasterError {
-    /// Words need a font.
-    #[error(
-        "PNG: this system has no font for the words of the picture; install one (such as DejaVu Sans) or write .svg instead"
-    )]
-    NoFont,
-    /// The picture is too large or malformed.
-    #[error("PNG: {reason}; write .svg instead")]
-    Unusable {
-        /// Why.
-        reason: String,
-    },
-}
+use super::fonts::{self, RenderError};
 
-/// Pixels per unit of the picture: twice is sharp in print and on dense screens.
-pub const SCALE: f32 = 2.0;
+/// Pixels of a drawing to the inch.
+const PER_INCH: f64 = 96.0;
+const METRES_PER_INCH: f64 = 0.0254;
 
-/// Renders SVG as PNG with the fonts of the system: sans-serif is DejaVu Sans, Liberation Sans,
-/// Noto Sans, Arial or Helvetica, or else the first font there is.
+/// Renders SVG as PNG of `density` pixels to the inch, which the file states. Words are in the
+/// fonts of the system: Helvetica, Arial, Liberation Sans, Noto Sans or DejaVu Sans.
 ///
 /// # Errors
 /// No font, or a picture that cannot be rendered.
-pub fn png(svg: &str) -> Result<Vec<u8>, RasterError> {
-    let unusable = |reason: String| RasterError::Unusable { reason };
-    let mut options = usvg::Options::default();
-    let fonts = Arc::make_mut(&mut options.fontdb);
-    fonts.load_system_fonts();
-    let known = [
-        "DejaVu Sans",
-        "Liberation Sans",
-        "Noto Sans",
-        "Arial",
-        "Helvetica",
-    ];
-    let names: Vec<String> = fonts
-        .faces()
-        .flat_map(|face| face.families.iter().map(|(name, _)| name.clone()))
-        .collect();
-    let family = known
-        .into_iter()
-        .find(|known| names.iter().any(|name| name == known))
-        .map(str::to_owned)
-        .or_else(|| names.first().cloned())
-        .ok_or(RasterError::NoFont)?;
-    fonts.set_sans_serif_family(family);
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| unusable(e.to_string()))?;
+pub fn png(svg: &str, density: u16) -> Result<Vec<u8>, RenderError> {
+    let tree = fonts::read(svg)?;
+    let scale = (f64::from(density) / PER_INCH) as f32;
     let size = tree.size();
-    let (width, height) = (size.width() * SCALE, size.height() * SCALE);
-    let mut pixels = tiny_skia::Pixmap::new(width as u32, height as u32)
-        .ok_or_else(|| unusable(format!("{width} x {height} pixels are not possible")))?;
-    let scale = tiny_skia::Transform::from_scale(SCALE, SCALE);
-    resvg::render(&tree, scale, &mut pixels.as_mut());
-    pixels.encode_png().map_err(|e| unusable(e.to_string()))
+    let (width, height) = (size.width() * scale, size.height() * scale);
+    let mut pixels = tiny_skia::Pixmap::new(width.round() as u32, height.round() as u32)
+        .ok_or_else(|| {
+            RenderError::unusable(format!("{width} x {height} pixels are not possible"))
+        })?;
+    let transform = usvg::Transform::from_scale(scale, scale);
+    resvg::render(&tree, transform, &mut pixels.as_mut());
+    let bytes = pixels.encode_png().map_err(RenderError::unusable)?;
+    with_density(bytes, density).ok_or_else(|| RenderError::unusable("the encoder wrote no PNG"))
+}
+
+/// The same picture with a chunk that states how large its pixels are, after the first chunk.
+fn with_density(mut bytes: Vec<u8>, density: u16) -> Option<Vec<u8>> {
+    // Signature, then length, name, data and checksum of the first chunk.
+    let place = 8 + 4 + 4 + 13 + 4;
+    let per_metre = ((f64::from(density) / METRES_PER_INCH).round() as u32).to_be_bytes();
+    let mut chunk = b"pHYs".to_vec();
+    chunk.extend(per_metre);
+    chunk.extend(per_metre);
+    // The unit is the metre.
+    chunk.push(1);
+    let mut check = flate2::Crc::new();
+    check.update(&chunk);
+    let length = 9_u32.to_be_bytes().into_iter();
+    let whole = length.chain(chunk).chain(check.sum().to_be_bytes());
+    bytes.get(place)?;
+    bytes.splice(place..place, whole);
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_png_states_its_density() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1in\" height=\"48\" \
+                   viewBox=\"0 0 96 48\"/>";
+        let bytes = png(svg, 300).unwrap();
+        let number = |place: usize| u32::from_be_bytes(bytes[place..place + 4].try_into().unwrap());
+        assert_eq!((number(16), number(20)), (300, 150));
+        assert_eq!(&bytes[37..41], b"pHYs");
+        assert_eq!((number(41), number(45), bytes[49]), (11_811, 11_811, 1));
+    }
 }

@@ -11,6 +11,8 @@ pub enum Theme {
     Light,
     /// Light ink on black.
     Dark,
+    /// For print: as light, without a grid and without what the pointer shows.
+    Paper,
 }
 
 /// What a colour is for. The hues are those of Okabe and Ito (2008); each has another lightness,
@@ -35,11 +37,13 @@ pub enum Colour {
     Purple,
     /// The fifth.
     Orange,
+    /// The sixth.
+    Sky,
 }
 
 impl Colour {
     /// Every colour.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ink,
         Self::Faint,
         Self::Grid,
@@ -49,16 +53,18 @@ impl Colour {
         Self::Green,
         Self::Purple,
         Self::Orange,
+        Self::Sky,
     ];
 
-    /// The colour of series `index`; they repeat after five.
+    /// The colour of series `index`; they repeat after six.
     pub fn of_series(index: usize) -> Self {
-        match index % 5 {
+        match index % 6 {
             0 => Self::Blue,
             1 => Self::Vermilion,
             2 => Self::Green,
             3 => Self::Purple,
-            _ => Self::Orange,
+            4 => Self::Orange,
+            _ => Self::Sky,
         }
     }
 
@@ -74,9 +80,10 @@ impl Colour {
             Self::Green => (0x009E73, 0x2CC79B),
             Self::Purple => (0xAA4499, 0xDDA0CC),
             Self::Orange => (0xE69F00, 0xF5C04A),
+            Self::Sky => (0x56B4E9, 0xA6DCFF),
         };
         let value: u32 = match theme {
-            Theme::Light => light,
+            Theme::Light | Theme::Paper => light,
             Theme::Dark => dark,
         };
         let [_, red, green, blue] = value.to_be_bytes();

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::Problem;
 
 /// Endings of the pictures that can be written.
-pub(crate) const PICTURES: &[&str] = &["svg", "png"];
+pub(crate) const PICTURES: &[&str] = &["svg", "pdf", "png"];
 
 /// Whether a command replaces files.
 #[derive(Clone, Copy, Debug, Args)]
@@ -68,8 +68,17 @@ impl OutputArguments {
         Err(Problem::BadInput(format!(
             "{}: the name must end in {}",
             file.display(),
-            known.join(" or ")
+            any_of(&known)
         )))
+    }
+}
+
+/// `.svg, .pdf or .png`.
+fn any_of(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
 }
 
@@ -120,8 +129,8 @@ mod tests {
             ("../NAME/results.svg", true, "does not exist"),
             ("results.svg", true, "uses this file already"),
             ("none/new.svg", true, "does not exist"),
-            ("new.jpg", true, "must end in .svg or .png"),
-            ("new", true, "must end in .svg or .png"),
+            ("new.jpg", true, "must end in .svg, .pdf or .png"),
+            ("new", true, "must end in .svg, .pdf or .png"),
         ] {
             let refusal = check(name, force).unwrap_err();
             assert!(refusal.contains(reason), "{name}: {refusal}");

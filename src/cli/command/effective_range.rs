@@ -13,7 +13,7 @@ use crate::cli::{Problem, Terminal};
 use crate::report::family::{Growth, Quantity, RangeMember, Size, growth};
 use crate::report::plot::{SHARE, scaling};
 use crate::report::view::family;
-use crate::report::{Journal, Theme};
+use crate::report::Journal;
 
 /// Estimate how the effective range of path lengths grows over a family of networks
 ///
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Results file (JSON): the ranges and the fits
     #[arg(long, alias = "json", value_name = "FILE")]
     results: Option<PathBuf>,
-    /// Plot files (.svg or .png), named FILE-width-n, FILE-width-k, FILE-centre-n and so on
+    /// Plot files (.svg, .pdf or .png), named FILE-width-n, FILE-width-k, FILE-centre-n and so on
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -115,7 +115,7 @@ impl Execute for Arguments {
             for growth in &found {
                 if let Some(picture) = scaling(&members, growth) {
                     let file = plot_of(file, growth.quantity, growth.size);
-                    picture_file::write(&picture, Theme::Light, &file, terminal)?;
+                    picture_file::write(&picture, &file, terminal)?;
                 }
             }
         }

@@ -23,9 +23,8 @@ use crate::data::{Dataset, Normalization};
 use crate::experiment::{GradientPoint, Grading, Journal, Loss, SpectrumOptions, first_gradient};
 use crate::format::Model;
 use crate::network::BlockShape;
-use crate::report::Theme;
 use crate::report::gradient::{GradientSummary, summarize};
-use crate::report::plot::{SHARE, spectrum};
+use crate::report::plot::{SHARE, Subject as Plotted, spectrum};
 use crate::report::table::Table;
 use crate::report::view::spectrum::checkpoints;
 
@@ -56,7 +55,7 @@ pub(crate) struct Arguments {
     /// Format of the printed answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Plot file (.svg or .png)
+    /// Plot file (.svg, .pdf or .png)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -250,12 +249,10 @@ impl Execute for Arguments {
         session.first(|| {
             show::add(&mut answer, journal.header(), &summary, &spectra(&journal));
             answer.print(self.format, terminal)?;
-            match &self.plot {
-                Some(file) => {
-                    let picture = spectrum(journal.header(), &summary);
-                    picture_file::write(&picture, Theme::Light, file, terminal)
-                }
-                None => Ok(()),
+            let plotted = Plotted::new(journal.header(), &[]);
+            match (&self.plot, spectrum(&[(plotted, summary)])) {
+                (Some(file), Some(picture)) => picture_file::write(&picture, file, terminal),
+                _ => Ok(()),
             }
         })?;
         Ok(())

@@ -21,10 +21,10 @@ use crate::data::Dataset;
 use crate::experiment::{EarlyStop, Extent, Journal, Laboratory, LesionOptions, Measurement, Questions};
 use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
 use crate::report::lesions::{method, single_lesions};
-use crate::report::plot::{deletions, lesion_bars, removal as removal_plot, synergy};
+use crate::report::plot::{self, deletions, removal as removal_plot, synergy};
 use crate::report::view::outcome::{self, Shown};
 use crate::report::view::{removal, scores};
-use crate::report::{Picture, Theme};
+use crate::report::Picture;
 
 /// Delete blocks of a trained network and measure the change in error
 ///
@@ -84,8 +84,8 @@ pub(crate) struct Arguments {
     /// Format of the printed answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Plot file (.svg or .png): the curve of --greedy or --random, the synergies of --pairs, or a
-    /// bar per block or function
+    /// Plot file (.svg, .pdf or .png): the curve of --greedy or --random, the synergies of --pairs, or the
+    /// error per block or function
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Model file (.safetensors) for the network that --greedy, --drop-block or --keep leaves, whose
@@ -321,7 +321,7 @@ impl Arguments {
         match &self.plot {
             Some(file) => {
                 let picture = picture(journal, &outcomes, &removals)?;
-                picture_file::write(&picture, Theme::Light, file, session.terminal)
+                picture_file::write(&picture, file, session.terminal)
             }
             None => Ok(()),
         }
@@ -367,10 +367,11 @@ fn picture(
     removals: &[&Removal],
 ) -> Result<Picture, Problem> {
     let header = journal.header();
+    let subject = [plot::Subject::new(header, outcomes)];
     removal_plot(header, removals, Latency::longest(journal.records()))
-        .or_else(|| deletions(header, outcomes))
+        .or_else(|| deletions(&subject))
         .or_else(|| synergy(header, outcomes))
-        .or_else(|| lesion_bars(header, outcomes))
+        .or_else(|| plot::lesion(&subject))
         .ok_or_else(|| {
             Problem::BadInput(
                 "these measurements have no plot; measure with --each, --functions, --pairs, \

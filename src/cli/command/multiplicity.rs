@@ -14,7 +14,7 @@ use crate::format::load_model;
 use crate::network::{Layer, Operation, Specification};
 use crate::report::plot::multiplicity;
 use crate::report::view::multiplicity as view;
-use crate::report::{PathCountsFile, Theme};
+use crate::report::PathCountsFile;
 
 /// Count the paths and configurations of a network, and show their distribution by length
 ///
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Print every length, not only those that hold nearly all paths
     #[arg(long)]
     full: bool,
-    /// Plot file (.svg or .png) of the distributions
+    /// Plot file (.svg, .pdf or .png) of the distributions
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -72,7 +72,7 @@ impl Execute for Arguments {
         if let Some(plot) = &self.plot {
             let picture = multiplicity(&file.networks)
                 .ok_or_else(|| Problem::BadInput("there is no network to plot".into()))?;
-            picture_file::write(&picture, Theme::Light, plot, terminal)?;
+            picture_file::write(&picture, plot, terminal)?;
         }
         let mut answer = answer(&file.networks, if self.full { 0.0 } else { SHOWN });
         answer.document(serde_json::to_value(&file)?);

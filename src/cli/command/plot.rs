@@ -5,38 +5,42 @@ use clap::Args;
 
 use super::Execute;
 use crate::cli::args::number::share;
-use crate::cli::args::{OutputArguments, PICTURES};
+use crate::cli::args::{OutputArguments, PICTURES, PictureArguments};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
-use crate::report::plot::{SHARE, pictures_of};
-use crate::report::{Picture, Source, Theme};
+use crate::report::plot::{SHARE, pictures_of, veit};
+use crate::report::{Picture, Run, Source};
 
 /// Plot results files, training logs, path counts or families of networks
 ///
-/// Draws every plot that the records of a results file allow. Training logs share one plot, and so
-/// do path counts. The spectra of several networks also show how their effective ranges grow.
-/// Every plot contains a text alternative for screen readers. The same files give the same bytes.
+/// Draws every plot that the records of the files allow. Lesions, deletions and orders of several
+/// networks on the same data share a plot, and so do spectra, training logs and path counts. The
+/// spectra of several networks also show how their effective ranges grow. Every .svg file contains
+/// a text alternative for screen readers. The same files give the same bytes.
 ///
 /// Example: pathscope plot notebooks-rs/results/lesion.jsonl -o lesion.svg
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Results files (.jsonl), training logs (log.jsonl), output of `multiplicity --format json`,
     /// or networks of a family (.csv with depth, k, parameters, errors, examples and seed)
-    #[arg(required = true)]
+    #[arg(required_unless_present = "veit")]
     files: Vec<PathBuf>,
-    /// Output file (.svg or .png); of several plots, each has its kind before the ending
+    /// Folder of a study, for the figures of Veit et al. and of Abdi & Nahavandi: one sheet, and
+    /// each of its panels
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    veit: Option<PathBuf>,
+    /// Output file (.svg, .pdf or .png); of several plots, each has its kind before the ending
     /// [default: KIND.svg]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Colours
-    #[arg(long, value_enum, default_value_t)]
-    theme: Theme,
     /// Kinds of plots to draw, such as lesion or spectrum [default: all]
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     kind: Vec<String>,
     /// Share of the gradient that an effective range holds
     #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = share)]
     share: f64,
+    #[command(flatten)]
+    look: PictureArguments,
     #[command(flatten)]
     outputs: OutputArguments,
 }
@@ -46,12 +50,7 @@ impl Execute for Arguments {
         if let Some(output) = &self.output {
             self.outputs.check_ending(output, PICTURES)?;
         }
-        let sources = self
-            .files
-            .iter()
-            .map(|file| Source::read(file))
-            .collect::<Result<Vec<_>, _>>()?;
-        let all = pictures_of(&sources, self.share).map_err(Problem::bad_input)?;
+        let all = self.pictures()?;
         let kinds = |pictures: &[Picture]| {
             let mut kinds: Vec<&str> = pictures.iter().map(|picture| picture.kind).collect();
             kinds.dedup();
@@ -77,10 +76,26 @@ impl Execute for Arguments {
         }
         let mut lines = Vec::new();
         for (picture, file) in pictures.iter().zip(&files) {
-            picture_file::write_silently(picture, self.theme, file)?;
+            let density = self.look.density();
+            picture_file::write_silently(picture, &self.look.look(), density, file)?;
             lines.push(format!("{}: {}", file.display(), picture.title));
         }
         terminal.result(&lines.join("\n"))
+    }
+}
+
+impl Arguments {
+    fn pictures(&self) -> Result<Vec<Picture>, Problem> {
+        if let Some(folder) = &self.veit {
+            let run = Run::read(folder)?;
+            return veit(&run.journals, self.share).map_err(Problem::bad_input);
+        }
+        let sources = self
+            .files
+            .iter()
+            .map(|file| Source::read(file))
+            .collect::<Result<Vec<_>, _>>()?;
+        pictures_of(&sources, self.share).map_err(Problem::bad_input)
     }
 }
 

@@ -14,8 +14,7 @@ use crate::cli::show::outcomes::{all, answer, outcomes};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Session, Terminal};
 use crate::experiment::{Journal, Measurement, Questions};
-use crate::report::Theme;
-use crate::report::plot::{commutators as matrix, order};
+use crate::report::plot::{Subject, commutators as matrix, order};
 use crate::report::view::commutator;
 use crate::report::view::outcome::Shown;
 
@@ -41,7 +40,7 @@ pub(crate) struct Arguments {
     /// Format of the printed answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Plot file (.svg or .png): error against Kendall's tau, or the commutators
+    /// Plot file (.svg, .pdf or .png): error against Kendall's tau, or the commutators
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -141,10 +140,10 @@ impl Arguments {
             Record::Outcome(outcome) => Some(outcome),
             _ => None,
         });
-        let picture = order(header, &outcomes).or_else(|| matrix(header, &commutators));
+        let picture = order(&[Subject::new(header, &outcomes)]).or_else(|| matrix(header, &commutators));
         match (&self.plot, picture) {
             (Some(file), Some(picture)) => {
-                picture_file::write(&picture, Theme::Light, file, session.terminal)
+                picture_file::write(&picture, file, session.terminal)
             }
             _ => Ok(()),
         }

@@ -13,7 +13,6 @@ use crate::cli::show::answer::Answer;
 use crate::cli::show::{file, picture_file};
 use crate::cli::{Problem, Terminal};
 use crate::format::load_model;
-use crate::report::Theme;
 use crate::report::family::{FamilyError, read_members, trained_member};
 use crate::report::plot::threshold;
 use crate::report::view::family;
@@ -47,7 +46,7 @@ pub(crate) struct Arguments {
     /// Results file (JSON): the networks and their thresholds
     #[arg(long, alias = "json", value_name = "FILE")]
     results: Option<PathBuf>,
-    /// Plot files (.svg or .png), named FILE-k2, FILE-k3 and so on
+    /// Plot files (.svg, .pdf or .png), named FILE-k2, FILE-k3 and so on
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +101,7 @@ impl Execute for Arguments {
         }
         for found in &found {
             if let Some(file) = plots(found.k) {
-                picture_file::write(&threshold(found), Theme::Light, &file, terminal)?;
+                picture_file::write(&threshold(found), &file, terminal)?;
             }
         }
         Ok(())

@@ -3,36 +3,38 @@
 use std::path::{Path, PathBuf};
 
 use super::file;
+use crate::cli::args::DENSITY;
 use crate::cli::{Problem, Terminal};
-use crate::report::{Picture, Theme, png};
+use crate::report::{Look, Picture, pdf, png};
 
-/// Writes `picture` to `file`, as SVG or PNG by its ending, and says so.
+/// Writes `picture` to `file`, as SVG, PDF or PNG by its ending, and says so.
 ///
 /// # Errors
 /// Another ending, or a file that cannot be written.
-pub(crate) fn write(
-    picture: &Picture,
-    theme: Theme,
-    file: &Path,
-    terminal: &Terminal,
-) -> Result<(), Problem> {
-    write_silently(picture, theme, file)?;
+pub(crate) fn write(picture: &Picture, file: &Path, terminal: &Terminal) -> Result<(), Problem> {
+    write_silently(picture, &Look::default(), DENSITY, file)?;
     terminal.remark(&format!("picture: {}", file.display()));
     Ok(())
 }
 
-/// Writes `picture` to `file`, as SVG or PNG by its ending.
+/// Writes `picture` to `file`, as SVG, PDF or PNG of `density` pixels to the inch, by its ending.
 ///
 /// # Errors
 /// Another ending, or a file that cannot be written.
-pub(crate) fn write_silently(picture: &Picture, theme: Theme, file: &Path) -> Result<(), Problem> {
-    let svg = picture.svg(theme).map_err(Problem::failed)?;
+pub(crate) fn write_silently(
+    picture: &Picture,
+    look: &Look,
+    density: u16,
+    file: &Path,
+) -> Result<(), Problem> {
+    let svg = picture.svg(look.clone()).map_err(Problem::failed)?;
     let bytes = match file.extension().and_then(|end| end.to_str()) {
         Some("svg") => svg.into_bytes(),
-        Some("png") => png(&svg).map_err(Problem::failed)?,
+        Some("pdf") => pdf(&svg, &picture.title).map_err(Problem::failed)?,
+        Some("png") => png(&svg, density).map_err(Problem::failed)?,
         _ => {
             let file = file.display();
-            let why = format!("{file}: pictures are written as .svg or .png");
+            let why = format!("{file}: pictures are written as .svg, .pdf or .png");
             return Err(Problem::BadInput(why));
         }
     };

@@ -1,150 +1,170 @@
 //! Draws a quantity for each pair of blocks.
 
-use plotters::prelude::*;
+use plotters::style::Color;
 
-use super::svg::{Area, DrawError, Hover, Refusal, words, wrap};
+use super::letters::{width_of, wrap};
+use super::pen::{Anchor, Pen, Refusal, Words};
+use super::title;
 use crate::picture::Matrix;
 use crate::quantity::significant;
 use crate::theme::{Colour, Theme, diverging, is_pale, sequential};
 
-const WIDTH: i32 = 760;
-const LEFT: i32 = 76;
-const SIDE: i32 = 560;
+/// Height of a line.
+const LINE: f64 = 1.25;
+/// Steps of the scale of colours.
+const STEPS: u8 = 56;
 
-/// The drawing, and what it tells the pointer.
-pub(super) fn draw(
-    title: &str,
-    matrix: &Matrix,
-    theme: Theme,
-) -> Result<(String, Vec<Hover>), DrawError> {
-    let lines = wrap(title, 19, WIDTH - 32);
-    let top = 30 + 26 * lines.len() as i32;
-    let height = top + SIDE + 64;
-    let mut drawing = String::new();
-    let root =
-        SVGBackend::with_string(&mut drawing, (WIDTH as u32, height as u32)).into_drawing_area();
-    let hovers = on(&root, &lines, top, matrix, theme).map_err(DrawError::from_display)?;
-    drop(root);
-    Ok((drawing, hovers))
+/// What surrounds the square of cells, in pixels.
+struct Margins {
+    left: f64,
+    right: f64,
+    below: f64,
 }
 
-fn on<'b>(
-    root: &Area<'b>,
-    title: &[String],
-    top: i32,
-    matrix: &Matrix,
-    theme: Theme,
-) -> Result<Vec<Hover>, Refusal<'b>> {
-    root.fill(&Colour::Paper.rgb(theme))?;
-    let style = words(13, Colour::Ink, theme);
-    for (line, text) in title.iter().enumerate() {
-        let place = (16, 16 + 26 * line as i32);
-        root.draw(&Text::new(
-            text.clone(),
-            place,
-            words(19, Colour::Ink, theme),
-        ))?;
+impl Margins {
+    fn new(matrix: &Matrix, em: f64, width: f64) -> Self {
+        let names = matrix.names.iter().map(|name| width_of(name, em));
+        let label = wrap(&matrix.label, em, width - 1.4 * em).len();
+        let values = scale_values(matrix);
+        let values = values.iter().map(|(_, text)| width_of(text, em));
+        Self {
+            left: (0.7 + 0.4) * em + names.fold(0.0, f64::max),
+            right: (1.0 + 1.2 + 0.4 + 0.5 + 2.0 * LINE + 0.4) * em + values.fold(0.0, f64::max),
+            below: (0.4 + 1.0 + 0.5 + LINE * label as f64 + 0.5) * em,
+        }
     }
+}
+
+/// Height of the picture below its title, where nothing else is asked for.
+pub(super) fn height(matrix: &Matrix, em: f64, width: f64) -> f64 {
+    let margins = Margins::new(matrix, em, width);
+    (width - margins.left - margins.right).max(6.0 * em) + margins.below + em
+}
+
+/// Draws a matrix with its title over the whole of `pen`.
+pub(super) fn draw(pen: &Pen, heading: Option<&str>, matrix: &Matrix) -> Result<(), Refusal> {
+    let em = pen.em;
+    let (width, height) = pen.size();
+    let margins = Margins::new(matrix, em, width);
+    let top = title::draw(pen, heading)?;
+    let room = (height - top - margins.below).min(width - margins.left - margins.right);
+    let side = room.max(em);
+    let left = margins.left;
+    cells(pen, matrix, (left, top), side)?;
+    names(pen, matrix, (left, top), side)?;
+    let label = wrap(&matrix.label, em, width - 1.4 * em);
+    for (index, line) in label.iter().enumerate() {
+        let half = width_of(line, em) / 2.0;
+        let middle = (left + side / 2.0).max(half + 0.4 * em);
+        let y = top + side + (0.4 + 1.0 + 0.5 + LINE * index as f64) * em;
+        pen.text(line, (middle, y), pen.words(1.0, Anchor::TOP))?;
+    }
+    scale(pen, matrix, (left + side + em, top), side)
+}
+
+/// The greatest size of a value.
+fn unit(matrix: &Matrix) -> f64 {
+    let sizes = matrix.entries.iter().map(|entry| entry.value.abs());
+    let largest = sizes.filter(|size| size.is_finite()).fold(0.0, f64::max);
+    if largest > 0.0 { largest } else { 1.0 }
+}
+
+fn cells(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Result<(), Refusal> {
     let count = matrix.names.len().max(1);
-    let edge = |index: usize| (f64::from(SIDE) * index as f64 / count as f64).round() as i32;
-    let largest = matrix
-        .entries
-        .iter()
-        .map(|entry| entry.value.abs())
-        .filter(|value| value.is_finite())
-        .fold(0.0, f64::max);
-    let unit = if largest > 0.0 { largest } else { 1.0 };
-    let colour = |value: f64| match matrix.signed {
-        true => diverging(value / unit),
-        false => sequential(value / unit),
-    };
-    let frame = Rectangle::new(
-        [(LEFT, top), (LEFT + SIDE, top + SIDE)],
-        Colour::Grid.rgb(theme).filled(),
-    );
-    root.draw(&frame)?;
-    let mut hovers = Vec::new();
-    for entry in &matrix.entries {
-        if entry.row >= count || entry.column >= count {
-            continue;
-        }
-        let (x0, x1) = (LEFT + edge(entry.column), LEFT + edge(entry.column + 1));
+    let edge = |index: usize| side * index as f64 / count as f64;
+    let unit = unit(matrix);
+    let ground = pen.colour(Colour::Grid);
+    pen.rectangle((left, top), (left + side, top + side), ground)?;
+    let entries = matrix.entries.iter();
+    for entry in entries.filter(|entry| entry.row < count && entry.column < count) {
+        let (x0, x1) = (left + edge(entry.column), left + edge(entry.column + 1));
         let (y0, y1) = (top + edge(entry.row), top + edge(entry.row + 1));
-        let fill = colour(entry.value);
-        root.draw(&Rectangle::new([(x0, y0), (x1, y1)], fill.filled()))?;
+        let fill = match matrix.signed {
+            true => diverging(entry.value / unit),
+            false => sequential(entry.value / unit),
+        };
+        pen.rectangle((x0, y0), (x1, y1), fill)?;
         // In grey, both sides of 0 look alike: the negative one has a stroke.
-        if matrix.signed && entry.value < -0.02 * unit && x1 - x0 >= 8 {
-            let pen = if is_pale(fill) {
-                Colour::Ink
-            } else {
-                Colour::Paper
+        if matrix.signed && entry.value < -0.02 * unit && x1 - x0 >= 0.55 * pen.em {
+            let ink = match is_pale(fill) {
+                true => Colour::Ink,
+                false => Colour::Paper,
             };
-            let (middle, half) = ((y0 + y1) / 2, (x1 - x0) / 5);
-            let ends = vec![
-                ((x0 + x1) / 2 - half, middle),
-                ((x0 + x1) / 2 + half, middle),
+            let (middle, half) = ((y0 + y1) / 2.0, (x1 - x0) / 5.0);
+            let ends = [
+                ((x0 + x1) / 2.0 - half, middle),
+                ((x0 + x1) / 2.0 + half, middle),
             ];
-            root.draw(&PathElement::new(
-                ends,
-                pen.rgb(Theme::Light).stroke_width(2),
-            ))?;
+            let stroke = super::pen::Stroke {
+                colour: ink.rgb(Theme::Light).to_rgba(),
+                width: 0.13 * pen.em,
+                dashes: &[],
+            };
+            pen.line(&ends, &stroke)?;
         }
-        hovers.push(Hover {
-            place: (x0, y0, x1 - x0, y1 - y0),
-            text: entry.hover.clone(),
-        });
+        pen.hover((x0, y0), (x1 - x0, y1 - y0), &entry.hover);
     }
-    names(root, matrix, top, &edge, theme)?;
-    let centre = words(14, Colour::Ink, theme);
-    use plotters::style::text_anchor::{HPos, Pos, VPos};
-    let middle = Pos::new(HPos::Center, VPos::Top);
-    let below = (LEFT + SIDE / 2, top + SIDE + 36);
-    root.draw(&Text::new(matrix.label.clone(), below, centre.pos(middle)))?;
-    // The scale of colours.
-    let (bar, steps) = (LEFT + SIDE + 24, 56);
+    Ok(())
+}
+
+fn names(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Result<(), Refusal> {
+    let em = pen.em;
+    let count = matrix.names.len().max(1);
+    let widest = matrix.names.iter().map(|name| width_of(name, em));
+    let room = (widest.fold(0.0, f64::max) + 0.5 * em).max(1.3 * em);
+    let fits = |every: &usize| side * *every as f64 / count as f64 >= room;
+    let every = [1, 2, 5, 10, 20, 50, 100].into_iter().find(fits);
+    let every = every.unwrap_or(count);
+    for (index, name) in matrix.names.iter().enumerate().step_by(every) {
+        let middle = side * (index as f64 + 0.5) / count as f64;
+        let under = (left + middle, top + side + 0.4 * em);
+        pen.text(name, under, pen.words(1.0, Anchor::TOP))?;
+        let beside = (left - 0.4 * em, top + middle);
+        pen.text(name, beside, pen.words(1.0, Anchor::RIGHT))?;
+    }
+    Ok(())
+}
+
+/// Values along the scale of colours, from its top, by the share of it above them.
+fn scale_values(matrix: &Matrix) -> [(f64, String); 3] {
+    let unit = unit(matrix);
     let least = if matrix.signed { -1.0 } else { 0.0 };
-    for step in 0..steps {
-        let share = f64::from(step) / f64::from(steps - 1);
-        let fill = colour(unit * (1.0 - share * (1.0 - least)));
-        let y = top + step * SIDE / steps;
-        let corners = [(bar, y), (bar + 18, top + (step + 1) * SIDE / steps)];
-        root.draw(&Rectangle::new(corners, fill.filled()))?;
-    }
-    for (share, value) in [
+    [
         (0.0, unit),
         (0.5, unit * (1.0 + least) / 2.0),
         (1.0, unit * least),
-    ] {
-        let y = top + (share * f64::from(SIDE)) as i32;
-        let text = significant(value, 3);
-        root.draw(&Text::new(text, (bar + 24, y - 6), style.clone()))?;
-    }
-    let upright = words(14, Colour::Ink, theme)
-        .transform(FontTransform::Rotate270)
-        .pos(middle);
-    let beside = (bar + 82, top + SIDE / 2);
-    root.draw(&Text::new(matrix.quantity.clone(), beside, upright))?;
-    root.present()?;
-    Ok(hovers)
+    ]
+    .map(|(share, value)| (share, significant(value, 3).replace('-', "\u{2212}")))
 }
 
-fn names<'b>(
-    root: &Area<'b>,
-    matrix: &Matrix,
-    top: i32,
-    edge: &impl Fn(usize) -> i32,
-    theme: Theme,
-) -> Result<(), Refusal<'b>> {
-    use plotters::style::text_anchor::{HPos, Pos, VPos};
-    let every = matrix.names.len().div_ceil(28).max(1);
-    let style = words(12, Colour::Ink, theme);
-    for (index, name) in matrix.names.iter().enumerate().step_by(every) {
-        let middle = (edge(index) + edge(index + 1)) / 2;
-        let under = style.pos(Pos::new(HPos::Center, VPos::Top));
-        let place = (LEFT + middle, top + SIDE + 8);
-        root.draw(&Text::new(name.clone(), place, under))?;
-        let beside = style.pos(Pos::new(HPos::Right, VPos::Center));
-        root.draw(&Text::new(name.clone(), (LEFT - 8, top + middle), beside))?;
+fn scale(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Result<(), Refusal> {
+    let em = pen.em;
+    let right = left + 1.2 * em;
+    for step in 0..STEPS {
+        let share = f64::from(step) / f64::from(STEPS - 1);
+        let fill = match matrix.signed {
+            true => diverging(1.0 - 2.0 * share),
+            false => sequential(1.0 - share),
+        };
+        // Each covers all below it, so that no light falls between two of them.
+        let upper = top + side * f64::from(step) / f64::from(STEPS);
+        pen.rectangle((left, upper), (right, top + side), fill)?;
+    }
+    let mut widest = 0.0_f64;
+    for (share, text) in scale_values(matrix) {
+        // The outer ones stay beside the scale.
+        let y = (top + share * side).clamp(top + 0.5 * em, top + side - 0.5 * em);
+        pen.text(&text, (right + 0.4 * em, y), pen.words(1.0, Anchor::LEFT))?;
+        widest = widest.max(width_of(&text, em));
+    }
+    let lines = wrap(&matrix.quantity, em, side);
+    for (index, line) in lines.iter().take(2).enumerate() {
+        let upright = Words {
+            upright: true,
+            ..pen.words(1.0, Anchor::TOP)
+        };
+        let x = right + 0.4 * em + widest + (0.5 + LINE * index as f64) * em;
+        pen.text(line, (x, top + side / 2.0), upright)?;
     }
     Ok(())
 }

@@ -1,19 +1,11 @@
-//! What every drawing has in common: its text alternative, what the pointer shows, its words.
+//! What every drawing has in common: its size, its text alternative, what the pointer shows.
 
 use std::fmt::Write;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
 use thiserror::Error;
 
+use crate::length::Length;
 use crate::picture::Picture;
-use crate::theme::{Colour, Theme};
-
-/// What is drawn on.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-/// What the drawing library says where it refuses.
-pub(super) type Refusal<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
 /// The drawing library refused.
 #[derive(Debug, Error)]
@@ -39,7 +31,7 @@ impl DrawError {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hover {
     /// Left, top, width and height in pixels.
-    pub place: (i32, i32, i32, i32),
+    pub place: [f64; 4],
     /// What it tells.
     pub text: String,
 }
@@ -47,32 +39,56 @@ pub(super) struct Hover {
 /// More hovers than these cost more than they tell.
 const MOST_HOVERS: usize = 2_000;
 
-/// Adds the text alternative and the hovers to what the drawing library wrote.
-pub(super) fn finish(picture: &Picture, drawing: &str, hovers: &[Hover]) -> String {
+/// A whole file: `elements` with the text alternative and the hovers of `picture`. Its size on
+/// paper is `width` by `height` in the units that were asked for; its coordinates are pixels, of
+/// which `size` are drawn.
+pub(super) fn finish(
+    picture: &Picture,
+    (width, height): (Length, Length),
+    size: (f64, f64),
+    elements: &str,
+    hovers: &[Hover],
+) -> String {
     let identity = identity(picture);
-    let (head, body) = drawing.split_once('>').unwrap_or((drawing, ""));
-    let body = body.trim_end().strip_suffix("</svg>").unwrap_or(body);
+    let (across, down) = (tidy(size.0), tidy(size.1));
     let mut out = format!(
-        "{head} role=\"img\" aria-labelledby=\"{identity}-title {identity}-desc\">\n\
-         <title id=\"{identity}-title\">{}</title>\n<desc id=\"{identity}-desc\">{}</desc>",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
+         viewBox=\"0 0 {across} {down}\" font-family=\"Helvetica, Arial, sans-serif\" role=\"img\" \
+         aria-labelledby=\"{identity}-title {identity}-desc\">\n\
+         <title id=\"{identity}-title\">{}</title>\n<desc id=\"{identity}-desc\">{}</desc>\n",
+        bare(width),
+        bare(height),
         escape(&picture.title),
         escape(&picture.description),
     );
-    out.push_str(body);
-    if hovers.len() <= MOST_HOVERS {
+    out.push_str(elements);
+    if !hovers.is_empty() && hovers.len() <= MOST_HOVERS {
+        out.push_str("<g fill-opacity=\"0\">\n");
         for Hover { place, text } in hovers {
-            let (x, y, width, height) = place;
+            let [x, y, width, height] = place.map(tidy);
             // Writing to a string does not fail.
             let _ = writeln!(
                 out,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
-                 fill-opacity=\"0\"><title>{}</title></rect>",
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\">\
+                 <title>{}</title></rect>",
                 escape(text)
             );
         }
+        out.push_str("</g>\n");
     }
     out.push_str("</svg>\n");
     out
+}
+
+/// Two decimals at most.
+fn tidy(pixels: f64) -> f64 {
+    (100.0 * pixels).round() / 100.0
+}
+
+/// A length as attributes hold it: pixels have no unit.
+fn bare(length: Length) -> String {
+    let text = length.to_string();
+    text.strip_suffix("px").map_or(text.clone(), str::to_owned)
 }
 
 /// A name that no other picture on a page has: FNV-1a over its words.
@@ -99,32 +115,4 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     out
-}
-
-/// A style for words of `size` pixels.
-pub(super) fn words(size: u32, colour: Colour, theme: Theme) -> TextStyle<'static> {
-    // The backend divides by this; with it, `size` is the size in pixels.
-    let size = f64::from(size) * 1.24;
-    ("sans-serif", size).into_font().color(&colour.rgb(theme))
-}
-
-/// About how wide words of `size` pixels are: no font is measured, so drawings are the same
-/// everywhere.
-pub(super) fn width_of(text: &str, size: u32) -> i32 {
-    (text.chars().count() as f64 * f64::from(size) * 0.56).ceil() as i32
-}
-
-/// Lines of at most `width` pixels.
-pub(super) fn wrap(text: &str, size: u32, width: i32) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if width_of(line, size) + width_of(word, size) < width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

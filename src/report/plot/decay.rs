@@ -1,7 +1,8 @@
 use pathscope_analysis::DecayShape;
-use pathscope_analysis::record::{Header, Meaning};
+use pathscope_analysis::record::Meaning;
 
 use super::spectrum::layers;
+use super::subject::Subject;
 use crate::gradient::GradientSummary;
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
 use crate::quantity::{percent, significant};
@@ -10,83 +11,99 @@ use crate::theme::Colour;
 /// How the norm of one path changes with its length, and the fitted factor per function. None where
 /// no measure tells of single paths, or too few lengths were measured.
 #[must_use]
-pub fn decay(header: &Header, summary: &GradientSummary) -> Option<Picture> {
-    let (source, fit, _) = summary.decay.as_ref()?;
-    let what = match source.meaning() {
-        Meaning::SquaredNorms => "root mean square over all paths of the length, from the energy",
-        _ => "mean over paths drawn at random",
-    };
-    let measured = Series {
-        shape: Shape::Points,
-        marker: Marker::Disc,
-        ..Series::line(
-            format!("measured: {what}"),
-            Colour::Blue,
-            summary
-                .path_norms
-                .iter()
-                .map(|&(length, norm)| Point {
-                    hover: format!("length {length}: norm of a path {}", significant(norm, 3)),
-                    ..Point::at(length as f64, norm)
-                })
-                .collect(),
-        )
-    };
-    let line = Series {
-        dash: Dash::Dashed,
-        ..Series::line(
-            format!(
-                "fit: rho = {} (95 % interval {} to {})",
-                significant(fit.rho, 3),
-                significant(fit.rho_interval.lower, 3),
-                significant(fit.rho_interval.upper, 3),
+pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
+    let mut series = Vec::new();
+    let mut words = Vec::new();
+    let mut shown = Vec::new();
+    for (index, (subject, summary)) in subjects.iter().enumerate() {
+        let Some((source, fit, _)) = summary.decay.as_ref() else {
+            continue;
+        };
+        let what = match source.meaning() {
+            Meaning::SquaredNorms => "root mean square over all paths of the length",
+            _ => "mean over paths drawn at random",
+        };
+        let fitted = format!(
+            "\u{3c1} = {} ({} to {})",
+            significant(fit.rho, 3),
+            significant(fit.rho_interval.lower, 3),
+            significant(fit.rho_interval.upper, 3),
+        );
+        let (label, line, colours) = match subjects.len() {
+            1 => (
+                what.to_owned(),
+                format!("fit: {fitted}"),
+                (Colour::Blue, Colour::Vermilion),
             ),
-            Colour::Vermilion,
-            summary
-                .path_norms
-                .iter()
-                .map(|&(length, _)| {
-                    Point::at(
-                        length as f64,
-                        (fit.intercept + length as f64 * fit.ln_rho).exp(),
-                    )
-                })
-                .collect(),
-        )
-    };
-    Some(Picture {
-        kind: "decay",
-        title: format!(
-            "How the gradient of one path changes with its length: {}",
-            header.model.title
-        ),
-        description: format!(
-            "Norm of the gradient of one path against its length, on a logarithmic scale ({what}). \
-             One more function multiplies it by rho = {}, 95 % interval {} to {}; the line explains \
-             {} of the variance of the logarithms, and {}.",
+            _ => {
+                let colour = Colour::of_series(index);
+                (
+                    format!("{}: {fitted}", subject.name),
+                    String::new(),
+                    (colour, colour),
+                )
+            }
+        };
+        let measured = summary.path_norms.iter().map(|&(length, norm)| Point {
+            hover: format!(
+                "length {length}: norm of a path {} ({})",
+                significant(norm, 3),
+                subject.name
+            ),
+            ..Point::at(length as f64, norm)
+        });
+        series.push(Series {
+            shape: Shape::Points,
+            marker: Marker::of_series(index),
+            ..Series::line(label, colours.0, measured.collect())
+        });
+        let ends = [summary.path_norms.first(), summary.path_norms.last()];
+        let ends = ends.into_iter().flatten().map(|&(length, _)| {
+            let length = length as f64;
+            Point::at(length, (fit.intercept + length * fit.ln_rho).exp())
+        });
+        series.push(Series {
+            dash: Dash::Dashed,
+            ..Series::line(line, colours.1, ends.collect())
+        });
+        words.push(format!(
+            "{} ({what}): one more function multiplies it by rho = {}, 95 % interval {} to {}; the \
+             line explains {} of the variance of the logarithms, and {}",
+            subject.name,
             significant(fit.rho, 3),
             significant(fit.rho_interval.lower, 3),
             significant(fit.rho_interval.upper, 3),
             percent(fit.r_squared),
             shape(fit.shape),
+        ));
+        shown.push(subject);
+    }
+    let header = shown.first()?.header;
+    let names: Vec<&str> = shown.iter().map(|subject| subject.name.as_str()).collect();
+    Some(Picture {
+        kind: "decay",
+        title: format!(
+            "Gradient of one path against its length: {}",
+            names.join(", ")
+        ),
+        description: format!(
+            "Norm of the gradient of one path against its length, on a logarithmic scale. {}.",
+            words.join(". "),
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!(
-                    "path length: residual functions on the path, {}",
-                    layers(header)
-                ),
+                label: "path length (blocks)".into(),
+                detail: layers(header),
                 whole: true,
                 ..Axis::default()
             },
             y: Axis {
-                label: "L2 norm of one path's gradient".into(),
+                label: "norm of one path's gradient".into(),
                 logarithmic: true,
                 ..Axis::default()
             },
-            stretches: Vec::new(),
-            references: Vec::new(),
-            series: vec![measured, line],
+            series,
+            ..Chart::default()
         }),
     })
 }

@@ -1,22 +1,22 @@
-use pathscope_analysis::record::{Header, Outcome};
-
-use super::intact_line;
-use crate::error_rate::mean_error;
-use crate::lesions::{hover, intact, lesion, random_lesions};
-use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
-use crate::quantity::{count, percent, rate};
+use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
+use crate::error_rate::{error_label, mean_error};
+use crate::lesions::{hover, lesion, random_lesions};
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::quantity::{count, percent};
 use crate::theme::Colour;
 
 /// Error against the number of blocks or functions disabled together: each draw, and the
 /// mean with its interval over draws. None without random draws.
 #[must_use]
-pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
-    let methods = random_lesions(outcomes);
-    if methods.is_empty() {
-        return None;
+pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
+    let mut drawn = Vec::new();
+    for subject in subjects {
+        let methods = random_lesions(&subject.outcomes).into_iter();
+        drawn.extend(methods.map(|(method, sizes)| (subject, method, sizes)));
     }
+    let header = drawn.first()?.0.header;
+    let outcomes = subjects.iter().flat_map(|subject| &subject.outcomes);
     let functions = outcomes
-        .iter()
         .filter_map(|outcome| lesion(outcome))
         .any(|lesion| lesion.blocks.is_empty() && lesion.functions.len() > 1);
     let (one, many) = if functions {
@@ -25,80 +25,88 @@ pub fn deletions(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         ("block", "blocks")
     };
     let mut series = Vec::new();
-    for (index, (method, sizes)) in methods.iter().enumerate() {
+    let mut means_of = Vec::new();
+    for (index, (subject, method, sizes)) in drawn.iter().enumerate() {
         let colour = Colour::of_series(index);
         let draws = sizes.iter().flat_map(|(&size, draws)| {
             draws.iter().map(move |outcome| Point {
-                hover: hover(header, outcome, &outcome.key),
+                hover: hover(subject.header, outcome, &outcome.key),
                 ..Point::at(size as f64, 100.0 * outcome.error())
             })
         });
         let means = sizes.iter().map(|(&size, draws)| {
             let (mean, interval) = mean_error(draws);
-            let mean = 100.0 * mean;
             Point {
                 interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: format!(
-                    "{} {method}: mean error {} over {}",
+                    "{} {method}: mean error {} over {} ({})",
                     count(size, one, many),
-                    percent(mean / 100.0),
+                    percent(mean),
                     count(draws.len(), "draw", "draws"),
+                    subject.name,
                 ),
-                ..Point::at(size as f64, mean)
+                ..Point::at(size as f64, 100.0 * mean)
             }
         });
+        let label = match subjects.len() {
+            1 => format!("{method}, mean"),
+            _ if drawn.len() == subjects.len() => subject.name.clone(),
+            _ => format!("{}, {method}", subject.name),
+        };
         series.push(Series {
             shape: Shape::Points,
-            marker: Marker::Ring,
-            ..Series::line("", Colour::Faint, draws.collect())
+            marker: Marker::Disc,
+            faint: true,
+            ..Series::line("", colour, draws.collect())
         });
-        series.push(Series {
+        means_of.push(Series {
             marker: Marker::of_series(index),
-            ..Series::line(
-                format!("{method}: mean over draws"),
-                colour,
-                means.collect(),
-            )
+            dash: Dash::of_series(index),
+            ..Series::line(label, colour, means.collect())
         });
     }
-    let intact = intact(outcomes);
-    let most = methods
+    series.append(&mut means_of);
+    series.push(Series {
+        shape: Shape::Points,
+        marker: Marker::Disc,
+        faint: true,
+        ..Series::line("single draws", Colour::Faint, Vec::new())
+    });
+    series.extend(intact_points(subjects, 0.0, "intact"));
+    series.extend(intact_entry(subjects, "intact"));
+    let most = drawn
         .iter()
-        .filter_map(|(_, sizes)| sizes.last_key_value());
+        .filter_map(|(_, _, sizes)| sizes.last_key_value());
     let (size, draws) = most.max_by_key(|(size, _)| **size)?;
     Some(Picture {
         kind: "deletions",
         title: format!(
             "Error against the number of disabled {many}: {}",
-            header.model.title
+            names(subjects)
         ),
         description: format!(
             "Mean top-1 error over random draws, with 95 % intervals of that mean, rising to {} \
              for {}.{}",
             percent(mean_error(draws).0),
             count(*size, one, many),
-            intact.map_or_else(String::new, |intact| {
-                format!(" Intact: {}.", rate(intact.errors, intact.examples))
-            }),
+            intact_words(subjects, "Intact"),
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!("number of {many} disabled together (rings: single draws)"),
+                label: format!("number of {many} disabled together"),
                 whole: true,
                 include: vec![0.0],
                 ..Axis::default()
             },
             y: Axis {
-                label: format!(
-                    "top-1 error, % of {} (95 % interval of the mean)",
-                    header.data.unit()
-                ),
+                label: error_label(header),
+                detail: "95 % interval of the mean".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
-            references: intact_line(intact, "intact"),
-            stretches: Vec::new(),
+            references: intact_levels(subjects, "intact"),
             series,
+            ..Chart::default()
         }),
     })
 }

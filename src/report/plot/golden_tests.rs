@@ -76,7 +76,7 @@ fn family() -> Source {
 }
 
 /// Results of the made-up network, and of deeper ones with the same spectrum for the family.
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     vec![
         Source::Results(Box::new(test_support::lesions())),
         Source::Results(Box::new(test_support::reorderings())),
@@ -106,9 +106,11 @@ fn golden_pictures_are_drawn_as_they_were() {
         "decay",
         "deletions",
         "lesion",
+        "measures",
         "multiplicity",
         "order",
         "spectrum",
+        "swaps",
         "synergy",
         "threshold",
         "training",

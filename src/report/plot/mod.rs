@@ -5,38 +5,45 @@ mod decay;
 mod deletions;
 #[cfg(test)]
 mod golden_tests;
-mod lesion_bars;
+#[cfg(test)]
+mod label_tests;
+mod lesion;
 mod multiplicity;
 mod order;
 mod removal;
 mod scaling;
 mod spectrum;
+mod subject;
+mod swaps;
 mod synergy;
 mod threshold;
 mod training;
+mod veit;
 
 pub use commutators::commutators;
 pub use decay::decay;
 pub(crate) use decay::shape as decay_shape;
 pub use deletions::deletions;
-pub use lesion_bars::lesion_bars;
+pub use lesion::lesion;
 pub use multiplicity::multiplicity;
 pub use order::order;
 pub use removal::removal;
 pub use scaling::scaling;
-pub use spectrum::spectrum;
+pub use spectrum::{measures, spectrum};
+pub use subject::Subject;
+pub use swaps::swaps;
 pub use synergy::synergy;
 pub use threshold::threshold;
 pub use training::training;
+pub use veit::veit;
 
-use pathscope_analysis::record::{FamilyMember, Latency, Measure, Outcome};
+use pathscope_analysis::record::{FamilyMember, Latency, Measure};
 use pathscope_analysis::{BootstrapOptions, EQUAL_PARAMETERS, PathCounts, thresholds};
 
 use super::family::{FamilyError, Quantity, RangeMember, Size, growth};
 use super::gradient::summarize;
 use super::journal::Journal;
-use super::picture::{Picture, ReferenceLine};
-use super::quantity::rate;
+use super::picture::Picture;
 use super::source::Source;
 use super::training_log::TrainingLog;
 
@@ -46,55 +53,91 @@ pub const SHARE: f64 = 0.95;
 /// Every picture that the records of a file allow.
 #[must_use]
 pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
-    let header = &journal.header;
-    let outcomes = journal.outcomes();
-    let spectra = journal.spectra();
-    let summary = summarize(header, &spectra, share);
-    let gradient = summary.as_ref();
-    [
-        lesion_bars(header, &outcomes),
-        deletions(header, &outcomes),
-        synergy(header, &outcomes),
-        removal(
-            header,
-            &journal.removals(),
-            Latency::longest(&journal.records),
-        ),
-        order(header, &outcomes),
-        commutators(header, &journal.commutators()),
-        gradient.map(|summary| spectrum(header, summary)),
-        gradient.and_then(|summary| decay(header, summary)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    pictures_together(&[journal], share)
 }
 
-/// Every picture that files of any kind allow: those of each results file, and those of all
-/// trainings, of all counts of paths and of a whole family together.
+/// Every picture that the records of some files allow: what was measured on the same data shares
+/// axes, and so do all gradients.
+fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
+    let mut found = Vec::new();
+    let of_error: [fn(&[Subject<'_>]) -> Option<Picture>; 4] = [lesion, deletions, order, swaps];
+    for data in by_data(journals) {
+        for draw in of_error {
+            // Names differ only among those that have something to show.
+            let with: Vec<&Journal> = data
+                .iter()
+                .copied()
+                .filter(|journal| draw(&Subject::all(&[journal])).is_some())
+                .collect();
+            found.extend(draw(&Subject::all(&with)));
+        }
+    }
+    for journal in journals {
+        let header = &journal.header;
+        let latency = Latency::longest(&journal.records);
+        found.extend(synergy(header, &journal.outcomes()));
+        found.extend(removal(header, &journal.removals(), latency));
+        found.extend(commutators(header, &journal.commutators()));
+    }
+    let measured: Vec<&Journal> = journals
+        .iter()
+        .copied()
+        .filter(|journal| summarize(&journal.header, &journal.spectra(), share).is_some())
+        .collect();
+    let subjects = Subject::all(&measured).into_iter().zip(&measured);
+    let gradients: Vec<_> = subjects
+        .filter_map(|(subject, journal)| {
+            let summary = summarize(&journal.header, &journal.spectra(), share)?;
+            Some((subject, summary))
+        })
+        .collect();
+    found.extend(spectrum(&gradients));
+    let each = gradients.iter();
+    found.extend(each.filter_map(|(subject, summary)| measures(subject.header, summary)));
+    found.extend(decay(&gradients));
+    found
+}
+
+/// Files by the data that they are about, in their order.
+fn by_data<'a>(journals: &[&'a Journal]) -> Vec<Vec<&'a Journal>> {
+    let mut groups: Vec<Vec<&Journal>> = Vec::new();
+    for &journal in journals {
+        let same = |group: &&mut Vec<&Journal>| {
+            let first = group.first();
+            first.is_some_and(|first| first.header.data.hash == journal.header.data.hash)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(journal),
+            None => groups.push(vec![journal]),
+        }
+    }
+    groups
+}
+
+/// Every picture that files of any kind allow. Results of the same kind share a picture where they
+/// can be compared; so do all trainings, all counts of paths and a whole family.
 ///
 /// # Errors
 /// Networks of a family from which nothing can be compared.
 pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, FamilyError> {
-    let mut found = Vec::new();
+    let mut journals: Vec<&Journal> = Vec::new();
     let mut logs: Vec<TrainingLog> = Vec::new();
     let mut counts: Vec<PathCounts> = Vec::new();
     let mut members: Vec<FamilyMember> = Vec::new();
-    let mut spectra = Vec::new();
     for source in sources {
         match source {
-            Source::Results(journal) => {
-                found.extend(pictures(journal, share));
-                let member = Measure::ALL
-                    .into_iter()
-                    .find_map(|measure| RangeMember::new(journal, measure, share).ok());
-                spectra.extend(member);
-            }
+            Source::Results(journal) => journals.push(journal),
             Source::Training(log) => logs.push(log.clone()),
             Source::PathCounts(file) => counts.extend_from_slice(&file.networks),
             Source::Family(networks) => members.extend_from_slice(networks),
         }
     }
+    let mut found = pictures_together(&journals, share);
+    let spectra = journals.iter().filter_map(|journal| {
+        let mut measures = Measure::ALL.into_iter();
+        measures.find_map(|measure| RangeMember::new(journal, measure, share).ok())
+    });
+    let spectra: Vec<RangeMember> = spectra.collect();
     found.extend(training(&logs));
     found.extend(multiplicity(&counts));
     for size in [Size::Blocks, Size::Functions] {
@@ -109,13 +152,4 @@ pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, Famil
         found.extend(crossings.iter().map(threshold));
     }
     Ok(found)
-}
-
-/// The line that the error of the network as it was trained makes in a chart.
-fn intact_line(intact: Option<&Outcome>, name: &str) -> Vec<ReferenceLine> {
-    let level = |intact: &Outcome| ReferenceLine {
-        y: 100.0 * intact.error(),
-        label: format!("{name}: {}", rate(intact.errors, intact.examples)),
-    };
-    intact.map(level).into_iter().collect()
 }

@@ -26,7 +26,7 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
         // With one function per block the two laws are the same line.
         let same = counts.functions.iter().all(|&functions| functions <= 1);
         let what = if same {
-            "paths and configurations"
+            "paths = configurations"
         } else {
             "paths"
         };
@@ -44,18 +44,17 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
     }
     Some(Picture {
         kind: "multiplicity",
-        title: format!("Laws of path length: {}", named.join(", ")),
+        title: format!("Paths by their length: {}", named.join(", ")),
         description: description(networks),
         content: Content::Chart(Chart {
             x: Axis {
-                label:
-                    "path length in blocks: residual functions on the path, or in the configuration"
-                        .into(),
+                label: "path length (blocks)".into(),
+                detail: "functions on the path, or in the configuration".into(),
                 whole: true,
                 ..Axis::default()
             },
             y: Axis {
-                label: "share of all paths or configurations, %".into(),
+                label: "share of all paths (%)".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
@@ -63,8 +62,8 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
                 .map(|between| stretch(between.range))
                 .into_iter()
                 .collect(),
-            references: Vec::new(),
             series,
+            ..Chart::default()
         }),
     })
 }

@@ -1,155 +1,175 @@
-use pathscope_analysis::record::{Header, Outcome, ReorderMethod};
+use pathscope_analysis::record::{Outcome, ReorderMethod};
 
-use super::intact_line;
-use crate::error_rate::mean_error;
-use crate::lesions::{hover, intact, reordering};
+use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
+use crate::error_rate::{error_label, mean_error};
+use crate::lesions::{hover, reordering};
 use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
-use crate::quantity::{count, percent, rate, significant};
+use crate::quantity::{count, percent, significant};
 use crate::theme::Colour;
 
-/// Error against Kendall's tau of the order in which blocks run. None without reorderings.
+/// Width of the bins of tau over which errors are averaged: about eight of them.
+fn bin_width(least: f64) -> f64 {
+    match 1.0 - least {
+        ..0.2 => 0.02,
+        ..0.5 => 0.05,
+        ..1.0 => 0.1,
+        _ => 0.2,
+    }
+}
+
+/// Error against Kendall's tau of the order in which blocks run: each order, and the mean of the
+/// random ones in bins of tau. None without reorderings.
 #[must_use]
-pub fn order(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
-    let mut methods: Vec<(&str, Vec<Point>)> = Vec::new();
-    let mut drawn: Vec<(&str, ReorderMethod, Vec<&Outcome>)> = Vec::new();
-    let mut extremes: Option<(f64, f64)> = None;
-    for &outcome in outcomes {
-        let Some(reordering) = reordering(outcome) else {
-            continue;
-        };
-        let name = match reordering.method {
-            ReorderMethod::Swaps { .. } => "random swaps",
-            ReorderMethod::Adjacent { .. } => "swaps of neighbours",
-            ReorderMethod::Rotate { .. } => "rotated",
-            ReorderMethod::Reverse => "reversed",
-            ReorderMethod::Tau { .. } => "uniform at a tau",
-            ReorderMethod::Exchange { .. } => "two blocks exchanged",
-        };
-        let tau = reordering.kendall_tau;
-        let error = outcome.error();
-        extremes = extremes.map_or(Some((tau, error)), |(least, at)| {
-            Some(if tau < least {
-                (tau, error)
-            } else {
-                (least, at)
-            })
-        });
-        let point = Point {
-            hover: hover(
-                header,
-                outcome,
-                &format!("{}, tau {}", outcome.key, significant(tau, 3)),
-            ),
-            ..Point::at(tau, 100.0 * error)
-        };
-        if outcome.draw.is_some() {
-            match drawn
-                .iter_mut()
-                .find(|(_, known, _)| *known == reordering.method)
-            {
-                Some((_, _, draws)) => draws.push(outcome),
-                None => drawn.push((name, reordering.method, vec![outcome])),
+pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
+    let mut methods: Vec<(&Subject<'_>, &str, Vec<(f64, &Outcome)>)> = Vec::new();
+    for subject in subjects {
+        for &outcome in &subject.outcomes {
+            let Some(reordering) = reordering(outcome) else {
+                continue;
+            };
+            let name = name(&reordering.method);
+            let entry = (reordering.kendall_tau, outcome);
+            let same = |known: &&mut (&Subject<'_>, &str, Vec<_>)| {
+                known.0.name == subject.name && known.1 == name
+            };
+            match methods.iter_mut().find(same) {
+                Some((_, _, orders)) => orders.push(entry),
+                None => methods.push((subject, name, vec![entry])),
             }
         }
-        match methods.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, points)) => points.push(point),
-            None => methods.push((name, vec![point])),
+    }
+    let all = || methods.iter().flat_map(|(_, _, orders)| orders);
+    let (least, farthest) = all().min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let header = methods.first()?.0.header;
+    let width = bin_width(*least);
+    let mut series: Vec<Series> = Vec::new();
+    let mut means = Vec::new();
+    for (index, (subject, method, orders)) in methods.iter().enumerate() {
+        let label = match (subjects.len(), methods.len() == subjects.len()) {
+            (1, _) => (*method).to_owned(),
+            (_, true) => subject.name.clone(),
+            _ => format!("{}, {method}", subject.name),
+        };
+        let random = orders.iter().any(|(_, outcome)| outcome.draw.is_some());
+        let colour = Colour::of_series(index);
+        let points = orders.iter().map(|(tau, outcome)| Point {
+            hover: hover(
+                subject.header,
+                outcome,
+                &format!("{}, tau {}", outcome.key, significant(*tau, 3)),
+            ),
+            ..Point::at(*tau, 100.0 * outcome.error())
+        });
+        series.push(Series {
+            shape: Shape::Points,
+            marker: if random {
+                Marker::Disc
+            } else {
+                Marker::of_series(index)
+            },
+            faint: random,
+            ..Series::line(
+                if random { String::new() } else { label.clone() },
+                colour,
+                points.collect(),
+            )
+        });
+        if random {
+            let label = match subjects.len() {
+                1 => format!("{label}: mean"),
+                _ => label,
+            };
+            means.push(Series {
+                shape: Shape::Points,
+                marker: Marker::of_series(index),
+                ..Series::line(label, colour, binned(orders, width))
+            });
         }
     }
-    let (least, error) = extremes?;
-    let draws: usize = methods.iter().map(|(_, points)| points.len()).sum();
-    let intact = intact(outcomes);
+    let random = !means.is_empty();
+    series.append(&mut means);
+    if random {
+        series.push(Series {
+            shape: Shape::Points,
+            marker: Marker::Disc,
+            faint: true,
+            ..Series::line("single orders", Colour::Faint, Vec::new())
+        });
+    }
+    series.extend(intact_points(subjects, 1.0, "the trained order, tau 1"));
+    series.extend(intact_entry(subjects, "trained order"));
     Some(Picture {
         kind: "order",
-        title: format!("Error against the order of blocks: {}", header.model.title),
+        title: format!("Error against the order of blocks: {}", names(subjects)),
         description: format!(
-            "Top-1 error of {draws} networks whose blocks run in another order, against Kendall's \
-             tau between that order and the trained one. At the lowest tau, {}, the error is {}.{}",
-            significant(least, 3),
-            percent(error),
-            intact.map_or_else(String::new, |intact| format!(
-                " In the trained order it is {}.",
-                rate(intact.errors, intact.examples)
-            )),
+            "Top-1 error of {} networks whose blocks run in another order, against Kendall's tau \
+             between that order and the trained one, and means over bins of tau {width} wide with \
+             95 % intervals. At the lowest tau, {}, the error is {}.{}",
+            all().count(),
+            significant(*least, 3),
+            percent(farthest.error()),
+            intact_words(subjects, "In the trained order"),
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "Kendall's tau against the trained order, over all pairs of blocks \
-                        (1: trained order)"
-                    .into(),
+                label: "Kendall's tau with the trained order".into(),
+                detail: "over all pairs of blocks; 1: trained order".into(),
                 include: vec![1.0],
                 limit: Some(1.0),
                 ..Axis::default()
             },
             y: Axis {
-                label: format!(
-                    "top-1 error, % of {} (95 % interval of the mean)",
-                    header.data.unit()
-                ),
+                label: error_label(header),
+                detail: "95 % interval of the mean".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
-            references: intact_line(intact, "trained order"),
-            stretches: Vec::new(),
-            series: methods
-                .into_iter()
-                .enumerate()
-                .flat_map(|(index, (name, points))| series(index, name, points, &drawn))
-                .collect(),
+            references: intact_levels(subjects, "trained order"),
+            series,
+            ..Chart::default()
         }),
     })
 }
 
-/// The orders of one method; where they were drawn at random, the mean error of every number of
-/// swaps or tau with its interval, and the single draws behind it.
-fn series(
-    index: usize,
-    name: &str,
-    points: Vec<Point>,
-    drawn: &[(&str, ReorderMethod, Vec<&Outcome>)],
-) -> Vec<Series> {
-    let colour = Colour::of_series(index);
-    let mut means: Vec<Point> = drawn
-        .iter()
-        .filter(|(method, _, _)| *method == name)
-        .map(|(_, _, draws)| mean(draws))
-        .collect();
-    if means.is_empty() {
-        return vec![Series {
-            shape: Shape::Points,
-            marker: Marker::of_series(index),
-            ..Series::line(name, colour, points)
-        }];
+fn name(method: &ReorderMethod) -> &'static str {
+    match method {
+        ReorderMethod::Swaps { .. } => "random swaps",
+        ReorderMethod::Adjacent { .. } => "swaps of neighbours",
+        ReorderMethod::Rotate { .. } => "rotated",
+        ReorderMethod::Reverse => "reversed",
+        ReorderMethod::Tau { .. } => "uniform at a tau",
+        ReorderMethod::Exchange { .. } => "two blocks exchanged",
     }
-    means.sort_by(|a, b| a.x.total_cmp(&b.x));
-    let single = Series {
-        shape: Shape::Points,
-        marker: Marker::Ring,
-        ..Series::line("", Colour::Faint, points)
-    };
-    let mean = Series {
-        marker: Marker::of_series(index),
-        ..Series::line(format!("{name}: mean over draws"), colour, means)
-    };
-    vec![single, mean]
 }
 
-/// Mean tau and error of draws by the same method.
-fn mean(draws: &[&Outcome]) -> Point {
-    let taus: Vec<f64> = draws
-        .iter()
-        .filter_map(|outcome| Some(reordering(outcome)?.kendall_tau))
-        .collect();
-    let tau = taus.iter().sum::<f64>() / taus.len().max(1) as f64;
-    let (error, interval) = mean_error(draws);
-    Point {
-        interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
-        hover: format!(
-            "mean tau {}: mean error {} over {}",
-            significant(tau, 3),
-            percent(error),
-            count(draws.len(), "draw", "draws"),
-        ),
-        ..Point::at(tau, 100.0 * error)
+/// The mean error of the orders in each bin of tau, at their mean tau.
+fn binned(orders: &[(f64, &Outcome)], width: f64) -> Vec<Point> {
+    let mut bins: Vec<(i64, Vec<(f64, &Outcome)>)> = Vec::new();
+    for &(tau, outcome) in orders {
+        // A hair below an edge is rounding.
+        let bin = (tau / width + 1e-9).floor() as i64;
+        match bins.iter_mut().find(|(known, _)| *known == bin) {
+            Some((_, list)) => list.push((tau, outcome)),
+            None => bins.push((bin, vec![(tau, outcome)])),
+        }
     }
+    bins.sort_by_key(|(bin, _)| *bin);
+    let point = |(bin, list): &(i64, Vec<(f64, &Outcome)>)| {
+        let outcomes: Vec<&Outcome> = list.iter().map(|(_, outcome)| *outcome).collect();
+        let tau = list.iter().map(|(tau, _)| tau).sum::<f64>() / list.len() as f64;
+        let (error, interval) = mean_error(&outcomes);
+        let first = *bin as f64 * width;
+        Point {
+            interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
+            hover: format!(
+                "tau {} to {}: mean error {} over {}",
+                significant(first, 2),
+                significant(first + width, 2),
+                percent(error),
+                count(list.len(), "order", "orders"),
+            ),
+            ..Point::at(tau, 100.0 * error)
+        }
+    };
+    bins.iter().map(point).collect()
 }

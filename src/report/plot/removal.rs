@@ -1,6 +1,7 @@
 use pathscope_analysis::Level;
 use pathscope_analysis::record::{Header, Latency, Removal};
 
+use crate::error_rate::error_label;
 use crate::lesions::block_name;
 use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, ReferenceLine, Series};
 use crate::quantity::{count, percent, rate};
@@ -58,7 +59,7 @@ pub fn removal(
     Some(Picture {
         kind: "removal",
         title: format!(
-            "Error against what is left, removing the least harmful block each time: {}",
+            "Error while the least harmful block is removed each time: {}",
             header.model.title
         ),
         description: format!(
@@ -71,24 +72,24 @@ pub fn removal(
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "left of the intact network, %".into(),
+                label: "left of the intact network (%)".into(),
                 include: vec![100.0],
                 ..Axis::default()
             },
             y: Axis {
-                label: format!(
-                    "top-1 error, % of {} (95 % Wilson interval)",
-                    header.data.unit()
-                ),
+                label: error_label(header),
+                detail: "95 % Wilson interval".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
             references: vec![ReferenceLine {
                 y: error(intact),
+                interval: None,
                 label: format!("intact: {}", rate(intact.errors, intact.examples)),
+                colour: Colour::Faint,
             }],
-            stretches: Vec::new(),
             series: series.collect(),
+            ..Chart::default()
         }),
     })
 }

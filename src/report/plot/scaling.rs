@@ -15,34 +15,32 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
     let mut series = Vec::new();
     for (index, (fixed, points)) in groups.iter().enumerate() {
         let colour = Colour::of_series(index);
+        let law = growth.laws.iter().find(|(known, _)| known == fixed);
+        let exponent = law.map_or_else(String::new, |(_, law)| {
+            let exponent = significant(law.exponent, 2).replace('-', "\u{2212}");
+            format!(", {letter}^{{{exponent}}}")
+        });
+        let measured = points.iter().map(|&(size, value)| Point {
+            hover: format!(
+                "{letter} = {size}, {fixed_letter} = {fixed}: {}",
+                significant(value, 3)
+            ),
+            ..Point::at(size, value)
+        });
         series.push(Series {
             shape: Shape::Points,
             marker: Marker::of_series(index),
             ..Series::line(
-                format!("{fixed_letter} = {fixed}"),
+                format!("{fixed_letter} = {fixed}{exponent}"),
                 colour,
-                points
-                    .iter()
-                    .map(|&(size, value)| Point {
-                        hover: format!(
-                            "{letter} = {size}, {fixed_letter} = {fixed}: {}",
-                            significant(value, 3)
-                        ),
-                        ..Point::at(size, value)
-                    })
-                    .collect(),
+                measured.collect(),
             )
         });
-        let law = growth.laws.iter().find(|(known, _)| known == fixed);
         if let (Some((_, law)), Some(first), Some(last)) = (law, points.first(), points.last()) {
             let at = |size: f64| Point::at(size, law.factor * size.powf(law.exponent));
             series.push(Series {
                 dash: Dash::Dashed,
-                ..Series::line(
-                    format!("exponent {}", significant(law.exponent, 3)),
-                    colour,
-                    vec![at(first.0), at(last.0)],
-                )
+                ..Series::line("", colour, vec![at(first.0), at(last.0)])
             });
         }
     }
@@ -62,9 +60,18 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
         "n" => "number of blocks n",
         _ => "functions per block k",
     };
+    let mut sizes: Vec<f64> = groups
+        .iter()
+        .flat_map(|(_, points)| points.iter().map(|&(size, _)| size))
+        .collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
     Some(Picture {
         kind: "scaling",
-        title: format!("{} against {letter}", growth.quantity.definition()),
+        title: format!(
+            "{} against {along}",
+            capitalized(growth.quantity.definition())
+        ),
         description: format!(
             "{} networks on two logarithmic axes; a straight line is a power law, an exponent of 1 \
              is proportional growth. Exponents: {}.",
@@ -77,18 +84,25 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: format!("{along} (logarithmic)"),
+                label: along.into(),
                 logarithmic: true,
+                ticks: sizes,
                 ..Axis::default()
             },
             y: Axis {
-                label: format!("{} (logarithmic)", growth.quantity.definition()),
+                label: growth.quantity.definition().into(),
                 logarithmic: true,
                 ..Axis::default()
             },
-            stretches: Vec::new(),
-            references: Vec::new(),
             series,
+            ..Chart::default()
         }),
     })
+}
+
+/// Words at the beginning of a title.
+fn capitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }

@@ -42,15 +42,13 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
         (Crossing::At { depth }, Some(&first), Some(&last)) => Some(Stretch {
             first: result.lower.unwrap_or(first as f64),
             last: result.upper.unwrap_or(last as f64),
-            label: format!("95 % interval of the crossing, {}", significant(depth, 3)),
+            label: format!("95 % interval of the crossing ({})", significant(depth, 3)),
         }),
         _ => None,
     };
     Picture {
         kind: "threshold",
-        title: format!(
-            "Does width beat depth? {k} functions per block against 1 at equal parameters"
-        ),
+        title: format!("Width against depth at equal parameters: {k} functions per block or 1"),
         description: format!(
             "Mean held-out error against the depth of the network with one function per block; \
              each is compared with the network of {k} functions per block that has as many \
@@ -63,11 +61,11 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
                 ..Axis::default()
             },
             y: Axis {
-                label: "held-out top-1 error, % (whiskers: all runs)".into(),
+                label: "held-out top-1 error (%)".into(),
+                detail: "whiskers: all runs".into(),
                 ..Axis::default()
             },
             stretches: stretch.into_iter().collect(),
-            references: Vec::new(),
             series: vec![
                 curve(
                     &found.deeper,
@@ -86,6 +84,7 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
                     &found.wider_depths,
                 ),
             ],
+            ..Chart::default()
         }),
     }
 }

@@ -10,9 +10,10 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
     let mut series = Vec::new();
     for (index, log) in logs.iter().enumerate() {
         let colour = Colour::of_series(index);
-        let name = |what: &str| match logs.len() {
-            1 => what.to_owned(),
-            _ => format!("{}: {what}", log.name),
+        let name = |what: &str, leading: bool| match (logs.len(), leading) {
+            (1, _) => format!("{what} examples"),
+            (_, true) => format!("{} ({what})", log.name),
+            (_, false) => String::new(),
         };
         let points = |counts: &dyn Fn(usize) -> Option<(usize, usize)>, what: &str| {
             let epochs = log.epochs.iter().enumerate();
@@ -37,20 +38,33 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
             },
             "training examples as they were met",
         );
-        series.push(Series {
-            dash: Dash::Dashed,
-            ..Series::line(name("training examples, as met"), colour, trained)
-        });
         let held_out = points(
             &|index| log.epochs.get(index)?.held_out(),
             "held-out examples",
         );
+        // Runs differ by colour and sign, what they are tested on by the line.
+        let mut run = vec![(trained, "training", held_out.is_empty())];
         if !held_out.is_empty() {
+            run.push((held_out, "held out", true));
+        }
+        for (points, what, leading) in run {
             series.push(Series {
-                marker: Marker::of_series(index),
-                ..Series::line(name("held-out examples"), colour, held_out)
+                marker: if leading {
+                    Marker::of_series(index)
+                } else {
+                    Marker::None
+                },
+                dash: if leading { Dash::Solid } else { Dash::Dashed },
+                ..Series::line(name(what, leading), colour, points)
             });
         }
+    }
+    let broken = series.iter().any(|series| series.dash == Dash::Dashed);
+    if logs.len() > 1 && broken {
+        series.push(Series {
+            dash: Dash::Dashed,
+            ..Series::line("training examples", Colour::Faint, Vec::new())
+        });
     }
     Some(Picture {
         kind: "training",
@@ -71,18 +85,17 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "epochs completed".into(),
+                label: "epoch".into(),
                 whole: true,
                 ..Axis::default()
             },
             y: Axis {
-                label: "top-1 error, % of examples".into(),
+                label: "top-1 error (%)".into(),
                 include: vec![0.0],
                 ..Axis::default()
             },
-            stretches: Vec::new(),
-            references: Vec::new(),
             series,
+            ..Chart::default()
         }),
     })
 }
