@@ -38,7 +38,7 @@ def facts(model: Any) -> Facts:
     """What `model`, a module of timm, transformers or torchvision, states."""
     stated = getattr(model, "pretrained_cfg", None)
     if isinstance(stated, Mapping) and "input_size" in stated:
-        return _of_timm(stated)
+        return _of_timm(stated, getattr(getattr(model, "patch_embed", None), "img_size", None))
     config = getattr(model, "config", None)
     if config is not None and hasattr(config, "to_dict"):
         return _of_transformers(config)
@@ -47,8 +47,10 @@ def facts(model: Any) -> Facts:
     return Facts()
 
 
-def _of_timm(stated: Mapping[str, Any]) -> Facts:
+def _of_timm(stated: Mapping[str, Any], built: Any) -> Facts:
     size = tuple(stated["input_size"])
+    if isinstance(built, (tuple, list)):
+        size = (size[0], *built)
     found: dict[str, Any] = {"crop": size[-1]}
     if stated.get("crop_pct"):
         found["resize"] = int(size[-1] / stated["crop_pct"])
