@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _arguments, _options
 from ._data import Data
@@ -31,6 +31,7 @@ from ._session import Model, Session, ask, records, session
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+Kind = TypeVar("Kind", bound=Result)
 # A count that does not fit into 53 bits is text in JSON; a yes or no of a table is, too.
 NUMBERS = ("paths",)
 TRUTHS = ("changes_shape",)
@@ -324,13 +325,13 @@ def multiplicity(**options: Unpack[_options.MultiplicityOptions]) -> Multiplicit
 
 
 def _measured(
-    kind: type[Any],
+    kind: type[Kind],
     command: str,
     model: Model | None,
     data: Data | None,
     progress: bool | None,
     options: Mapping[str, Any],
-) -> Any:
+) -> Kind:
     """A command that measures and writes records."""
     with session(model, data, options) as opened:
         asked = dict(options)

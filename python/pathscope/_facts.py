@@ -81,7 +81,7 @@ def _of_transformers(config: Any) -> Facts:
     if not beside.is_file():
         return Facts(classes, shape=shape)
     stated = json.loads(beside.read_text())
-    found = {}
+    found: dict[str, Any] = {}
     size, cut = stated.get("size"), stated.get("crop_size")
     scaled = _side(size)
     if stated.get("do_resize", True) and scaled:

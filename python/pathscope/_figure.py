@@ -71,7 +71,7 @@ def shares(rows: Sequence[Row]) -> Figure:
     for name, label in names.items():
         if name in rows[0]:
             style = "--" if name == "share_of_paths" else "-"
-            values = [None if row[name] is None else 100 * row[name] for row in rows]
+            values = [float("nan") if row[name] is None else 100 * row[name] for row in rows]
             axes.plot(lengths, values, style, marker=".", label=label)
     axes.set(xlabel="path length, blocks", ylabel="share, %")
     axes.legend()

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ._errors import PathscopeError
-from ._progress import Bar
 from ._program import environment, find_program
+from ._progress import Bar
 
 # Seconds that the program may take to end after an interrupt.
 GRACE = 5.0
@@ -36,7 +36,9 @@ class Answer:
     code: int
 
 
-def run(arguments: Sequence[str], *, bar: Bar | None = None, allowed: Sequence[int] = (0,)) -> Answer:
+def run(
+    arguments: Sequence[str], *, bar: Bar | None = None, allowed: Sequence[int] = (0,)
+) -> Answer:
     """Runs the program and waits for its end.
 
     An interrupt (Ctrl-C, or the stop button of a notebook) is passed on: what the program has
@@ -57,7 +59,11 @@ def run(arguments: Sequence[str], *, bar: Bar | None = None, allowed: Sequence[i
             variables |= {"TERM": "xterm"}
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=writing, env=variables,
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=writing,
+                env=variables,
                 start_new_session=True,
             )
         except OSError as fault:

@@ -14,19 +14,21 @@ from pathlib import Path
 from ._errors import ProgramNotFound
 
 PACKAGE = Path(__file__).resolve().parent
+# Where the package is used from a clone of its repository.
+CLONE = PACKAGE.parent.parent
 
 
 def find_program() -> Path:
-    """The program: `PATHSCOPE_BIN`, else the one in this package, else the first on the PATH."""
+    """The program: `PATHSCOPE_BIN`, else the one in this package or clone, else the first on the PATH."""
     stated = os.environ.get("PATHSCOPE_BIN")
     if stated:
         program = Path(stated)
         if not os.access(program, os.X_OK) or program.is_dir():
             raise ProgramNotFound(f"PATHSCOPE_BIN={stated} is not a program; correct or unset it")
         return program
-    inside = PACKAGE / "bin" / "pathscope"
-    if inside.exists():
-        return inside
+    for place in (PACKAGE / "bin" / "pathscope", CLONE / "target" / "release" / "pathscope"):
+        if place.exists():
+            return place
     for folder in os.get_exec_path():
         found = shutil.which("pathscope", path=folder)
         # The `pathscope` that pip makes would only call this package again.

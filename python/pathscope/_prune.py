@@ -82,7 +82,9 @@ def prune(
         folder = Path(place)
         prepared = prepare(data, folder, limit) if data is not None else None
         if prepared and (prepared.example is None or prepared.bytes or prepared.plain):
-            raise PathscopeError("prune takes a DataLoader or (x, y) of normalised images or tokens")
+            raise PathscopeError(
+                "prune takes a DataLoader or (x, y) of normalised images or tokens"
+            )
         given = prepared.example if prepared and example is None else example
         exported = export(model, given, folder / "model.pt2")
         if prepared:
@@ -114,7 +116,9 @@ def _pair(arrays: dict[str, Any]) -> tuple[Any, Any]:
     """Inputs and targets as the model takes them."""
     if "tokens" in arrays:
         tokens = arrays["tokens"].astype(numpy.int64)
-        return (tokens, arrays["targets"]) if "targets" in arrays else (tokens[:, :-1], tokens[:, 1:])
+        return (
+            (tokens, arrays["targets"]) if "targets" in arrays else (tokens[:, :-1], tokens[:, 1:])
+        )
     images = arrays["images"]
     return (images[:, None] if images.ndim == 3 else images), arrays["labels"]
 
@@ -133,7 +137,9 @@ def _random(model: torch.nn.Module, program: Any) -> dict[str, Any]:
         images = generator.standard_normal(shape, numpy.float32)
         labels = generator.integers(0, int(result.shape[-1]), EXAMPLES)
         return {"images": images, "labels": labels}
-    size = next(each.num_embeddings for each in model.modules() if isinstance(each, torch.nn.Embedding))
+    size = next(
+        each.num_embeddings for each in model.modules() if isinstance(each, torch.nn.Embedding)
+    )
     return {"tokens": generator.integers(0, size, [EXAMPLES, shape[1] + 1])}
 
 
@@ -213,9 +219,7 @@ def _replaced(
 def _chain(model: torch.nn.Module, function: Function) -> list[str]:
     """The modules of a function up to the last one with parameters: what follows, such as dropout,
     may stay."""
-    sized = [
-        any(True for _ in model.get_submodule(path).parameters()) for path in function.modules
-    ]
+    sized = [any(True for _ in model.get_submodule(path).parameters()) for path in function.modules]
     if not any(sized):
         raise PathscopeError(f"{function.names[1]}: no module computes this function alone")
     end = len(sized) - sized[::-1].index(True)

@@ -45,7 +45,9 @@ class LinearMap(nn.Module):
     offset  for each position, channels last: `[H, W, C']`, `[T, C']` or `[C']`
     """
 
-    def __init__(self, weight: torch.Tensor, offset: torch.Tensor, step: int, values: int | None) -> None:
+    def __init__(
+        self, weight: torch.Tensor, offset: torch.Tensor, step: int, values: int | None
+    ) -> None:
         super().__init__()
         self.weight, self.offset = nn.Parameter(weight), nn.Parameter(offset)
         self.step, self.values = step, values
