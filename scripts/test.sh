@@ -25,6 +25,12 @@ run needs_fashion_mnist "/usr/share/datasets/fashion-mnist" test -d /usr/share/d
 run needs_torch "a Python with torch and safetensors" "$PATHSCOPE_PYTHON" -c "import safetensors, torch"
 run needs_cases "../shared/cases and a Python with torch, torchvision, timm and transformers" \
   sh -c 'test -d ../shared/cases && "$PATHSCOPE_PYTHON" -c "import timm, torchvision, transformers"'
+# The Python package; pandas and matplotlib are optional for it, but its tests use them.
+if "$PATHSCOPE_PYTHON" -c "import matplotlib, pandas, pytest, torch" >/dev/null 2>&1; then
+  PATHSCOPE_BIN=$PWD/target/release/pathscope "$PATHSCOPE_PYTHON" -m pytest -q python/tests
+else
+  left_out+=("a Python with torch, pandas, matplotlib and pytest")
+fi
 run needs_chromium "chromium" sh -c "command -v chromium || command -v chromium-browser || command -v google-chrome"
 
 if [ ${#left_out[@]} -gt 0 ]; then
