@@ -132,7 +132,10 @@ def lesion(
     OPTIONS
     """
     _check("lesion", options, _options.LesionOptions)
-    return _measured(Lesion, "lesion", model, data, progress, options)
+    result = _measured(Lesion, "lesion", model, data, progress, options)
+    margin = re.match(r"[\d.]+", str(options.get("margin", "")))
+    result.margin = float(margin[0]) if margin else None
+    return result
 
 
 @describe(
@@ -210,7 +213,9 @@ def gradient_spectrum(
     OPTIONS
     """
     _check("gradient_spectrum", options, _options.SpectrumOptions)
-    return _measured(Spectrum, "gradient-spectrum", model, data, progress, options)
+    result = _measured(Spectrum, "gradient-spectrum", model, data, progress, options)
+    result.share = options.get("share")
+    return result
 
 
 @describe(

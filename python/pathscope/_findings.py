@@ -44,13 +44,15 @@ class _Reader(HTMLParser):
             self.texts[self._inside][-1] += data
 
 
-def findings(files: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Finding, ...]:
+def findings(
+    files: Mapping[str, Sequence[Mapping[str, Any]]], options: Sequence[str] = ()
+) -> tuple[Finding, ...]:
     """What the records answer, by the name of their file."""
     with tempfile.TemporaryDirectory(prefix="pathscope-") as place:
         folder = Path(place)
         for name, records in files.items():
             write_records(folder / name, records)
-        run(["report", place, "-o", str(folder / "report.html"), "-q"])
+        run(["report", place, "-o", str(folder / "report.html"), "-q", *options])
         reader = _Reader()
         reader.feed((folder / "report.html").read_text("utf-8"))
     pairs = zip(reader.texts["question"], reader.texts["answer"], strict=True)

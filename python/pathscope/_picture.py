@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ class Picture:
         place.write_text(self.svg, encoding="utf-8")
         return place
 
+    def __repr__(self) -> str:
+        return f"Picture({self.kind!r}, {len(self.svg)} characters of SVG)"
+
     def _repr_svg_(self) -> str:
         return self.svg
 
@@ -45,7 +49,10 @@ def write_records(file: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def draw(
-    files: Mapping[str, Sequence[Mapping[str, Any]]], kind: str | None, theme: str
+    files: Mapping[str, Sequence[Mapping[str, Any]]],
+    kind: str | None,
+    theme: str,
+    options: Sequence[str] = (),
 ) -> list[Picture]:
     """The pictures of records, by the name of their file; all kinds, or one.
 
@@ -56,17 +63,23 @@ def draw(
         folder = Path(place)
         for name, records in files.items():
             write_records(folder / name, records)
-        words = ["plot", *(str(folder / name) for name in files), f"--theme={theme}", "-q"]
+        words = [
+            "plot",
+            *(str(folder / name) for name in files),
+            f"--theme={theme}",
+            "-q",
+            *options,
+        ]
         if kind is not None:
             words.append(f"--kind={kind}")
         run([*words, "-o", str(folder / "picture.svg")])
         found = sorted(folder.glob("picture*.svg"), key=lambda file: file.stat().st_mtime_ns)
         if not found:
             raise PathscopeError("these records allow no picture")
-        return [
-            Picture(
-                file.stem.removeprefix("picture").lstrip("-") or kind or "picture",
-                file.read_text("utf-8"),
-            )
-            for file in found
-        ]
+        return [Picture(_kind(text), text) for text in (file.read_text("utf-8") for file in found)]
+
+
+def _kind(svg: str) -> str:
+    """The kind of a picture, which its identifiers begin with."""
+    named = re.search(r'<title id="([a-z]+)-', svg)
+    return named[1] if named else "picture"

@@ -12,7 +12,7 @@ from . import _figure, _findings, _picture
 from ._errors import PathscopeError
 from ._findings import Finding
 from ._picture import Picture
-from ._text import as_html, as_text, wrapped
+from ._text import as_html, as_text, ranges, wrapped
 
 if TYPE_CHECKING:
     import pandas
@@ -124,7 +124,11 @@ class Result:
 
     @functools.cached_property
     def _found(self) -> tuple[Finding, ...]:
-        return _findings.findings(self._files()) if self.records else ()
+        return _findings.findings(self._files(), self._words()) if self.records else ()
+
+    def _words(self) -> list[str]:
+        """Options with which the program shows these records."""
+        return []
 
     def _main(self) -> str:
         return next(name for name in (*self.MAIN, *self.tables) if name in self.tables)
@@ -135,7 +139,7 @@ class Result:
     def _pictures(self, kind: str | None, theme: str) -> list[Picture]:
         if not self.records:
             raise PathscopeError(f"{type(self).__name__} has no picture")
-        return _picture.draw(self._files(), kind, theme)
+        return _picture.draw(self._files(), kind, theme, self._words())
 
     def __str__(self) -> str:
         parts = [self.title, wrapped(self.verdict), as_text(self.rows)]
@@ -184,10 +188,29 @@ class Inspection(Result):
         return f"{len(self.rows)} blocks, {self.parameters:,} parameters{of}"
 
 
+@dataclass(repr=False)
 class Lesion(Result):
     """What deleting blocks costs: `.frame` has a row for each deletion."""
 
     MAIN = ("removals", "changes", "draws")
+    # The margin in points that was asked for.
+    margin: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The answer in words, at the margin that was asked for."""
+        said = super().verdict
+        if self.margin is None or not any("verdict" in row for row in self.rows):
+            return said
+        # Records do not hold the margin: the report has the verdicts at one point.
+        said = said.split("\nRemovable one at a time")[0]
+        sets = {
+            f"Removable one at a time (costs less than {self.margin:g} points)": self.removable,
+            f"Needed (costs more than {self.margin:g} points)": self.needed,
+            "Undecided": self.undecided,
+        }
+        lines = [f"{name}: {ranges(blocks)}" for name, blocks in sets.items()]
+        return "\n".join([said, *lines])
 
     @property
     def removable(self) -> list[int]:
@@ -214,10 +237,16 @@ class Reordering(Result):
     MAIN = ("draws", "changes", "commutators")
 
 
+@dataclass(repr=False)
 class Spectrum(Result):
     """The gradient by path length: `.frame` has a row for each length."""
 
     MAIN = ("lengths",)
+    # The share that the effective range holds, where it was stated.
+    share: float | None = None
+
+    def _words(self) -> list[str]:
+        return [] if self.share is None else [f"--share={self.share}"]
 
     @property
     def effective_range(self) -> tuple[int, int]:

@@ -51,6 +51,22 @@ def wrapped(text: str) -> str:
     return "\n".join(textwrap.fill(line, 100) for line in text.split("\n"))
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers in their order, neighbours as ranges.
+
+    >>> ranges([0, 1, 2, 5])
+    '0-2, 5'
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    texts = [f"{of[0]}-{of[-1]}" if len(of) > 1 else str(of[0]) for of in found]
+    return ", ".join(texts) or "none"
+
+
 # What is shown of the program's columns, in this order; others are in the data frame.
 COLUMNS: tuple[Column, ...] = (
     ("block", ("block",), _plain),

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
-import pathscope
 import pytest
 import torch
+
+import pathscope
 from pathscope._data import prepare
 
 from .conftest import Small
@@ -66,7 +67,11 @@ def test_a_thousand_images_stream_in_bounded_memory(tmp_path: Path) -> None:
 
 def test_tokens_are_predicted_from_those_before(tmp_path: Path) -> None:
     tokens = torch.randint(0, 50, (6, 9))
-    for data in (tokens, [{"input_ids": tokens, "labels": tokens}], [tokens[:2], tokens[2:4], tokens[4:]]):
+    for data in (
+        tokens,
+        [{"input_ids": tokens, "labels": tokens}],
+        [tokens[:2], tokens[2:4], tokens[4:]],
+    ):
         prepared = prepare(data, tmp_path, None)
         with numpy.load(prepared.file) as arrays:
             assert list(arrays) == ["tokens"]

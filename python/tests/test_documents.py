@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pathscope
 import pytest
 import torch
+
+import pathscope
 
 from .conftest import CLONE, Small
 
@@ -44,7 +45,7 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     known = names()
     for snippet in snippets:
-        exec(compile(snippet, str(page), "exec"), known)
+        exec(compile(snippet, str(page), "exec"), known)  # noqa: S102
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -60,7 +61,7 @@ def test_examples_of_the_help_run(name: str) -> None:
 
 
 def test_examples_of_modules_run() -> None:
-    from pathscope import _arguments, _graph
+    from pathscope import _arguments, _graph, _text
 
-    for module in (_arguments, _graph):
+    for module in (_arguments, _graph, _text):
         assert doctest.testmod(module).failed == 0

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pathscope
 import pytest
 import torch
+
+import pathscope
 from pathscope._facts import facts
 
 from .conftest import Small
@@ -35,7 +36,7 @@ def test_the_private_file_goes_with_the_result(small: Small, temporary: Path) ->
     exported = pathscope.export(small, torch.zeros(2, 3, 8, 8))
     assert os.path.exists(exported.file)
     del exported
-    assert not list(temporary.iterdir())
+    assert not list(temporary.glob("pathscope-*"))
 
 
 def test_half_precision_and_wrappers_are_undone(small: Small) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pathscope
 import pytest
+
+import pathscope
 from pathscope import _options
 from pathscope._arguments import words
 from pathscope._options import names

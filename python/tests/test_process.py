@@ -10,9 +10,10 @@ import threading
 import time
 from pathlib import Path
 
-import pathscope
 import pytest
 import torch
+
+import pathscope
 from pathscope._process import run
 from pathscope._program import find_program
 from pathscope._progress import Bar
@@ -77,7 +78,7 @@ def test_private_files_are_removed(
     pathscope.lesion(small, images, drop_block=0)
     with pytest.raises(pathscope.PathscopeError):
         pathscope.lesion(small, images, drop_block=99)
-    assert not list(temporary.iterdir())
+    assert not list(temporary.glob("pathscope-*"))
 
 
 def test_the_command_of_the_package_is_the_program() -> None:
@@ -96,6 +97,4 @@ def test_nothing_but_the_program_is_needed_for_files() -> None:
         "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules)"
     )
     paths = os.pathsep.join(sys.path)
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": paths}
-    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": paths})

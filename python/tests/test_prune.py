@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import pathscope
 import pytest
 import torch
+
+import pathscope
 from pathscope._replacement import LinearMap, Zero
 
 from .conftest import Block, Small, parameters

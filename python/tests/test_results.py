@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy
-import pathscope
 import pytest
 import torch
+
+import pathscope
 
 from .conftest import NETWORK, Small, command_line
 
@@ -39,7 +40,9 @@ def test_the_numbers_of_a_model_in_memory_too(
 def test_a_frame_has_plain_columns(lesion: pathscope.Lesion) -> None:
     frame = lesion.frame
     assert list(frame.columns[:2]) == ["block", "name"]
-    assert frame["changes_shape"].tolist() == [False] * 3 + [True] + [False] * 2 + [True] + [False] * 2
+    assert (
+        frame["changes_shape"].tolist() == [False] * 3 + [True] + [False] * 2 + [True] + [False] * 2
+    )
     assert frame["paths"].tolist() == [256] * 9
     assert frame["error"].between(0, 1).all()
 
@@ -87,6 +90,15 @@ def test_a_study_keeps_its_report(tmp_path: Path) -> None:
     assert study.report.startswith("<!DOCTYPE html>")
     assert "lesion.jsonl" in study.files
     assert study.findings[0].answer in study.verdict
+
+
+def test_a_stated_margin_and_share_are_those_of_the_words() -> None:
+    lesion = pathscope.lesion(NETWORK, limit=200, margin=20)
+    assert f"Needed (costs more than 20 points): {lesion.needed[0]}" in lesion.verdict
+    assert "1 point" not in lesion.verdict
+    assert set(lesion.needed) < set(range(9))
+    spectrum = pathscope.gradient_spectrum(NETWORK, batches=2, examples=2, share=0.5)
+    assert spectrum.verdict.startswith("50 % of it")
 
 
 def test_several_kinds_of_lesions() -> None:
