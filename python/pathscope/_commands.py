@@ -320,10 +320,13 @@ def multiplicity(**options: Unpack[_options.MultiplicityOptions]) -> Multiplicit
     OPTIONS
     """
     _check("multiplicity", options, _options.MultiplicityOptions)
-    words = ["multiplicity", *_arguments.words(options)]
-    answer = run([*words, "--format=json"])
-    again = {name: value for name, value in options.items() if name not in ("plot", "force")}
-    text = run(["multiplicity", *_arguments.words(again)]).text.rstrip()
+    asked: dict[str, Any] = dict(options)
+    with session(asked.pop("model", None), None, options) as opened:
+        if opened.words:
+            asked["model"] = opened.words[0]
+        answer = run(["multiplicity", *_arguments.words(asked), "--format=json"])
+        again = {name: value for name, value in asked.items() if name not in ("plot", "force")}
+        text = run(["multiplicity", *_arguments.words(again)]).text.rstrip()
     found = json.loads(answer.text)
     tables = {"networks": found["networks"]}
     return Multiplicity(tables, [], answer.remarks, text, found)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, cast
 
+if TYPE_CHECKING:
+    import torch
+
+Model: TypeAlias = "torch.nn.Module | str | os.PathLike[str]"
 Place: TypeAlias = "str | os.PathLike[str]"
 Block: TypeAlias = "int | str"
 Blocks: TypeAlias = "Block | Sequence[Block]"
@@ -283,7 +287,7 @@ class MultiplicityOptions(ShapeOptions, total=False):
     """What is counted:
 
     functions   number of functions in each block, if they differ
-    model       model file to count instead
+    model       model to count instead, in memory or a file
     drop_block  blocks or functions to delete first
     between     path lengths whose share of all paths is printed, such as (5, 17)
     compare     networks to compare, as depth x functions per block: ["110x1", "30x4"]
@@ -295,7 +299,7 @@ class MultiplicityOptions(ShapeOptions, total=False):
     """
 
     functions: Sequence[int]
-    model: Place
+    model: Model
     drop_block: Blocks
     between: tuple[int, int] | str
     compare: str | Sequence[str]

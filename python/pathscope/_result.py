@@ -200,7 +200,7 @@ class Lesion(Result):
     def verdict(self) -> str:
         """The answer in words, at the margin that was asked for."""
         said = super().verdict
-        if self.margin is None or not any("verdict" in row for row in self.rows):
+        if self.margin in (None, 1) or not any("verdict" in row for row in self.rows):
             return said
         # Records do not hold the margin: the report has the verdicts at one point.
         said = said.split("\nRemovable one at a time")[0]

@@ -61,18 +61,19 @@ def ask(
     opened: Session,
     options: Mapping[str, Any],
     progress: bool | None,
-    *,
-    allowed: tuple[int, ...] = (0,),
-    extra: tuple[str, ...] = (),
 ) -> tuple[Any, Answer]:
     """Runs a command on a session; its answer as JSON."""
     given = opened.stated | dict(options)
     shown = wanted(progress) and not given.get("quiet")
-    words = [command, *opened.words, *extra, *_arguments.words(given), "--format=json"]
-    answer = run(words, bar=Bar(command, shown), allowed=allowed)
+    words = [command, *opened.words, *_arguments.words(given), "--format=json"]
+    try:
+        answer = run(words, bar=Bar(command, shown))
+    except PathscopeError as fault:
+        raise PathscopeError(_plainly(str(fault), opened), fault.code) from None
     for remark in answer.remarks:
         if remark.startswith("warning:"):
-            warnings.warn(remark.removeprefix("warning: "), stacklevel=4)
+            said = _plainly(remark.removeprefix("warning: "), opened)
+            warnings.warn(said, stacklevel=4)
     return json.loads(answer.text), answer
 
 
@@ -89,6 +90,16 @@ def _file(model: Model, opened: Session) -> str:
     opened.exported, opened.classes = model, model.classes
     opened.stated = dict(model.options)
     return str(model.file)
+
+
+def _plainly(text: str, opened: Session) -> str:
+    """What the program says, without the names of private files."""
+    data = str(opened.folder / "data.npz")
+    text = text.replace(f"data set {data}", "data set").replace(data, "the data")
+    if opened.exported is None:
+        return text
+    model = str(opened.exported.file)
+    return text.replace(f"{model}: ", "the model ").replace(model, "the model")
 
 
 def _is_read(folder: str) -> bool:

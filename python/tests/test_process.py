@@ -30,6 +30,14 @@ def test_a_fault_is_the_programs_sentence() -> None:
         pathscope.lesion(NETWORK, kind="upside")
 
 
+def test_private_files_have_no_names_in_sentences(small: Small) -> None:
+    with pytest.raises(pathscope.PathscopeError, match="^the model names no evaluation set"):
+        pathscope.lesion(pathscope.export(small, torch.zeros(2, 3, 8, 8)))
+    few = (torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 9]))
+    with pytest.raises(pathscope.PathscopeError, match="4 classes, but the data set has 10"):
+        pathscope.lesion(small, few)
+
+
 def test_the_stated_program_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "pathscope"
     other.write_text("#!/bin/sh\necho '{}'\n")

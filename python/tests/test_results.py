@@ -78,6 +78,8 @@ def test_orders_counts_and_differences(lesion: pathscope.Lesion) -> None:
     counted = pathscope.multiplicity(depth=110, k=1, between=(5, 17))
     assert counted.paths == counted.configurations == 2**54
     assert "svg" in counted.plot().svg
+    exported = pathscope.export(Small(), torch.zeros(2, 3, 8, 8))
+    assert pathscope.multiplicity(model=exported).paths == 2**3
     difference = pathscope.diff(lesion, lesion, fail_if=["blocks.changed >= 0", "error.p < 0.01"])
     assert len(difference.met) == 1
     assert difference.quantities["blocks.changed"] == 0

@@ -20,7 +20,7 @@ from .conftest import CLONE
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel of a program and a library that are stand-ins."""
     program, libraries = tmp_path / "program", tmp_path / "libtorch" / "lib"
-    program.write_text("#!/bin/sh\necho \"$LD_LIBRARY_PATH $DYLD_LIBRARY_PATH\"\n")
+    program.write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH $DYLD_LIBRARY_PATH"\n')
     program.chmod(0o755)
     libraries.mkdir(parents=True)
     (libraries / "libtorch_cpu.so").write_bytes(bytes(5000))
