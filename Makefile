@@ -23,6 +23,12 @@ check: libtorch
 	else \
 	  echo "check: cargo-deny is not installed, so licences and sources of dependencies were not checked"; \
 	fi
+	@python=$${PATHSCOPE_PYTHON:-python3}; \
+	if $$python -c "import matplotlib, mypy, pandas, ruff, torch" 2>/dev/null; then \
+	  $$python -m ruff check python scripts && $$python -m ruff format --check python && $$python -m mypy; \
+	else \
+	  echo "check: Python lacks ruff, mypy or what the package is typed against, so it was not checked"; \
+	fi
 
 # Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too.
 # What fails stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.

@@ -28,6 +28,13 @@ run needs_cases "../shared/cases and a Python with torch, torchvision, timm and 
 run needs_poppler "pdftoppm and pdfinfo" sh -c "command -v pdftoppm && command -v pdfinfo"
 run needs_chromium "chromium" sh -c "command -v chromium || command -v chromium-browser || command -v google-chrome"
 
+# The Python package; pandas and matplotlib are optional for it, but its tests use them.
+if "$PATHSCOPE_PYTHON" -c "import matplotlib, pandas, pytest, torch" >/dev/null 2>&1; then
+  PATHSCOPE_BIN=$PWD/target/release/pathscope "$PATHSCOPE_PYTHON" -m pytest -q python/tests
+else
+  left_out+=("a Python with torch, pandas, matplotlib and pytest")
+fi
+
 if [ ${#left_out[@]} -gt 0 ]; then
   printf -v list '%s; ' "${left_out[@]}"
   echo "test: left out, since this machine lacks: ${list%; }"
