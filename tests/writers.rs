@@ -168,7 +168,16 @@ fn one_of_two_trainings_writes_a_folder() {
     let short = ["--epochs", "2", "--limit", "64", "--threads", "1"];
     let often = ["--checkpoint-batches", "1"];
     let begin = [&begin[..], &small, &short, &often].concat();
-    let resume = ["train", "--resume", "-o", "run", "--threads", "1", "--checkpoint-batches", "1"];
+    let resume = [
+        "train",
+        "--resume",
+        "-o",
+        "run",
+        "--threads",
+        "1",
+        "--checkpoint-batches",
+        "1",
+    ];
     let alone = tempdir().unwrap();
     complete(alone.path(), &begin);
 
@@ -197,7 +206,15 @@ fn one_of_two_trainings_writes_a_folder() {
 fn a_training_that_has_begun_is_not_begun_a_second_time() {
     let images = images();
     let data = images.path().to_str().unwrap();
-    let words = ["train", "--recipe", "preresnet20-fashion", "--data", data, "-o", "run"];
+    let words = [
+        "train",
+        "--recipe",
+        "preresnet20-fashion",
+        "--data",
+        data,
+        "-o",
+        "run",
+    ];
     let folder = tempdir().unwrap();
     let mut first = stopped(folder.path(), &words, "run/log.jsonl");
     are_refused(folder.path(), &words, 2, &first);
