@@ -87,9 +87,13 @@ pub fn beginning_with(name: &str, nodes: Vec<Value>) -> Vec<u8> {
 
 fn with_nodes(graph: &[u8], nodes: &[Value]) -> String {
     let odd = json!({"name": "odd"});
-    let used = nodes.iter().any(|node| node["outputs"][0]["as_tensor"] == odd);
+    let used = nodes
+        .iter()
+        .any(|node| node["outputs"][0]["as_tensor"] == odd);
     let mut graph: Value = serde_json::from_slice(graph).unwrap();
-    let whole = graph["graph_module"]["graph"]["nodes"].as_array_mut().unwrap();
+    let whole = graph["graph_module"]["graph"]["nodes"]
+        .as_array_mut()
+        .unwrap();
     let mut first: Vec<Value> = nodes.to_vec();
     if used {
         let sum = node("sum.default", &[("self", tensor("odd"))], &["odd_sum"]);

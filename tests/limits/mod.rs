@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ended {
-    pub words: String,
     pub status: ExitStatus,
     pub output: String,
     pub error: String,
@@ -33,7 +32,10 @@ pub struct Ended {
 
 /// Runs the program in `folder`.
 pub fn run(folder: &Path, words: &[&str]) -> Ended {
-    let limits = format!("ulimit -v {}; ulimit -c 0; exec \"$0\" \"$@\"", ADDRESSES >> 10);
+    let limits = format!(
+        "ulimit -v {}; ulimit -c 0; exec \"$0\" \"$@\"",
+        ADDRESSES >> 10
+    );
     let mut streams = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let [output, error] = streams.each_ref().map(|file| file.try_clone().unwrap());
     let mut child = Command::new("sh")
@@ -54,7 +56,6 @@ pub fn run(folder: &Path, words: &[&str]) -> Ended {
     let [output, error] = streams.each_mut().map(read);
     let time = |time: libc::timeval| time.tv_sec as f64 + 1e-6 * time.tv_usec as f64;
     Ended {
-        words: words.join(" "),
         status,
         output,
         error,
@@ -108,7 +109,10 @@ impl Ended {
         if self.error.contains(odd) || self.output.contains(odd) {
             return wrong("a control character");
         }
-        let mut lines = self.error.lines().filter(|line| line.starts_with("error: "));
+        let mut lines = self
+            .error
+            .lines()
+            .filter(|line| line.starts_with("error: "));
         match (self.status.code(), lines.next(), lines.next()) {
             (Some(0), None, None) => Ok(None),
             (Some(2), Some(line), None) if line.chars().count() > 500 => wrong("a long line"),
