@@ -28,7 +28,10 @@ fn ends_by_signals(folder: &Path, words: &[&str]) {
     for (name, number) in SIGNALS {
         let mut child = program(folder, words).spawn().unwrap();
         sleep(Duration::from_millis(500));
-        assert!(child.try_wait().unwrap().is_none(), "{words:?} ended by itself");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{words:?} ended by itself"
+        );
         send(name, &child);
         let start = Instant::now();
         runs_until(&mut child, || start.elapsed() > PATIENCE);
@@ -46,7 +49,10 @@ fn evaluations() {
     let folder = tempdir().unwrap();
     let models = [&*model; 30];
     ends_by_signals(folder.path(), &[&["eval"], &models[..]].concat());
-    ends_by_signals(folder.path(), &[&["eval", "--ten-crop"], &models[..]].concat());
+    ends_by_signals(
+        folder.path(),
+        &[&["eval", "--ten-crop"], &models[..]].concat(),
+    );
 }
 
 #[test]
@@ -58,7 +64,14 @@ fn benchmarks() {
 #[test]
 fn dry_runs() {
     let data = asset("fashion-mnist-2000");
-    let dry = ["train", "--recipe", "preresnet110-cifar10", "--data", &data, "--dry-run"];
+    let dry = [
+        "train",
+        "--recipe",
+        "preresnet110-cifar10",
+        "--data",
+        &data,
+        "--dry-run",
+    ];
     ends_by_signals(tempdir().unwrap().path(), &dry);
 }
 
@@ -73,7 +86,8 @@ fn the_inspection_of_a_large_file() {
     );
     let path = folder.path().join("large.safetensors");
     let mut file = File::create(&path).unwrap();
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
     file.write_all(header.as_bytes()).unwrap();
     file.set_len(8 + header.len() as u64 + length).unwrap();
     ends_by_signals(folder.path(), &["inspect", "large.safetensors"]);
@@ -119,17 +133,30 @@ fn stalled_downloads() {
 #[test]
 fn a_study_that_is_interrupted_advises_its_own_command() {
     let model = shipped_model();
-    for marker in ["study/inspect.json", "study/study.json", "study/lesion.jsonl"] {
+    for marker in [
+        "study/inspect.json",
+        "study/study.json",
+        "study/lesion.jsonl",
+    ] {
         let folder = tempdir().unwrap();
         let words = ["study", &model, "-o", "study", "--budget", "1m"];
         let mut child = program(folder.path(), &words).spawn().unwrap();
-        assert!(runs_until(&mut child, || folder.path().join(marker).exists()));
+        assert!(runs_until(&mut child, || folder
+            .path()
+            .join(marker)
+            .exists()));
         send("-INT", &child);
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.signal(), Some(2), "{marker}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
-        assert!(error.contains("the same command resumes"), "{marker}: {error}");
-        assert!(!error.contains("--json") && !error.contains("--results"), "{error}");
+        assert!(
+            error.contains("the same command resumes"),
+            "{marker}: {error}"
+        );
+        assert!(
+            !error.contains("--json") && !error.contains("--results"),
+            "{error}"
+        );
     }
 }
