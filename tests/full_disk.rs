@@ -38,7 +38,9 @@ mod needs_root {
             let mut filling = File::create(self.path().join(".filling")).unwrap();
             while filling.write_all(&[1; 4096]).is_ok() {}
             let length = filling.metadata().unwrap().len();
-            filling.set_len(length.saturating_sub(1024 * kilobytes as u64)).unwrap();
+            filling
+                .set_len(length.saturating_sub(1024 * kilobytes as u64))
+                .unwrap();
         }
     }
 
@@ -58,7 +60,10 @@ mod needs_root {
             ("1.jsonl", &["--shard", "1/2"][..]),
             ("2.jsonl", &["--shard", "2/2"][..]),
         ] {
-            succeed(folder.path(), &[&lesion[..], &["--results", file], more].concat());
+            succeed(
+                folder.path(),
+                &[&lesion[..], &["--results", file], more].concat(),
+            );
         }
         folder
     }
@@ -89,26 +94,64 @@ mod needs_root {
         let (whole, first, second) = (result("whole.jsonl"), result("1.jsonl"), result("2.jsonl"));
         let model = shipped_model();
         for (file, words) in [
-            ("page.html", vec!["report", &whole, "-o", "page.html", "--force"]),
-            ("p.svg", vec!["plot", &whole, "--kind", "lesion", "-o", "p.svg", "--force"]),
-            ("p.png", vec!["plot", &whole, "--kind", "lesion", "-o", "p.png", "--force"]),
-            ("m.jsonl", vec!["merge", &first, &second, "-o", "m.jsonl", "--force"]),
-            ("m.safetensors", vec!["convert", &model, "m.safetensors", "--force"]),
+            (
+                "page.html",
+                vec!["report", &whole, "-o", "page.html", "--force"],
+            ),
+            (
+                "p.svg",
+                vec!["plot", &whole, "--kind", "lesion", "-o", "p.svg", "--force"],
+            ),
+            (
+                "p.png",
+                vec!["plot", &whole, "--kind", "lesion", "-o", "p.png", "--force"],
+            ),
+            (
+                "m.jsonl",
+                vec!["merge", &first, &second, "-o", "m.jsonl", "--force"],
+            ),
+            (
+                "m.safetensors",
+                vec!["convert", &model, "m.safetensors", "--force"],
+            ),
             ("m.pt", vec!["convert", &model, "m.pt", "--force"]),
             (
                 "small.safetensors",
                 vec![
-                    "lesion", &model, "--drop-block", "4", "--limit", "16", "--force", "--export",
+                    "lesion",
+                    &model,
+                    "--drop-block",
+                    "4",
+                    "--limit",
+                    "16",
+                    "--force",
+                    "--export",
                     "small.safetensors",
                 ],
             ),
             (
                 "lesion.svg",
-                vec!["lesion", &model, "--each", "--limit", "16", "--force", "--plot", "lesion.svg"],
+                vec![
+                    "lesion",
+                    &model,
+                    "--each",
+                    "--limit",
+                    "16",
+                    "--force",
+                    "--plot",
+                    "lesion.svg",
+                ],
             ),
             (
                 "counts.svg",
-                vec!["multiplicity", "--depth", "110", "--force", "--plot", "counts.svg"],
+                vec![
+                    "multiplicity",
+                    "--depth",
+                    "110",
+                    "--force",
+                    "--plot",
+                    "counts.svg",
+                ],
             ),
         ] {
             keeps(&Disk::new(200), file, &words);
@@ -123,7 +166,15 @@ mod needs_root {
         let disk = Disk::new(200);
         disk.fill(16);
         let model = shipped_model();
-        let words = ["lesion", &model, "--pairs", "--limit", "100", "--results", "whole.jsonl"];
+        let words = [
+            "lesion",
+            &model,
+            "--pairs",
+            "--limit",
+            "100",
+            "--results",
+            "whole.jsonl",
+        ];
         let (code, error) = end_of(program(disk.path(), &words).spawn().unwrap());
         assert_eq!(code, Some(1), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
