@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo`, then `make test`.
 
-.PHONY: demo test test-mpi check fuzz gpu-check libtorch build
+.PHONY: demo test test-mpi check fuzz soak gpu-check libtorch build
 
 demo: build
 	target/release/pathscope study assets/preresnet20.safetensors --output runs/demo --budget 1m
@@ -30,16 +30,27 @@ check: libtorch
 	  echo "check: Python lacks ruff, mypy or what the package is typed against, so it was not checked"; \
 	fi
 
-# Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too.
-# What fails stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
-FUZZ_SECONDS ?= 30
+# Coverage-guided fuzzing of the readers with libFuzzer, whose hooks the stable compiler sets too; each
+# target for FUZZ_SECONDS. What fails stays in fuzz/artifacts, and what reaches new code in fuzz/corpus.
+FUZZ_SECONDS ?= 15
+FUZZ_TARGETS ?= open_model open_card open_graph read_arrays read_images read_results
+PROGRAMS = $${CARGO_TARGET_DIR:-target}/release
 fuzz: libtorch
 	RUSTC_WORKSPACE_WRAPPER=scripts/instrumented.sh \
 	  cargo build --release --locked --package pathscope-fuzz
-	mkdir -p fuzz/corpus/open_model fuzz/artifacts
-	target/release/open_model -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	  -max_len=200000 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
-	  fuzz/corpus/open_model tests/fixtures tests/fixtures/exported
+	python3 scripts/fuzz_seeds.py
+	mkdir -p fuzz/artifacts
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  echo "fuzz: $$target"; \
+	  $(PROGRAMS)/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	    -max_len=200000 -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/artifacts/$$target- \
+	    fuzz/corpus/$$target; \
+	done
+
+# Study, kill, resume, merge and report for SOAK_MINUTES, short of memory and of room.
+SOAK_MINUTES ?= 60
+soak: build
+	scripts/soak.sh $(SOAK_MINUTES) $(PROGRAMS)/pathscope
 
 # Correctness and throughput on a CUDA device, beside plain PyTorch there; see scripts/gpu_check.py.
 # GPU_CHECK holds its options, such as --data cifar-10-batches-bin.

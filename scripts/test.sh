@@ -26,6 +26,8 @@ run needs_torch "a Python with torch and safetensors" "$PATHSCOPE_PYTHON" -c "im
 run needs_cases "../shared/cases and a Python with torch, torchvision, timm and transformers" \
   sh -c 'test -d ../shared/cases && "$PATHSCOPE_PYTHON" -c "import timm, torchvision, transformers"'
 run needs_poppler "pdftoppm and pdfinfo" sh -c "command -v pdftoppm && command -v pdfinfo"
+run needs_root "root, to mount a small file system" \
+  sh -c 'place=$(mktemp -d) && mount -t tmpfs -o size=64k tmpfs "$place" && umount "$place"'
 run needs_chromium "chromium" sh -c "command -v chromium || command -v chromium-browser || command -v google-chrome"
 
 # The Python package; pandas and matplotlib are optional for it, but its tests use them.

@@ -207,62 +207,58 @@ fn epochs(folder: &Path) -> Vec<(usize, u64, usize)> {
 }
 
 #[test]
-fn killed_at_ten_random_moments_it_gives_the_same_weights() {
+fn killed_at_twenty_random_moments_it_gives_the_same_weights() {
     let data = place();
     let data = data.path().to_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| -> PathBuf { folder.path().join(name) };
-    let (whole, broken) = (at("whole"), at("broken"));
+    let whole = at("whole");
     let start = Instant::now();
     let uninterrupted = output(&training(data, whole.to_str().unwrap()));
     let length = start.elapsed();
     assert!(uninterrupted.status.success(), "{uninterrupted:?}");
 
-    let broken_name = broken.to_str().unwrap();
     let mut generator = ChaCha8Rng::seed_from_u64(7);
-    let mut kills = 0;
-    let mut finished = false;
-    while kills < 10 && !finished {
-        let arguments = if broken.join("checkpoint.safetensors").exists() {
-            vec![
-                "train",
-                "--resume",
-                "-o",
-                broken_name,
-                "--threads",
-                "1",
-                "--checkpoint-batches",
-                "1",
-            ]
-        } else {
-            let _ = fs::remove_dir_all(&broken);
-            training(data, broken_name)
+    let (mut kills, mut folders, mut in_the_middle) = (0, 0, 0);
+    while kills < 20 {
+        folders += 1;
+        let broken = at(&format!("broken{folders}"));
+        let broken_name = broken.to_str().unwrap();
+        let resume = ["train", "--resume", "-o", broken_name, "--threads", "1"];
+        let often = ["--checkpoint-batches", "1"];
+        let next = || match broken.join("checkpoint.safetensors").exists() {
+            true => [&resume[..], &often].concat(),
+            // Before its first checkpoint the same command begins it again.
+            false => training(data, broken_name),
         };
-        let mut child = pathscope(&arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let share: f64 = generator.random_range(0.02..0.2);
-        let until = Instant::now() + length.mul_f64(share).max(Duration::from_millis(30));
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            sleep(Duration::from_millis(2));
+        let mut finished = false;
+        while kills < 20 && !finished {
+            let mut child = pathscope(&next())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let share: f64 = generator.random_range(0.02..0.3);
+            let until = Instant::now() + length.mul_f64(share).max(Duration::from_millis(30));
+            while Instant::now() < until && child.try_wait().unwrap().is_none() {
+                sleep(Duration::from_millis(2));
+            }
+            finished = child.try_wait().unwrap().is_some();
+            if !finished {
+                child.kill().unwrap();
+                kills += 1;
+                in_the_middle += usize::from(broken.join("checkpoint.safetensors").exists());
+            }
+            child.wait().unwrap();
         }
-        finished = child.try_wait().unwrap().is_some();
         if !finished {
-            child.kill().unwrap();
-            kills += 1;
+            let last = output(&next());
+            assert!(last.status.success(), "{last:?}");
         }
-        child.wait().unwrap();
+        assert_eq!(epochs(&whole), epochs(&broken));
+        assert_eq!(tensors(&whole), tensors(&broken));
     }
-    if !finished {
-        let arguments = ["train", "--resume", "-o", broken_name, "--threads", "1"];
-        let last = output(&arguments);
-        assert!(last.status.success(), "{last:?}");
-    }
-    assert!(kills >= 5, "the training ended after {kills} kills");
-    assert_eq!(epochs(&whole), epochs(&broken));
-    assert_eq!(tensors(&whole), tensors(&broken));
+    assert!(in_the_middle >= 5, "{in_the_middle} kills met a checkpoint");
 }
 
 #[test]
