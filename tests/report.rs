@@ -174,7 +174,9 @@ mod needs_chromium {
         let place = folder.path().to_str().unwrap();
         let page = succeed(folder.path(), &["report", place, "-o", "-"]);
         // The frames of the probe are the screens; the page is a string of its script.
-        let text = serde_json::to_string(&page).unwrap().replace('<', r"\u003c");
+        let text = serde_json::to_string(&page)
+            .unwrap()
+            .replace('<', r"\u003c");
         let probe = include_str!("report/probe.js");
         let probe = format!("<!DOCTYPE html><body><script>const page = {text};{probe}</script>");
         let (seen, _) = browse(folder.path(), &probe, &["--dump-dom", PATIENCE]);
@@ -199,7 +201,10 @@ mod needs_chromium {
             ];
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             let (_, log) = browse(folder.path(), &page, &options);
-            let messages: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+            let messages: Vec<&str> = log
+                .lines()
+                .filter(|line| line.contains("CONSOLE"))
+                .collect();
             assert_eq!(messages, [""; 0], "{width}");
             assert!(is_drawn(&picture), "{width}");
         }
@@ -215,10 +220,22 @@ fn browse(folder: &Path, page: &str, options: &[&str]) -> (String, String) {
     let file = folder.join("page.html");
     fs::write(&file, page).unwrap();
     let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+        ])
         .args(["--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync", "--hide-scrollbars"])
-        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .args([
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+        ])
+        .arg(format!(
+            "--user-data-dir={}",
+            folder.join("profile").display()
+        ))
         .args(options)
         .arg(format!("file://{}", file.display()))
         .output()
