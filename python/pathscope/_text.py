@@ -52,10 +52,10 @@ def wrapped(text: str) -> str:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Numbers in their order, neighbours as ranges.
+    """Numbers in their order, three and more neighbours as ranges.
 
-    >>> ranges([0, 1, 2, 5])
-    '0-2, 5'
+    >>> ranges([0, 1, 2, 5, 6])
+    '0-2, 5, 6'
     """
     found: list[list[int]] = []
     for number in numbers:
@@ -63,7 +63,7 @@ def ranges(numbers: Sequence[int]) -> str:
             found[-1].append(number)
         else:
             found.append([number])
-    texts = [f"{of[0]}-{of[-1]}" if len(of) > 1 else str(of[0]) for of in found]
+    texts = [f"{of[0]}-{of[-1]}" if len(of) > 2 else ", ".join(map(str, of)) for of in found]
     return ", ".join(texts) or "none"
 
 

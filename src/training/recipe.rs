@@ -291,9 +291,17 @@ impl Recipe {
     /// # Errors
     /// [`TrainingError::Recipe`] with line and column.
     pub fn parse(text: &str, origin: &str) -> Result<Self, TrainingError> {
-        toml::from_str(text).map_err(|fault| TrainingError::Recipe {
-            origin: origin.to_owned(),
-            fault: fault.to_string(),
+        toml::from_str(text).map_err(|fault: toml::de::Error| {
+            // Its own text is a drawing of several lines, which quotes the file as it is.
+            let start = fault.span().map_or(0, |span| span.start);
+            let before = text.get(..start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+            let message = pathscope_file::sentence(&fault.message());
+            TrainingError::Recipe {
+                origin: origin.to_owned(),
+                fault: format!("line {line}, column {column}: {message}"),
+            }
         })
     }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::lines::{LineWriter, Lines};
+use super::text::sentence;
 use super::{
     Commutator, Ensemble, Header, JournalError, Outcome, Record, Removal, SCHEMA_VERSION, Spectrum,
 };
@@ -301,7 +302,7 @@ impl Contents {
                 match known {
                     Some(known) if known.is_same(&record) => {}
                     Some(known) => {
-                        let key = known.key().unwrap_or_default().to_owned();
+                        let key = sentence(known.key().unwrap_or_default());
                         return Err(JournalError::Contradiction {
                             path: path(),
                             line,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::JournalError;
 use super::lock::lock;
-use super::text::{escape, may_be_unsafe};
+use super::text::{escape, may_be_unsafe, sentence};
 
 /// The lines of a file as they are on disk.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl<R: Read> Lines<R> {
         parsed.map_err(|fault| JournalError::NotARecord {
             path: self.path.clone(),
             line: self.number,
-            problem: fault.to_string(),
+            problem: sentence(&fault.to_string()),
         })
     }
 }

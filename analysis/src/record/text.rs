@@ -22,6 +22,16 @@ pub(super) fn escape(value: &mut Value) {
     }
 }
 
+/// A message as one line of at most 300 characters: what it quotes from a file may have any length.
+pub(super) fn sentence(message: &str) -> String {
+    const LIMIT: usize = 300;
+    let mut sentence: String = message.chars().take(LIMIT).map(shown).collect();
+    if message.chars().nth(LIMIT).is_some() {
+        sentence.push_str("...");
+    }
+    sentence
+}
+
 fn shown(character: char) -> String {
     match is_unsafe(character) {
         true => character.escape_default().to_string(),

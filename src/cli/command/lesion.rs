@@ -244,6 +244,14 @@ impl Arguments {
             self.outputs.check(file, &["safetensors"], inputs.chain(&self.plot))?;
             smaller_network::check_module(file, self.outputs)?;
         }
+        let stands_in = !matches!(self.kind, LesionKind::Delete | LesionKind::Skip);
+        if stands_in && self.bn == BatchNormStatistics::Recalibrated {
+            return Err(Problem::BadInput(
+                "--bn recalibrate renews statistics without what --kind puts in the place of a \
+                 function; use it with --kind delete or skip"
+                    .into(),
+            ));
+        }
         let dependent = [
             (self.question.greedy.is_some(), "--greedy"),
             (self.stop_at.is_some(), "--stop-at"),
