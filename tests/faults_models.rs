@@ -51,10 +51,19 @@ fn layers_without_size_are_refused_with_their_names() {
             "block 1",
         ),
     ] {
-        odd_card(folder.path(), |card| *card.pointer_mut(place).unwrap() = value.clone());
+        odd_card(folder.path(), |card| {
+            *card.pointer_mut(place).unwrap() = value.clone()
+        });
         for words in [
             &["inspect", "odd.safetensors"][..],
-            &["eval", "odd.safetensors", "--data", &asset("fashion-mnist-2000"), "--limit", "4"],
+            &[
+                "eval",
+                "odd.safetensors",
+                "--data",
+                &asset("fashion-mnist-2000"),
+                "--limit",
+                "4",
+            ],
         ] {
             let ended = limits::run(folder.path(), words);
             let refusal = ended.refusal("odd.safetensors").unwrap();
@@ -81,7 +90,11 @@ fn names_of_blocks_and_titles_are_escaped_wherever_they_are_printed() {
         vec!["inspect", "odd.safetensors"],
         [&["eval", "odd.safetensors"], &few[..]].concat(),
         [&["lesion", "odd.safetensors", "--each"], &few[..]].concat(),
-        [&["lesion", "odd.safetensors", "--drop-block", "no\u{1b}[31m"], &few[..]].concat(),
+        [
+            &["lesion", "odd.safetensors", "--drop-block", "no\u{1b}[31m"],
+            &few[..],
+        ]
+        .concat(),
         [&["reorder", "odd.safetensors"], &few[..]].concat(),
     ] {
         let ended = limits::run(folder.path(), &words);
@@ -118,7 +131,9 @@ fn the_size_of_a_batch_changes_no_count_and_no_loss_visibly() {
     let model = common::shipped_model();
     let measured = |batch: &str| {
         let file = format!("{batch}.jsonl");
-        let words = ["-q", "lesion", &model, "--each", "--limit", "40", "--batch", batch];
+        let words = [
+            "-q", "lesion", &model, "--each", "--limit", "40", "--batch", batch,
+        ];
         common::succeed(folder.path(), &[&words[..], &["--results", &file]].concat());
         common::records(&folder.path().join(file))
     };
@@ -130,7 +145,10 @@ fn the_size_of_a_batch_changes_no_count_and_no_loss_visibly() {
             }
             for near in ["loss", "margin"] {
                 let (a, b) = (one[near].as_f64().unwrap(), other[near].as_f64().unwrap());
-                assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "--batch {batch}: {a} {b}");
+                assert!(
+                    (a - b).abs() <= 1e-5 * b.abs().max(1.0),
+                    "--batch {batch}: {a} {b}"
+                );
             }
         }
     }
@@ -146,7 +164,11 @@ fn kinds_of_lesions_with_renewed_statistics_work() {
         let words = [&words[..], &["--kind", kind, "--bn", "recalibrate"]].concat();
         let ended = limits::run(folder.path(), &words);
         match ended.status.code() {
-            Some(0) => assert!(ended.output.contains("layer1.1"), "{kind}: {}", ended.output),
+            Some(0) => assert!(
+                ended.output.contains("layer1.1"),
+                "{kind}: {}",
+                ended.output
+            ),
             Some(2) => assert!(ended.error.contains("--bn"), "{kind}: {}", ended.error),
             _ => panic!("{kind}: {ended:?}"),
         }
@@ -164,7 +186,9 @@ mod needs_shared {
     fn refused(words: &[&str], file: &str) -> String {
         let ended = limits::run(&faults(), words);
         let refusal = ended.refusal(file).unwrap();
-        refusal.unwrap_or_else(|| panic!("{words:?} was taken")).to_owned()
+        refusal
+            .unwrap_or_else(|| panic!("{words:?} was taken"))
+            .to_owned()
     }
 
     #[test]
@@ -220,11 +244,16 @@ mod needs_shared {
     #[test]
     #[ignore = "needs ../shared"]
     fn names_do_not_write_to_the_terminal() {
-        for file in ["term.safetensors", "term-plain.safetensors", "term-pickle.pth"] {
+        for file in [
+            "term.safetensors",
+            "term-plain.safetensors",
+            "term-pickle.pth",
+        ] {
             for command in ["inspect", "eval", "lesion"] {
+                let data = asset("fashion-mnist-2000");
                 let mut words = vec![command, file];
                 if command != "inspect" {
-                    words.extend(["--limit", "8"]);
+                    words.extend(["--limit", "8", "--data", &*data]);
                 }
                 let ended = limits::run(&faults(), &words);
                 ended.refusal(file).unwrap();

@@ -77,12 +77,19 @@ fn try_all(kind: &str, folder: &Path, sounds: &[Sound], share: f64, read: Read) 
         if let Err(message) = read(&file) {
             refused += 1;
             if let Some(wrong) = wrong_message(&message, name) {
-                faults.push(format!("{kind} {input} ({}): {wrong}: {message}", sound.file));
+                faults.push(format!(
+                    "{kind} {input} ({}): {wrong}: {message}",
+                    sound.file
+                ));
             }
         }
         // Generous, for busy machines: the end of a hang.
         if start.elapsed() > Duration::from_secs(30) {
-            faults.push(format!("{kind} {input} ({}): {:?}", sound.file, start.elapsed()));
+            faults.push(format!(
+                "{kind} {input} ({}): {:?}",
+                sound.file,
+                start.elapsed()
+            ));
         }
         if (input + 1) * by_program / INPUTS == input * by_program / INPUTS {
             continue;
@@ -94,10 +101,18 @@ fn try_all(kind: &str, folder: &Path, sounds: &[Sound], share: f64, read: Read) 
             faults.push(format!("{kind} {input}: {wrong}"));
         }
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
     assert!(met.iter().all(|&times| times > 0), "{met:?}");
     // Damage that nobody notices would test nothing, and so would damage that nobody gets past.
-    assert!(refused > inputs / 5 && refused < inputs, "{refused} of {inputs} refused");
+    assert!(
+        refused > inputs / 5 && refused < inputs,
+        "{refused} of {inputs} refused"
+    );
 }
 
 /// What is wrong with the message of a refusal.
@@ -166,7 +181,12 @@ fn checkpoints() {
         sounds.push(Sound::new(file, bytes, Form::Safetensors, &own));
     }
     let shipped = fs::read(shipped_model()).unwrap();
-    sounds.push(Sound::new("shipped.safetensors", shipped, Form::Safetensors, &own));
+    sounds.push(Sound::new(
+        "shipped.safetensors",
+        shipped,
+        Form::Safetensors,
+        &own,
+    ));
     try_all("checkpoints", folder.path(), &sounds, 0.3, |file| {
         load_model(file, None).map(drop).map_err(text)
     });
@@ -184,7 +204,14 @@ fn exported_graphs() {
         "torch-2.8.0-attention.pt2",
     ]
     .into_iter()
-    .map(|file| Sound::new(file, fixture(&format!("exported/{file}")), Form::Zip, &lines))
+    .map(|file| {
+        Sound::new(
+            file,
+            fixture(&format!("exported/{file}")),
+            Form::Zip,
+            &lines,
+        )
+    })
     .collect();
     try_all("exported", folder.path(), &sounds, 0.15, |file| {
         load_model(file, None).map(drop).map_err(text)
@@ -205,7 +232,7 @@ fn data_set(file: &Path) -> PathBuf {
 fn data_sets() {
     let folder = workplace();
     let place = |name: &str| folder.path().join(name);
-    for name in ["idx", "cifar", "images/cat", "images/dog"] {
+    for name in ["idx", "cifar", "png/cat", "png/dog", "jpg/cat", "jpg/dog"] {
         fs::create_dir_all(place(name)).unwrap();
     }
     let colour = FeatureShape {
@@ -221,15 +248,23 @@ fn data_sets() {
         ("images.npy", &npy("|u1", "(4, 28, 28)", &pixels)),
         ("labels.npy", &npy("|u1", "(4,)", &labels)),
     ]);
-    let batch: Vec<u8> = (0..4).flat_map(|i| cifar_record(&[i], 7 * i as usize)).collect();
+    let batch: Vec<u8> = (0..4)
+        .flat_map(|i| cifar_record(&[i], 7 * i as usize))
+        .collect();
     let shipped = PathBuf::from(asset("fashion-mnist-2000"));
     let idx_pixels = idx_images(4, 28, 28, 3);
     let grey = "eval model.safetensors --limit 4 --data ";
     let rgb = "eval colour.safetensors --limit 4 --data ";
     let line = |start: &str, place: &str| format!("{start}{place}");
     let sound = |file, bytes: Vec<u8>, form, line: String| Sound::new(file, bytes, form, &[&line]);
-    fs::write(place("images/dog/1.png"), png(28, 28, [90; 3])).unwrap();
-    fs::write(place("idx/t10k-labels-idx1-ubyte.gz"), gzip(&idx_labels(&labels))).unwrap();
+    for dog in ["png/dog/1.png", "jpg/dog/1.png"] {
+        fs::write(place(dog), png(32, 32, [90; 3])).unwrap();
+    }
+    fs::write(
+        place("idx/t10k-labels-idx1-ubyte.gz"),
+        gzip(&idx_labels(&labels)),
+    )
+    .unwrap();
     fs::write(place("cifar/batches.meta.txt"), data::TEN_LETTERS).unwrap();
     let tar = data::tar_gz(&[("cifar/test_batch.bin", &batch)]);
     let sounds = [
@@ -240,13 +275,23 @@ fn data_sets() {
             Form::Gzip,
             line(grey, "idx"),
         ),
-        sound("cifar/test_batch.bin", batch, Form::Bytes, line(rgb, "cifar")),
-        sound("images/cat/0.png", png(28, 28, [9; 3]), Form::Bytes, line(rgb, "images --size 32")),
         sound(
-            "images/cat/0.jpg",
+            "cifar/test_batch.bin",
+            batch,
+            Form::Bytes,
+            line(rgb, "cifar"),
+        ),
+        sound(
+            "png/cat/0.png",
+            png(32, 32, [9; 3]),
+            Form::Bytes,
+            line(rgb, "png --resize 32"),
+        ),
+        sound(
+            "jpg/cat/0.jpg",
             fixture("images/grey.jpg"),
             Form::Bytes,
-            line(rgb, "images --size 32"),
+            line(rgb, "jpg --resize 32"),
         ),
         sound("archive.tar.gz", tar, Form::Gzip, line(rgb, "FILE")),
         sound(
@@ -269,7 +314,10 @@ fn data_sets() {
         ),
     ];
     let read: Read = |file| {
-        let request = ReadRequest::new(Split::Test);
+        let mut request = ReadRequest::new(Split::Test);
+        if file.parent().is_some_and(|folder| folder.ends_with("cat")) {
+            request.size = Some((32, 32));
+        }
         let found = pathscope::data::open(&data_set(file), &request);
         found.map(drop).map_err(text)
     };
@@ -277,11 +325,17 @@ fn data_sets() {
 }
 
 fn token_model() -> String {
-    format!("{}/tests/fixtures/exported/gpt.pt2", env!("CARGO_MANIFEST_DIR"))
+    format!(
+        "{}/tests/fixtures/exported/gpt.pt2",
+        env!("CARGO_MANIFEST_DIR")
+    )
 }
 
 fn token_classifier() -> String {
-    format!("{}/tests/fixtures/tokens/classifier.pt2", env!("CARGO_MANIFEST_DIR"))
+    format!(
+        "{}/tests/fixtures/tokens/classifier.pt2",
+        env!("CARGO_MANIFEST_DIR")
+    )
 }
 
 /// Everything that is made of results.
@@ -291,7 +345,9 @@ fn read_results(file: &Path) -> Result<(), String> {
     // What can be read can be drawn and compared, or not for a reason.
     if let Ok(pictures) = pictures_of(&[Source::read(file).map_err(text)?], SHARE) {
         for picture in pictures {
-            picture.svg(Theme::Light).map_err(|fault| format!("{}: {fault}", file.display()))?;
+            picture
+                .svg(Theme::Light)
+                .map_err(|fault| format!("{}: {fault}", file.display()))?;
         }
     }
     let _ = Difference::new(&run, &run, SHARE);
@@ -315,10 +371,20 @@ fn results() {
     let folder = workplace();
     let place = |name: &str| folder.path().join(name);
     // The words of a resumed run are those of the first one.
-    let small = ["--data", "fashion-mnist-2000", "--limit", "12", "--threads", "1"];
+    let small = [
+        "--data",
+        "fashion-mnist-2000",
+        "--limit",
+        "12",
+        "--threads",
+        "1",
+    ];
     let measure = |command: &str, results: &str| {
         let words: Vec<&str> = command.split(' ').collect();
-        succeed(folder.path(), &[&["-q"], &words[..], &small, &["--results", results]].concat());
+        succeed(
+            folder.path(),
+            &[&["-q"], &words[..], &small, &["--results", results]].concat(),
+        );
     };
     let lesion = "lesion model.safetensors --each";
     let reorder = "reorder model.safetensors --swaps 2 --count 2";
@@ -328,7 +394,10 @@ fn results() {
     measure(lesion, "lesion.jsonl");
     measure("lesion model.safetensors --greedy 2", "greedy.jsonl");
     measure(reorder, "reorder.jsonl");
-    measure("reorder model.safetensors --commutators", "commutators.jsonl");
+    measure(
+        "reorder model.safetensors --commutators",
+        "commutators.jsonl",
+    );
     measure(ensemble, "ensemble.jsonl");
     measure(&format!("{spectrum} --sample-paths"), "spectrum.jsonl");
     measure(&format!("{lesion} --shard 1/2"), "part-1.jsonl");
@@ -336,8 +405,15 @@ fn results() {
     let read = |name: &str| fs::read(place(name)).unwrap();
     let resumed = |command: &str| format!("{command} {} --results FILE", small.join(" "));
     let shown = |more: &[&str]| -> Vec<String> {
-        let all = ["report FILE -o -", "plot FILE -o p.svg --force", "diff FILE lesion.jsonl"];
-        all.iter().chain(more).map(|&line| line.to_owned()).collect()
+        let all = [
+            "report FILE -o -",
+            "plot FILE -o p.svg --force",
+            "diff FILE lesion.jsonl",
+        ];
+        all.iter()
+            .chain(more)
+            .map(|&line| line.to_owned())
+            .collect()
     };
     let sound = |file, source: &str, more: &[&str]| {
         let lines = shown(more);
@@ -347,21 +423,36 @@ fn results() {
     let trained = fs::read(asset("results/path-restricted/full-1.jsonl")).unwrap();
     let sounds = [
         sound("a.jsonl", "lesion.jsonl", &[&resumed(lesion)]),
-        sound("b.jsonl", "greedy.jsonl", &[&resumed("lesion model.safetensors --greedy 2")]),
+        sound(
+            "b.jsonl",
+            "greedy.jsonl",
+            &[&resumed("lesion model.safetensors --greedy 2")],
+        ),
         sound("c.jsonl", "reorder.jsonl", &[&resumed(reorder)]),
         sound("d.jsonl", "commutators.jsonl", &[]),
         sound("e.jsonl", "ensemble.jsonl", &[&resumed(ensemble)]),
         sound(
             "f.jsonl",
             "spectrum.jsonl",
-            &["effective-range FILE", &resumed(&format!("{spectrum} --sample-paths"))],
+            &[
+                "effective-range FILE",
+                &resumed(&format!("{spectrum} --sample-paths")),
+            ],
         ),
-        sound("g.jsonl", "part-1.jsonl", &["merge -o m.jsonl --force FILE part-2.jsonl"]),
+        sound(
+            "g.jsonl",
+            "part-1.jsonl",
+            &["merge -o m.jsonl --force FILE part-2.jsonl"],
+        ),
         Sound::new(
             "h.jsonl",
             trained,
             Form::JsonLines,
-            &["table FILE", "plot FILE -o p.svg --force", "report FILE -o -"],
+            &[
+                "table FILE",
+                "plot FILE -o p.svg --force",
+                "report FILE -o -",
+            ],
         ),
     ];
     try_all("results", folder.path(), &sounds, 0.2, read_results);
@@ -372,9 +463,26 @@ fn recipes_and_trainings() {
     let folder = workplace();
     let place = |name: &str| folder.path().join(name);
     let begin = [
-        "-q", "train", "--recipe", "preresnet20-fashion", "--data", "images", "-o", "run",
-        "--depth", "8", "--width", "2", "--batch", "4", "--epochs", "1", "--limit", "8",
-        "--threads", "1",
+        "-q",
+        "train",
+        "--recipe",
+        "preresnet20-fashion",
+        "--data",
+        "images",
+        "-o",
+        "run",
+        "--depth",
+        "8",
+        "--width",
+        "2",
+        "--batch",
+        "4",
+        "--epochs",
+        "1",
+        "--limit",
+        "8",
+        "--threads",
+        "1",
     ];
     fs::create_dir(place("images")).unwrap();
     for kind in ["images-idx3", "labels-idx1"] {
@@ -391,14 +499,21 @@ fn recipes_and_trainings() {
     let resume = "train --resume -o run --threads 1";
     let sounds = [
         Sound::new("odd.toml", recipe, Form::Text, &[dry]),
-        Sound::new("run/checkpoint.safetensors", checkpoint, Form::Safetensors, &[resume]),
+        Sound::new(
+            "run/checkpoint.safetensors",
+            checkpoint,
+            Form::Safetensors,
+            &[resume],
+        ),
     ];
     try_all("recipes", folder.path(), &sounds, 0.1, |file| {
         match file.extension().and_then(|ending| ending.to_str()) {
             Some("toml") => {
                 let text = fs::read(file).map_err(self::text)?;
                 let text = String::from_utf8_lossy(&text);
-                Recipe::parse(&text, "odd.toml").map(drop).map_err(self::text)
+                Recipe::parse(&text, "odd.toml")
+                    .map(drop)
+                    .map_err(self::text)
             }
             _ => Checkpoint::read(file).map(drop).map_err(text),
         }

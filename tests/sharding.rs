@@ -59,6 +59,68 @@ fn spectra_in_parts_are_the_same_file() {
     assert_eq!(whole, merged);
 }
 
+/// Every part measures all ensembles, whose sub-networks are drawn together.
+#[test]
+fn ensembles_in_parts_are_the_same_file() {
+    let model = shipped_model();
+    let plain = ["-q", "ensemble", &model, "--limit", "30", "--members", "3"];
+    let additivity = [&plain[..], &["--additivity", "--subsets", "40"]].concat();
+    for (command, parts) in [(&plain[..], 2), (&additivity, 3)] {
+        let folder = tempdir().unwrap();
+        let (whole, merged) = divided(folder.path(), command, parts);
+        assert_eq!(whole, merged);
+    }
+}
+
+#[test]
+fn parts_that_disagree_are_refused_by_measurement() {
+    let folder = tempdir().unwrap();
+    let model = shipped_model();
+    let command = ["-q", "ensemble", &model, "--limit", "30", "--members", "3"];
+    divided(folder.path(), &command, 2);
+    let part = folder.path().join("2.jsonl");
+    let text = fs::read_to_string(&part).unwrap();
+    // Of records that both parts hold: the intact network, and an ensemble.
+    for (from, to) in [
+        ("\"loss\":0.", "\"loss\":1."),
+        ("\"disagreement\":0.", "\"disagreement\":1."),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert!(changed != text, "{from}");
+        fs::write(&part, changed).unwrap();
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let said = refuse(&[
+            "merge",
+            "-o",
+            &file("m.jsonl"),
+            &file("1.jsonl"),
+            &file("2.jsonl"),
+        ]);
+        assert!(
+            said.contains("different results of the measurement"),
+            "{said}"
+        );
+        assert!(!folder.path().join("m.jsonl").exists());
+    }
+    // Equal lines, as two processes wrote them in one file, are one record.
+    fs::write(
+        &part,
+        text.lines()
+            .flat_map(|line| {
+                let again = if line.contains("\"header\"") { 1 } else { 2 };
+                std::iter::repeat_n(format!("{line}\n"), again)
+            })
+            .collect::<String>(),
+    )
+    .unwrap();
+    succeed(
+        folder.path(),
+        &["merge", "-o", "again.jsonl", "1.jsonl", "2.jsonl"],
+    );
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("again.jsonl"), read("whole.jsonl"));
+}
+
 #[test]
 fn what_does_not_make_a_whole_is_refused() {
     let folder = tempdir().unwrap();

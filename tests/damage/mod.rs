@@ -149,7 +149,9 @@ fn zip(bytes: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     let telling: Vec<usize> = (0..entries.len())
         .filter(|&at| {
             let name = &entries[at].0;
-            [".json", ".pkl", ".npy"].iter().any(|end| name.ends_with(end))
+            [".json", ".pkl", ".npy"]
+                .iter()
+                .any(|end| name.ends_with(end))
         })
         .collect();
     let at = match telling.is_empty() || random.random_bool(0.2) {

@@ -159,7 +159,10 @@ pub fn text(whole: &str, random: &mut ChaCha8Rng) -> String {
         }
         3 => {
             let open = ["[", "{\"a\":", "(", "[{", "[["][place(5, random)];
-            format!("{before}{}{after}", open.repeat(random.random_range(1..4000)))
+            format!(
+                "{before}{}{after}",
+                open.repeat(random.random_range(1..4000))
+            )
         }
         4 => format!("{before}{}{after}", names(random)),
         5 => {
@@ -175,7 +178,10 @@ pub fn text(whole: &str, random: &mut ChaCha8Rng) -> String {
 
 /// The beginning of the character at `at`.
 fn floor(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    (0..=at)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }
 
 /// Another header, or another description of the network in it, before the same numbers.
@@ -184,7 +190,9 @@ pub fn safetensors(bytes: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     let end = length.checked_add(8)?;
     let (header, numbers) = (bytes.get(8..end)?, bytes.get(end..)?);
     let mut header: Value = serde_json::from_slice(header).ok()?;
-    let cards = header.get_mut("__metadata__").and_then(Value::as_object_mut);
+    let cards = header
+        .get_mut("__metadata__")
+        .and_then(Value::as_object_mut);
     let card = cards.and_then(|cards| cards.values_mut().next());
     match card {
         Some(Value::String(text)) if random.random_bool(0.8) => *text = json(text, random)?,

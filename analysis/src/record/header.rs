@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::check::{Fault, require};
+use super::number;
 use super::options::Options;
 
 /// Version of the records that this crate writes. It grows when a field changes its meaning.
@@ -176,6 +177,8 @@ pub struct StatisticsAudit {
     pub images: usize,
     /// The median discrepancy over all normalisations, in stored standard deviations, to two
     /// decimals.
+    #[serde(with = "number")]
+    #[schemars(schema_with = "number::schema")]
     pub discrepancy: f64,
     /// What the file leaves open and the statistics decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
