@@ -46,8 +46,10 @@ fn real_results_give_every_picture_that_they_allow() {
         "decay.svg",
         "deletions.svg",
         "lesion.svg",
+        "measures.svg",
         "order.svg",
         "spectrum.svg",
+        "swaps.svg",
         "synergy.svg",
     ];
     assert_eq!(svg_files(folder.path()), expected);
@@ -77,6 +79,52 @@ fn the_same_file_gives_the_same_bytes() {
 }
 
 #[test]
+fn a_plot_for_a_paper_has_the_size_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let draw = |output: &str| {
+        let words = format!(
+            "{} --kind lesion --width 3.3in --height 2in --font-size 8pt --title none \
+             --legend none --theme paper --dpi 600 -o {output}",
+            results("lesion.jsonl")
+        );
+        plot(&words, folder.path()).assert().success();
+        fs::read(folder.path().join(output)).unwrap()
+    };
+    let svg = String::from_utf8(draw("a.svg")).unwrap();
+    assert!(svg.contains("width=\"3.3in\" height=\"2in\" viewBox=\"0 0 316.8 192\""));
+    assert!(!svg.contains("<g fill-opacity=\"0\">") && !svg.contains("intact: "));
+    let png = draw("a.png");
+    let number = |place: usize| u32::from_be_bytes(png[place..place + 4].try_into().unwrap());
+    assert_eq!((number(16), number(20)), (1_980, 1_200));
+    assert_eq!(number(41), 23_622, "pixels per metre");
+    let pdf = draw("a.pdf");
+    assert_eq!(pdf, draw("b.pdf"), "the same bytes each time");
+    assert!(String::from_utf8_lossy(&pdf).contains("/MediaBox [0 0 237.6 144]"));
+}
+
+#[test]
+fn several_networks_share_an_axis_and_a_study_makes_a_sheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/results/plain-control");
+    let file = |name: &str| records.join(name).display().to_string();
+    let words = format!(
+        "{} {} -o both.svg",
+        file("plain-each.jsonl"),
+        file("resnet-each.jsonl")
+    );
+    plot(&words, folder.path()).assert().success();
+    let svg = fs::read_to_string(folder.path().join("both.svg")).unwrap();
+    assert!(svg.contains(">plain-20</text>") && svg.contains(">resnet-20</text>"));
+    let words = format!("--veit {} -o study.svg", records.display());
+    plot(&words, folder.path()).assert().success();
+    let sheet = fs::read_to_string(folder.path().join("study-veit.svg")).unwrap();
+    for panel in ["(a) ", "(b) ", "(c) ", "(d) ", "(e) "] {
+        assert!(sheet.contains(panel), "{panel}");
+    }
+    assert!(folder.path().join("study-swaps.svg").is_file());
+}
+
+#[test]
 fn training_logs_share_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     for run in ["full", "restricted"] {
@@ -100,7 +148,7 @@ fn training_logs_share_a_picture() {
     .assert()
     .success();
     let svg = fs::read_to_string(folder.path().join("t.svg")).unwrap();
-    assert!(svg.contains("restricted: held-out examples"));
+    assert!(svg.contains("restricted (held out)"));
 }
 
 #[test]
@@ -146,9 +194,14 @@ fn bad_input_says_what_to_give() {
         ),
         (
             format!("{} -o picture.gif", results("lesion.jsonl")),
-            ".svg or .png",
+            ".svg, .pdf or .png",
         ),
         (format!("{} --share 2", results("lesion.jsonl")), "--share"),
+        (format!("{} --width 3", results("lesion.jsonl")), "3.3in"),
+        (
+            format!("{} --veit .", results("lesion.jsonl")),
+            "cannot be used with",
+        ),
     ] {
         plot(&words, folder.path())
             .assert()

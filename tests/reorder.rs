@@ -173,7 +173,7 @@ fn the_picture_has_intervals() {
     );
     let picture = std::fs::read_to_string(folder.path().join("order.svg")).unwrap();
     assert!(
-        picture.contains("mean over draws") && picture.contains("interval"),
+        picture.contains("random swaps: mean") && picture.contains("interval"),
         "{picture}"
     );
 }

@@ -17,6 +17,10 @@ pub struct Picture {
 
 /// What fills a picture.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a command makes a dozen pictures, most of them charts"
+)]
 pub enum Content {
     /// Quantities against a quantity.
     Chart(Chart),

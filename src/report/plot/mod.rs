@@ -50,6 +50,9 @@ use super::training_log::TrainingLog;
 /// Share of the gradient that effective ranges hold unless told otherwise.
 pub const SHARE: f64 = 0.95;
 
+/// A picture that may show several networks.
+type OfNetworks = fn(&[Subject<'_>]) -> Option<Picture>;
+
 /// Every picture that the records of a file allow.
 #[must_use]
 pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
@@ -60,7 +63,7 @@ pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
 /// axes, and so do all gradients.
 fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
     let mut found = Vec::new();
-    let of_error: [fn(&[Subject<'_>]) -> Option<Picture>; 4] = [lesion, deletions, order, swaps];
+    let of_error: [OfNetworks; 4] = [lesion, deletions, order, swaps];
     for data in by_data(journals) {
         for draw in of_error {
             // Names differ only among those that have something to show.

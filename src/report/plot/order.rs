@@ -7,6 +7,9 @@ use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape
 use crate::quantity::{count, percent, significant};
 use crate::theme::Colour;
 
+/// Orders with their tau.
+type Orders<'a> = Vec<(f64, &'a Outcome)>;
+
 /// Width of the bins of tau over which errors are averaged: about eight of them.
 fn bin_width(least: f64) -> f64 {
     match 1.0 - least {
@@ -21,7 +24,7 @@ fn bin_width(least: f64) -> f64 {
 /// random ones in bins of tau. None without reorderings.
 #[must_use]
 pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
-    let mut methods: Vec<(&Subject<'_>, &str, Vec<(f64, &Outcome)>)> = Vec::new();
+    let mut methods: Vec<(&Subject<'_>, &str, Orders<'_>)> = Vec::new();
     for subject in subjects {
         for &outcome in &subject.outcomes {
             let Some(reordering) = reordering(outcome) else {
@@ -29,7 +32,7 @@ pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
             };
             let name = name(&reordering.method);
             let entry = (reordering.kendall_tau, outcome);
-            let same = |known: &&mut (&Subject<'_>, &str, Vec<_>)| {
+            let same = |known: &&mut (&Subject<'_>, &str, Orders<'_>)| {
                 known.0.name == subject.name && known.1 == name
             };
             match methods.iter_mut().find(same) {

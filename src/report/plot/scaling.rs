@@ -61,8 +61,8 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
         _ => "functions per block k",
     };
     let mut sizes: Vec<f64> = groups
-        .iter()
-        .flat_map(|(_, points)| points.iter().map(|&(size, _)| size))
+        .values()
+        .flat_map(|points| points.iter().map(|&(size, _)| size))
         .collect();
     sizes.sort_by(f64::total_cmp);
     sizes.dedup();
