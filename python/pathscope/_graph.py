@@ -21,7 +21,9 @@ class Function:
 
     source   the operation whose output the function takes
     term     the operation whose output is added to the skip
-    modules  paths of the largest modules that compute nothing else, in their order
+    modules  paths of the largest modules that compute nothing else, in their order, as far as
+             parameters still follow: dropout at the end is not among them
+    ends     those of them whose outputs reach the term through no other module with parameters
     inplace  whether an operation within changes its input
     """
 
@@ -29,6 +31,7 @@ class Function:
     source: str
     term: str
     modules: tuple[str, ...]
+    ends: tuple[str, ...]
     inplace: bool
 
 
@@ -92,23 +95,46 @@ class _Graph:
                 if not any(path.startswith(f"{other}.") for other in largest)
             ]
             largest.sort(key=lambda path: inside[path].bit_length())
+            sized = {path: inside[path] for path in largest if self._count(inside[path])}
+            ends, behind = self._ends(term, body, sized)
+            largest = [path for path in largest if not inside[path] & behind]
             changes = any(_is_inplace(self.nodes[at]) for at in within)
-            yield Function(names(parameters), source, term, tuple(largest), changes)
+            found = names(parameters)
+            yield Function(found, source.name, term.name, tuple(largest), tuple(ends), changes)
 
-    def _split(self, first: Any, second: Any) -> tuple[str, str, int]:
+    def _ends(self, term: Any, body: int, sized: dict[str, int]) -> tuple[list[str], int]:
+        """The modules with parameters that one meets first on the way back from the term, and the
+        operations behind them."""
+        met: dict[str, None] = {}
+        behind = 0
+        waiting = [term]
+        while waiting:
+            node = waiting.pop()
+            bit = 1 << self.number[node]
+            if not body & bit or behind & bit:
+                continue
+            inside = next((path for path, of in sized.items() if of & bit), None)
+            if inside is not None:
+                met[inside] = None
+                continue
+            behind |= bit
+            waiting += [each for each in node.all_input_nodes if each in self.number]
+        return list(met), behind
+
+    def _split(self, first: Any, second: Any) -> tuple[Any, Any, int]:
         """Which of two terms is the function, where it begins, and its operations."""
         one, two = (self.before[self.number[each]] for each in (first, second))
         if one >> self.number[second] & 1:
-            return second.name, first.name, one & ~two
+            return second, first, one & ~two
         if two >> self.number[first] & 1:
-            return first.name, second.name, two & ~one
+            return first, second, two & ~one
         # A projection of the same input has fewer parameters on its way.
         shared = one & two
-        begin = self.nodes[shared.bit_length() - 1].name if shared else ""
+        begin = self.nodes[shared.bit_length() - 1] if shared else self.nodes[0]
         counts = [self._count(each & ~shared) for each in (one, two)]
         if counts[0] >= counts[1]:
-            return begin, first.name, one & ~shared
-        return begin, second.name, two & ~shared
+            return begin, first, one & ~shared
+        return begin, second, two & ~shared
 
     def _count(self, body: int) -> int:
         return sum(len(own) for at, own in enumerate(self.parameters) if body >> at & 1)

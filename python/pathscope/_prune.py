@@ -191,39 +191,36 @@ def _replaced(
     every = [function for block in blocks for function in block]
     if kind == "linear" and len(every) > len(blocks):
         raise PathscopeError("kind='linear' replaces one function per block: use sublayers")
-    chains = [_chain(model, function) for function in every]
-    seen = _calls(model, [path for chain in chains for path in chain], inputs)
+    for function in every:
+        if not function.ends:
+            raise PathscopeError(f"{function.names[1]}: no module computes this function alone")
+        if kind == "linear" and len(function.ends) > 1:
+            raise PathscopeError(
+                f"{function.names[0]}: {' and '.join(function.ends)} run side by side, so no single "
+                "linear map takes their place"
+            )
+    seen = _calls(model, [path for function in every for path in function.modules], inputs)
     maps: Sequence[LinearMap | None] = [None] * len(every)
     if kind == "linear":
         maps = fit(program, every, _tensors(inputs))
     smaller = copy.deepcopy(model)
-    for function, chain, map_of in zip(every, chains, maps, strict=True):
-        *earlier, last = chain
-        # The modules before the last one will hand on what the first one takes.
-        takes = seen[chain[0]][0]
-        _, gives, values = seen[last]
-        if map_of is None:
-            smaller.set_submodule(last, Zero(takes, gives, values))
-        else:
-            map_of.values = values
-            smaller.set_submodule(last, map_of)
-        for at, path in enumerate(earlier):
-            copies = at == 0 and function.inplace
-            smaller.set_submodule(path, Unchanged(copies, seen[path][2]))
+    for function, map_of in zip(every, maps, strict=True):
+        # All modules before the ends will hand on what the first one takes.
+        takes = seen[function.modules[0]][0]
+        for at, path in enumerate(function.modules):
+            _, gives, values = seen[path]
+            if path not in function.ends:
+                copies = at == 0 and function.inplace
+                smaller.set_submodule(path, Unchanged(copies, values))
+            elif map_of is None:
+                smaller.set_submodule(path, Zero(takes, gives, values))
+            else:
+                map_of.values = values
+                smaller.set_submodule(path, map_of)
     for each in smaller.modules():
         if isinstance(each, (Zero, LinearMap, Unchanged)):
             each.train(model.training)
     return smaller
-
-
-def _chain(model: torch.nn.Module, function: Function) -> list[str]:
-    """The modules of a function up to the last one with parameters: what follows, such as dropout,
-    may stay."""
-    sized = [any(True for _ in model.get_submodule(path).parameters()) for path in function.modules]
-    if not any(sized):
-        raise PathscopeError(f"{function.names[1]}: no module computes this function alone")
-    end = len(sized) - sized[::-1].index(True)
-    return list(function.modules[:end])
 
 
 def _calls(model: torch.nn.Module, paths: Sequence[str], inputs: Any) -> dict[str, Any]:

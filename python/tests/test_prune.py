@@ -55,6 +55,31 @@ def test_a_language_model_and_a_layer() -> None:
     assert parameters(model) - parameters(layer) == parameters(model.transformer.h[1])
 
 
+class Parallel(torch.nn.Module):
+    """A block of two functions side by side, with dropout behind one of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(6)
+        self.one, self.two = (torch.nn.Conv2d(6, 6, 3, padding=1) for _ in range(2))
+        self.drop = torch.nn.Dropout(0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(x)
+        return x + (self.drop(self.one(y)) + self.two(y))
+
+
+def test_functions_side_by_side(small: Small, images: tuple[torch.Tensor, torch.Tensor]) -> None:
+    small.blocks[1] = Parallel()
+    smaller = pathscope.prune(small, 1, images)
+    block = smaller.get_submodule("blocks.1")
+    assert isinstance(block.one, Zero)
+    assert isinstance(block.two, Zero)
+    assert isinstance(block.drop, torch.nn.Dropout)
+    with pytest.raises(pathscope.PathscopeError, match="side by side"):
+        pathscope.prune(small, 1, images, kind="linear")
+
+
 @pytest.mark.parametrize(
     ("blocks", "options", "sentence"),
     [
