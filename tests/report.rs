@@ -51,7 +51,7 @@ fn a_page_is_made_from_a_folder() {
     }
     // Every picture is an image with a name and a description, every table has a caption.
     let pictures: Vec<&str> = page.split("<svg").skip(1).collect();
-    assert_eq!(pictures.len(), 3, "lesions, spectrum, decay");
+    assert_eq!(pictures.len(), 4, "lesions, spectrum, measures, decay");
     for picture in pictures {
         let picture = picture.split("</svg>").next().unwrap();
         assert!(picture.contains("role=\"img\"") && picture.contains("aria-label"));

@@ -22,7 +22,9 @@ const POINTS: f32 = 0.75;
 /// No font, or a picture that cannot be read.
 pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, RenderError> {
     let tree = fonts::read(svg)?;
-    let (width, height) = (POINTS * tree.size().width(), POINTS * tree.size().height());
+    // Hundredths are finer than any printer.
+    let points = |pixels: f32| (100.0 * POINTS * pixels).round() / 100.0;
+    let (width, height) = (points(tree.size().width()), points(tree.size().height()));
     let mut page = Page {
         content: Content::new(),
         opacities: Vec::new(),
