@@ -66,7 +66,7 @@ def violations(chromium, page, scheme, source):
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
         options += [f"--user-data-dir={folder}/profile", f"--blink-settings=preferredColorScheme={scheme}"]
         options += ["--virtual-time-budget=120000", f"file://{file}"]
-        seen = subprocess.run([chromium, *options], capture_output=True, text=True, timeout=600).stdout
+        seen = subprocess.run([chromium, *options], capture_output=True, text=True, timeout=600, check=True).stdout
     title = re.search("<title>(.*?)</title>", seen, re.DOTALL)
     return json.loads(html.unescape(title.group(1)))
 
