@@ -62,6 +62,29 @@ fn the_commands_of_the_gallery_draw_its_pictures() {
     assert!(pdf.starts_with(b"%PDF-"));
 }
 
+#[test]
+fn the_pictures_of_the_readme_show_its_results() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["lesion", "spectrum"] {
+        let output = Command::new(assert_cmd::cargo::cargo_bin("pathscope"))
+            .arg("plot")
+            .arg(project.join(format!("assets/results/preresnet110/{kind}.jsonl")))
+            .args(["--kind", kind, "-o", &format!("{kind}.svg")])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let fault = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{kind}: {fault}");
+        let drawn = fs::read(folder.path().join(format!("{kind}.svg"))).unwrap();
+        let shown = project.join(format!("docs/images/{kind}.svg"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&shown, &drawn).unwrap();
+        }
+        assert!(fs::read(shown).unwrap() == drawn, "{kind} differs");
+    }
+}
+
 mod needs_poppler {
     use super::*;
 

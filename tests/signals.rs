@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,26 @@ const SIGNALS: [(&str, i32); 3] = [("-INT", 2), ("-TERM", 15), ("-HUP", 1)];
 /// No timing, but the end of a command that does not look.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A command line that heeds every signal: who starts the tests by `nohup` lets their children
+/// ignore SIGHUP.
+fn heeding(folder: &Path, words: &[&str]) -> Command {
+    let plain = program(folder, words);
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal=HUP")
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
 /// Sends each signal to `words` while they run.
 #[track_caller]
 fn ends_by_signals(folder: &Path, words: &[&str]) {
     for (name, number) in SIGNALS {
-        let mut child = program(folder, words).spawn().unwrap();
+        let mut child = heeding(folder, words).spawn().unwrap();
         sleep(Duration::from_millis(500));
         assert!(
             child.try_wait().unwrap().is_none(),
