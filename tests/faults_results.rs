@@ -311,7 +311,8 @@ mod needs_shared {
             assert_eq!(ended.refusal(file).unwrap(), None);
             ended.output
         };
-        let strip = |page: String, file: &str| page.replace(file, "FILE");
+        let strip =
+            |page: String, file: &str| page.replace(file.trim_end_matches(".jsonl"), "FILE");
         let (once, twice) = (
             "two-writers-reference.jsonl",
             "two-writers-duplicates.jsonl",
