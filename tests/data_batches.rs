@@ -12,8 +12,8 @@ const SHAPE: ImageShape = ImageShape {
     width: 6,
 };
 
-/// `count` images in which each pixel value tells image, channel and place apart from its
-/// neighbours; labels go 0, 1, 2, 0, ...
+/// `count` images in which neighbouring images, channels and positions have different pixel
+/// values; labels go 0, 1, 2, 0, ...
 fn dataset(count: usize) -> Dataset {
     let pixels = (0..count * SHAPE.pixels())
         .map(|i| (1 + i * 37 % 251) as u8)

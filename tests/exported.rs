@@ -1,9 +1,11 @@
 //! Graphs of `torch.export` (`tests/fixtures/make_exported.py`): residual blocks found in them,
 //! logits and per-block deletions against PyTorch's, and gradients.
 
+#[allow(dead_code, reason = "each test file uses some of these")]
+mod graphs;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use pathscope::data::{Dataset, ImageShape, Normalization};
@@ -268,23 +270,7 @@ fn spectra_add_up() {
 
 /// The archive with `change` made to its graph.
 fn changed(name: &str, change: impl Fn(String) -> String) -> Vec<u8> {
-    let mut before =
-        zip::ZipArchive::new(Cursor::new(fs::read(path(name, "pt2")).unwrap())).unwrap();
-    let mut after = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let stored =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    for place in 0..before.len() {
-        let mut entry = before.by_index(place).unwrap();
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).unwrap();
-        let name = entry.name().unwrap().into_owned();
-        if name.ends_with("models/model.json") {
-            content = change(String::from_utf8(content).unwrap()).into_bytes();
-        }
-        after.start_file(name, stored).unwrap();
-        after.write_all(&content).unwrap();
-    }
-    after.finish().unwrap().into_inner()
+    graphs::with_graph(&fs::read(path(name, "pt2")).unwrap(), change)
 }
 
 fn error(bytes: &[u8]) -> FormatError {

@@ -67,6 +67,11 @@ pub fn full(size: &[i64], value: impl Into<Value>, of: i64, result: &str) -> Val
 pub fn beginning_with(name: &str, nodes: Vec<Value>) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exported");
     let whole = fs::read(file.join(name)).unwrap();
+    with_graph(&whole, |graph| with_nodes(&graph, &nodes))
+}
+
+/// The archive `whole` with `change` made to its graph.
+pub fn with_graph(whole: &[u8], mut change: impl FnMut(String) -> String) -> Vec<u8> {
     let mut before = zip::ZipArchive::new(Cursor::new(whole)).unwrap();
     let mut after = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored =
@@ -77,7 +82,7 @@ pub fn beginning_with(name: &str, nodes: Vec<Value>) -> Vec<u8> {
         entry.read_to_end(&mut content).unwrap();
         let name = entry.name().unwrap().into_owned();
         if name.ends_with("models/model.json") {
-            content = with_nodes(&content, &nodes).into_bytes();
+            content = change(String::from_utf8(content).unwrap()).into_bytes();
         }
         after.start_file(name, stored).unwrap();
         after.write_all(&content).unwrap();
@@ -85,12 +90,12 @@ pub fn beginning_with(name: &str, nodes: Vec<Value>) -> Vec<u8> {
     after.finish().unwrap().into_inner()
 }
 
-fn with_nodes(graph: &[u8], nodes: &[Value]) -> String {
+fn with_nodes(graph: &str, nodes: &[Value]) -> String {
     let odd = json!({"name": "odd"});
     let used = nodes
         .iter()
         .any(|node| node["outputs"][0]["as_tensor"] == odd);
-    let mut graph: Value = serde_json::from_slice(graph).unwrap();
+    let mut graph: Value = serde_json::from_str(graph).unwrap();
     let whole = graph["graph_module"]["graph"]["nodes"]
         .as_array_mut()
         .unwrap();
