@@ -242,6 +242,8 @@ fn data_sets() {
     };
     let small = Architecture::cifar(Family::Preresnet, Unit::Basic, 8, 1, 3, 10).unwrap();
     common::save_untrained_for(&place("colour.safetensors"), &small, colour);
+    let pair = Architecture::cifar(Family::Preresnet, Unit::Basic, 8, 1, 3, 2).unwrap();
+    common::save_untrained_for(&place("pair.safetensors"), &pair, colour);
     let pixels: Vec<u8> = (0..4 * 28 * 28).map(|i| i as u8).collect();
     let labels: Vec<u8> = vec![0, 1, 2, 3];
     let arrays = zip_of(&[
@@ -255,6 +257,7 @@ fn data_sets() {
     let idx_pixels = idx_images(4, 28, 28, 3);
     let grey = "eval model.safetensors --limit 4 --data ";
     let rgb = "eval colour.safetensors --limit 4 --data ";
+    let pets = "eval pair.safetensors --limit 4 --data ";
     let line = |start: &str, place: &str| format!("{start}{place}");
     let sound = |file, bytes: Vec<u8>, form, line: String| Sound::new(file, bytes, form, &[&line]);
     for dog in ["png/dog/1.png", "jpg/dog/1.png"] {
@@ -285,13 +288,13 @@ fn data_sets() {
             "png/cat/0.png",
             png(32, 32, [9; 3]),
             Form::Bytes,
-            line(rgb, "png --resize 32"),
+            line(pets, "png --resize 32"),
         ),
         sound(
             "jpg/cat/0.jpg",
             fixture("images/grey.jpg"),
             Form::Bytes,
-            line(rgb, "jpg --resize 32"),
+            line(pets, "jpg --resize 32"),
         ),
         sound("archive.tar.gz", tar, Form::Gzip, line(rgb, "FILE")),
         sound(

@@ -204,7 +204,7 @@ fn damaged_weights_are_reported_with_their_block() {
             .args(["--data"])
             .arg(asset("fashion-mnist-2000"))
             .args(SMALL),
-        1,
+        2,
     );
     assert!(problem.contains("not finite"), "{problem}");
     assert!(problem.contains("block 4 (layer2.1)"), "{problem}");

@@ -57,7 +57,7 @@ fn parameter_counts_are_the_papers() {
         );
     }
     // torchvision 0.26: sum(p.numel() for p in torchvision.models.resnet18().parameters())
-    let resnet = |unit, stages| Architecture::imagenet(Family::Resnet, unit, stages, 1);
+    let resnet = |unit, stages| Architecture::imagenet(Family::Resnet, unit, stages, 1).unwrap();
     let count = |architecture: Architecture| architecture.build().unwrap().parameter_count();
     assert_eq!(count(resnet(Unit::Basic, [2, 2, 2, 2])), 11_689_512);
     assert_eq!(count(resnet(Unit::Bottleneck, [3, 4, 6, 3])), 25_557_032);
@@ -91,7 +91,7 @@ fn zoo() -> Vec<(String, Architecture)> {
         let mut unequal = Architecture::cifar(family, Unit::Basic, 14, 1, 3, 10).unwrap();
         unequal.functions = vec![1, 3, 2, 5, 1, 4];
         zoo.push((format!("{family:?} unequal"), unequal));
-        let mut imagenet = Architecture::imagenet(family, Unit::Basic, [1, 2, 1, 1], 2);
+        let mut imagenet = Architecture::imagenet(family, Unit::Basic, [1, 2, 1, 1], 2).unwrap();
         imagenet.classes = 10;
         zoo.push((format!("{family:?} imagenet stem"), imagenet));
     }

@@ -320,10 +320,59 @@ fn divergence_ends_the_run_and_keeps_the_last_good_checkpoint() {
     );
     let state = format::open(&run.join("checkpoint.safetensors")).unwrap();
     for (name, tensor) in state.tensors() {
-        let finite = tensor.isfinite().all().int64_value(&[]);
-        assert!(name.starts_with("momentum") || finite == 1, "{name}");
+        assert_eq!(tensor.isfinite().all().int64_value(&[]), 1, "{name}");
     }
     assert!(!run.join("model.safetensors").exists());
+}
+
+#[test]
+fn a_checkpoint_with_tensors_that_no_training_has_is_refused_by_name() {
+    let data = place();
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let name = run.to_str().unwrap();
+    let begun = output(&training(data.path().to_str().unwrap(), name));
+    assert!(begun.status.success(), "{begun:?}");
+    let file = run.join("checkpoint.safetensors");
+    let sound = format::open(&file).unwrap();
+    type Damage = fn(&Tensor) -> Tensor;
+    let not_a_number: Damage = |tensor| tensor.full_like(f64::NAN);
+    let flat: Damage = |tensor| tensor.reshape([-1]);
+    for (tensor, damage, says) in [
+        ("network.conv1.weight", not_a_number, "not finite"),
+        ("average.layer1.0.conv1.weight", not_a_number, "not finite"),
+        ("momentum.0", not_a_number, "not finite"),
+        ("network.conv1.weight", flat, "conv1.weight"),
+    ] {
+        let tensors: Vec<(String, Tensor)> = sound
+            .tensors()
+            .map(|(name, found)| {
+                let found = if name == tensor {
+                    damage(found)
+                } else {
+                    found.shallow_clone()
+                };
+                (name.to_owned(), found)
+            })
+            .collect();
+        format::save_safetensors(
+            &file,
+            &tensors,
+            sound.metadata(),
+            format::FloatStorage::AsTheyAre,
+        )
+        .unwrap();
+        let refused = output(&["train", "--resume", "-o", name, "--threads", "1"]);
+        assert_eq!(refused.status.code(), Some(2), "{tensor}: {refused:?}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        for part in [
+            "checkpoint.safetensors",
+            tensor.split_once('.').unwrap().1,
+            says,
+        ] {
+            assert!(said.contains(part), "{tensor}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -173,9 +173,7 @@ impl From<ExperimentError> for Problem {
                 Self::failed(error).advised("compute with --float64")
             }
             ExperimentError::GradientAtTokens => Self::bad_input(error).advised("add --at stem"),
-            ExperimentError::NotFinite { .. }
-            | ExperimentError::LossNotFinite { .. }
-            | ExperimentError::Journal(JournalError::Unreadable { .. })
+            ExperimentError::Journal(JournalError::Unreadable { .. })
             | ExperimentError::Elsewhere { .. }
             | ExperimentError::Team(_)
             | ExperimentError::Analysis(_) => Self::failed(error),

@@ -76,6 +76,30 @@ pub struct Architecture {
     pub classes: i64,
 }
 
+/// Most functions of a network, fifty times those of the deepest that were trained: what a file asks
+/// for costs a bounded amount of memory before anything is known about it.
+const MOST_FUNCTIONS: usize = 1 << 16;
+
+/// `k` functions in each of `blocks` blocks.
+fn functions(blocks: usize, k: usize) -> Result<Vec<usize>, NetworkError> {
+    few_enough(blocks.saturating_mul(k.max(1)))?;
+    Ok(vec![k; blocks])
+}
+
+fn few_enough(functions: usize) -> Result<(), NetworkError> {
+    if functions > MOST_FUNCTIONS {
+        let reason = format!("{functions} functions in all; {MOST_FUNCTIONS} is the most");
+        return Err(NetworkError::Architecture { reason });
+    }
+    Ok(())
+}
+
+/// The sum, or the largest number there is.
+fn sum(numbers: &[usize]) -> usize {
+    let add = |sum: usize, &number: &usize| sum.saturating_add(number);
+    numbers.iter().fold(0, add)
+}
+
 impl Architecture {
     /// A CIFAR network of `depth` layers with `k` functions per block and 16 channels in its
     /// first stage, for `channels`-channel images of `classes` classes.
@@ -116,7 +140,7 @@ impl Architecture {
             unit,
             stem: Stem::Cifar,
             stages: (0..3).map(|stage| (blocks + 2 - stage) / 3).collect(),
-            functions: vec![k; blocks],
+            functions: functions(blocks, k)?,
             stem_width: 16,
             width: 16,
             shortcut: if unit == Unit::Basic {
@@ -131,27 +155,34 @@ impl Architecture {
 
     /// An ImageNet network with the given blocks in each of four stages and `k` functions in
     /// every block: 18 layers are basic 2, 2, 2, 2; 101 are bottlenecks 3, 4, 23, 3.
-    #[must_use]
-    pub fn imagenet(family: Family, unit: Unit, stages: [usize; 4], k: usize) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NetworkError::Architecture`] for more functions than any network has.
+    pub fn imagenet(
+        family: Family,
+        unit: Unit,
+        stages: [usize; 4],
+        k: usize,
+    ) -> Result<Self, NetworkError> {
+        Ok(Self {
             family,
             unit,
             stem: Stem::Imagenet,
             stages: stages.to_vec(),
-            functions: vec![k; stages.iter().sum()],
+            functions: functions(sum(&stages), k)?,
             stem_width: 64,
             width: 64,
             shortcut: Shortcut::B,
             channels: 3,
             classes: 1000,
-        }
+        })
     }
 
     /// Multiplies the channels of every stage by `factor`; the stem keeps its own (Zagoruyko &
     /// Komodakis, arXiv 1605.07146). Type A shortcuts become type B: they can only double.
     #[must_use]
     pub fn widened(mut self, factor: i64) -> Self {
-        self.width *= factor;
+        self.width = self.width.saturating_mul(factor);
         if factor != 1 && matches!(self.shortcut, Shortcut::A | Shortcut::ACentred) {
             self.shortcut = Shortcut::B;
         }
@@ -161,12 +192,14 @@ impl Architecture {
     /// The number of layers by the usual count: convolutions on one way, and the linear layer.
     #[must_use]
     pub fn depth(&self) -> usize {
-        let layers_per_block = match (self.family, self.unit) {
+        let layers_per_block: usize = match (self.family, self.unit) {
             (Family::Plain, _) => 1,
             (_, Unit::Basic) => 2,
             (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
         };
-        2 + layers_per_block * self.stages.iter().sum::<usize>()
+        layers_per_block
+            .saturating_mul(sum(&self.stages))
+            .saturating_add(2)
     }
 
     /// Builds the description of every layer, under the names that torchvision gives to the
@@ -214,7 +247,8 @@ impl Architecture {
 
     fn check(&self) -> Result<(), NetworkError> {
         let refuse = |reason: String| Err(NetworkError::Architecture { reason });
-        let blocks: usize = self.stages.iter().sum();
+        let blocks = sum(&self.stages);
+        few_enough(blocks.max(sum(&self.functions)))?;
         if blocks == 0 {
             return refuse("it has no blocks; give at least one stage with a block".into());
         }

@@ -74,15 +74,6 @@ impl Checkpoint {
     ) -> Result<(), TrainingError> {
         let position = trainer.position();
         let mut tensors = named("network", &trainer.network);
-        for (_, tensor) in &tensors {
-            if !tensor.f_isfinite()?.f_all()?.f_int64_value(&[])?.eq(&1) {
-                return Err(TrainingError::Diverged {
-                    epoch: position.epoch,
-                    batch: position.batch,
-                    loss: f64::NAN,
-                });
-            }
-        }
         for (number, momentum) in trainer.optimizer.momenta().iter().enumerate() {
             if let Some(momentum) = momentum {
                 tensors.push((format!("momentum.{number}"), momentum.shallow_clone()));
@@ -90,6 +81,15 @@ impl Checkpoint {
         }
         if let Some(average) = &trainer.average {
             tensors.extend(named("average", average.network()));
+        }
+        for (_, tensor) in &tensors {
+            if !is_finite(tensor)? {
+                return Err(TrainingError::Diverged {
+                    epoch: position.epoch,
+                    batch: position.batch,
+                    loss: f64::NAN,
+                });
+            }
         }
         let written = Written {
             schema: SCHEMA,
@@ -161,8 +161,16 @@ impl Checkpoint {
     /// The trainer as it was, on `device`.
     ///
     /// # Errors
-    /// Tensors that do not fit the recipe.
-    pub fn into_trainer(mut self, device: Device) -> Result<Trainer, TrainingError> {
+    /// [`TrainingError::Checkpoint`] for tensors that do not fit the recipe, or are not finite.
+    pub fn into_trainer(self, device: Device) -> Result<Trainer, TrainingError> {
+        let file = self.file.clone();
+        self.trainer(device).map_err(|fault| match fault {
+            fault @ TrainingError::Checkpoint { .. } => fault,
+            fault => refuse(&file, fault),
+        })
+    }
+
+    fn trainer(mut self, device: Device) -> Result<Trainer, TrainingError> {
         let CheckpointCard {
             recipe,
             channels,
@@ -174,6 +182,9 @@ impl Checkpoint {
             let network = TrainableNetwork::load(&specification, |name| {
                 self.state.take(&format!("{prefix}.{name}"))
             })?;
+            for (name, tensor) in named(prefix, &network) {
+                require_finite(&self.file, &name, &tensor)?;
+            }
             Ok(if device == Device::Cpu {
                 network
             } else {
@@ -189,9 +200,11 @@ impl Checkpoint {
         trainer.average = average;
         let mut momenta = Vec::new();
         for number in 0..trainer.optimizer.momenta().len() {
-            let momentum = self.state.take(&format!("momentum.{number}"));
+            let name = format!("momentum.{number}");
+            let momentum = self.state.take(&name);
             let momentum = momentum
                 .map(|tensor| -> Result<Tensor, TrainingError> {
+                    require_finite(&self.file, &name, &tensor)?;
                     let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(device)?;
                     Ok(pathscope_network::duplicate(&channels_last(&tensor)?)?)
                 })
@@ -216,6 +229,18 @@ fn named(prefix: &str, network: &TrainableNetwork) -> Vec<(String, Tensor)> {
         .into_iter()
         .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor))
         .collect()
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool, TrainingError> {
+    Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1)
+}
+
+/// Refuses a tensor that [`Checkpoint::write`] would not have written.
+fn require_finite(file: &Path, name: &str, tensor: &Tensor) -> Result<(), TrainingError> {
+    match is_finite(tensor)? {
+        true => Ok(()),
+        false => Err(refuse(file, format!("its tensor `{name}` is not finite"))),
+    }
 }
 
 fn refuse(file: &Path, reason: impl ToString) -> TrainingError {

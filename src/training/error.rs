@@ -72,6 +72,16 @@ pub enum TrainingError {
         /// What is wrong, and where.
         fault: String,
     },
+    /// A number that no training can have.
+    #[error("training.{field} is {value:?}; it must be {allowed}")]
+    OutOfRange {
+        /// The field of [`TrainingOptions`](crate::TrainingOptions).
+        field: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it may be.
+        allowed: &'static str,
+    },
     /// A checkpoint of another training.
     #[error("cannot continue from {}: {reason}", file.display())]
     Checkpoint {

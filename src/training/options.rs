@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{OptimizerOptions, Restriction, Schedule};
+use super::{OptimizerOptions, Restriction, Schedule, TrainingError};
 use pathscope_data::Augmentation;
 
 /// In which numbers activations and their gradients are computed and kept.
@@ -58,4 +58,181 @@ pub struct TrainingOptions {
     /// Which paths a mini-batch trains.
     #[serde(default)]
     pub restriction: Restriction,
+}
+
+/// The numbers that a field may have.
+#[derive(Clone, Copy)]
+enum Allowed {
+    /// From 0 to 1.
+    Share,
+    /// From 0, and below 1.
+    ProperShare,
+    /// From 0, as far as 32 bits reach.
+    NotNegative,
+    /// Above 0, as far as 32 bits reach.
+    Positive,
+}
+
+impl Allowed {
+    fn holds(self, value: f64) -> bool {
+        let fits = value <= f64::from(f32::MAX);
+        match self {
+            Self::Share => (0.0..=1.0).contains(&value),
+            Self::ProperShare => (0.0..1.0).contains(&value),
+            Self::NotNegative => value >= 0.0 && fits,
+            Self::Positive => value > 0.0 && fits,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Share => "from 0 to 1",
+            Self::ProperShare => "from 0, and below 1",
+            Self::NotNegative => "0 or more, and finite in 32 bits",
+            Self::Positive => "above 0, and finite in 32 bits",
+        }
+    }
+}
+
+impl TrainingOptions {
+    /// Refuses what no training can have, such as a share above 1.
+    ///
+    /// # Errors
+    /// [`TrainingError::OutOfRange`].
+    pub fn check(&self) -> Result<(), TrainingError> {
+        let (optimizer, augmentation) = (&self.optimizer, &self.augmentation);
+        let mut numbers = vec![
+            ("learning_rate", self.learning_rate, Allowed::NotNegative),
+            ("label_smoothing", self.label_smoothing, Allowed::Share),
+            (
+                "optimizer.momentum",
+                optimizer.momentum,
+                Allowed::ProperShare,
+            ),
+            (
+                "optimizer.weight_decay",
+                optimizer.weight_decay,
+                Allowed::NotNegative,
+            ),
+            ("augmentation.colour", augmentation.colour, Allowed::Share),
+            (
+                "augmentation.lighting",
+                augmentation.lighting,
+                Allowed::NotNegative,
+            ),
+        ];
+        numbers.extend(self.average.map(|kept| ("average", kept, Allowed::Share)));
+        numbers.extend(
+            optimizer
+                .clip
+                .map(|norm| ("optimizer.clip", norm, Allowed::Positive)),
+        );
+        match &self.schedule {
+            Schedule::Step { milestones } => numbers.extend(
+                milestones
+                    .iter()
+                    .map(|&share| ("schedule.milestones", share, Allowed::Share)),
+            ),
+            Schedule::Cosine { warm_up } => {
+                numbers.push(("schedule.warm_up", *warm_up, Allowed::ProperShare));
+            }
+            Schedule::OneCycle { peak } => {
+                numbers.push(("schedule.peak", *peak, Allowed::ProperShare));
+            }
+        }
+        match numbers
+            .into_iter()
+            .find(|&(_, value, allowed)| !allowed.holds(value))
+        {
+            None => Ok(()),
+            Some((field, value, allowed)) => Err(TrainingError::OutOfRange {
+                field,
+                value,
+                allowed: allowed.words(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipe;
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_name() {
+        let recipe = Recipe::named("preresnet20-cifar10")
+            .unwrap()
+            .to_toml()
+            .unwrap();
+        let sound: toml::Table = recipe.parse().unwrap();
+        let one_cycle = "{ schedule = 'one_cycle', peak = VALUE }";
+        let cosine = "{ schedule = 'cosine', warm_up = VALUE }";
+        let step = "{ schedule = 'step', milestones = [0.5, VALUE] }";
+        for (field, name, text, good, bad) in [
+            (
+                "learning_rate",
+                "learning_rate",
+                "VALUE",
+                ["0", "3e38"],
+                ["-0.1", "1e39"],
+            ),
+            (
+                "label_smoothing",
+                "label_smoothing",
+                "VALUE",
+                ["0", "1"],
+                ["-1", "1e308"],
+            ),
+            ("average", "average", "VALUE", ["0", "1"], ["-0.5", "1.5"]),
+            (
+                "optimizer",
+                "momentum",
+                "{ momentum = VALUE }",
+                ["0", "0.99"],
+                ["1", "-1"],
+            ),
+            (
+                "optimizer",
+                "weight_decay",
+                "{ weight_decay = VALUE }",
+                ["0", "2"],
+                ["-1", "inf"],
+            ),
+            (
+                "optimizer",
+                "clip",
+                "{ clip = VALUE }",
+                ["1e-9", "1"],
+                ["0", "nan"],
+            ),
+            ("schedule", "peak", one_cycle, ["0", "0.9"], ["1", "nan"]),
+            ("schedule", "warm_up", cosine, ["0", "0.9"], ["1", "-0.1"]),
+            ("schedule", "milestones", step, ["0", "1"], ["2", "-0.1"]),
+        ] {
+            let read = |value: &str| {
+                let mut recipe = sound.clone();
+                let number = if value.contains(['.', 'e', 'n']) {
+                    value.to_owned()
+                } else {
+                    format!("{value}.0")
+                };
+                let text = format!("it = {}", text.replace("VALUE", &number));
+                let value = text.parse::<toml::Table>().unwrap().remove("it").unwrap();
+                let training = recipe["training"].as_table_mut().unwrap();
+                training.insert(field.to_owned(), value);
+                Recipe::parse(&recipe.to_string(), "odd.toml")
+            };
+            for value in good {
+                read(value).unwrap();
+            }
+            for value in bad {
+                let refusal = read(value).unwrap_err().to_string();
+                assert!(
+                    refusal.contains("odd.toml") && refusal.contains(name),
+                    "{value}: {refusal}"
+                );
+            }
+        }
+    }
 }

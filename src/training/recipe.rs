@@ -161,7 +161,7 @@ impl RecipeArchitecture {
             Some(stages) => Architecture {
                 channels,
                 classes,
-                ..Architecture::imagenet(self.family, self.unit, stages, self.k)
+                ..Architecture::imagenet(self.family, self.unit, stages, self.k)?
             },
         };
         if architecture.depth() != self.depth {
@@ -289,20 +289,37 @@ impl Recipe {
     /// Reads the TOML `text` of a recipe that lies at `origin`.
     ///
     /// # Errors
-    /// [`TrainingError::Recipe`] with line and column.
+    /// [`TrainingError::Recipe`] with line and column, or with what no training can have.
     pub fn parse(text: &str, origin: &str) -> Result<Self, TrainingError> {
-        toml::from_str(text).map_err(|fault: toml::de::Error| {
+        let refuse = |fault: String| TrainingError::Recipe {
+            origin: origin.to_owned(),
+            fault,
+        };
+        let recipe: Self = toml::from_str(text).map_err(|fault: toml::de::Error| {
             // Its own text is a drawing of several lines, which quotes the file as it is.
             let start = fault.span().map_or(0, |span| span.start);
             let before = text.get(..start).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
             let message = pathscope_file::sentence(&fault.message());
-            TrainingError::Recipe {
-                origin: origin.to_owned(),
-                fault: format!("line {line}, column {column}: {message}"),
-            }
-        })
+            refuse(format!("line {line}, column {column}: {message}"))
+        })?;
+        recipe.check().map_err(|fault| refuse(fault.to_string()))?;
+        Ok(recipe)
+    }
+
+    /// Refuses what no training can have.
+    ///
+    /// # Errors
+    /// A number that is out of range, a network that cannot be built, a restriction that it cannot
+    /// meet, or a normalisation that is not known.
+    pub fn check(&self) -> Result<(), TrainingError> {
+        self.training.check()?;
+        self.normalization()?;
+        let (channels, classes) = (self.data.shape().channels, self.data.classes());
+        let architecture = self.architecture.build(channels as i64, classes as i64)?;
+        let restriction = &self.training.restriction;
+        restriction.check(&architecture.build()?.functions())
     }
 
     /// The recipe as TOML; reading it gives the same recipe, to the last bit.
@@ -337,16 +354,6 @@ mod tests {
         for name in Recipe::names() {
             let recipe = Recipe::named(name).unwrap();
             assert_eq!(recipe.name, name);
-            let classes = recipe.data.classes() as i64;
-            let shape = recipe.data.shape();
-            let architecture = recipe
-                .architecture
-                .build(shape.channels as i64, classes)
-                .unwrap();
-            let specification = architecture.build().unwrap();
-            let restriction = &recipe.training.restriction;
-            restriction.check(&specification.functions()).unwrap();
-            recipe.normalization().unwrap();
             let text = recipe.to_toml().unwrap();
             assert_eq!(Recipe::parse(&text, name).unwrap(), recipe);
         }
@@ -428,6 +435,37 @@ mod tests {
         })
         .collect();
         assert_eq!(rows, printed);
+    }
+
+    #[test]
+    fn networks_that_nobody_can_build_are_refused_where_a_recipe_is_read() {
+        let whole = include_str!("recipes/preresnet20-fashion.toml");
+        for (depth, more, says) in [
+            ("depth = 21", "", "21"),
+            ("depth = 17179869186", "", "the most"),
+            ("depth = 18446744073709551614", "", ""),
+            ("depth = 20", "k = 9000000000000000000", "the most"),
+            (
+                "depth = 20",
+                "stages = [9223372036854775807, 9223372036854775807, 3, 1]",
+                "the most",
+            ),
+            (
+                "depth = 20",
+                "widening = 9223372036854775807",
+                "between 1 and 65536",
+            ),
+            ("depth = 20", "width = 0", "between 1 and 65536"),
+        ] {
+            let text = whole
+                .replace("depth = 20", depth)
+                .replace("k = 1\nwidth = 16", more);
+            let refusal = Recipe::parse(&text, "odd.toml").unwrap_err().to_string();
+            assert!(
+                refusal.contains("odd.toml") && refusal.contains(says),
+                "{depth} {more}: {refusal}"
+            );
+        }
     }
 
     #[test]

@@ -81,12 +81,13 @@ impl Trainer {
     /// A trainer before its first epoch, on the device of `network`.
     ///
     /// # Errors
-    /// A restriction that the network cannot meet.
+    /// A number that no training can have, or a restriction that the network cannot meet.
     pub fn new(
         network: TrainableNetwork,
         options: TrainingOptions,
         normalization: Normalization,
     ) -> Result<Self, TrainingError> {
+        options.check()?;
         options
             .restriction
             .check(&network.structure().functions())?;

@@ -224,7 +224,9 @@ impl Change {
                 _ => return Err(refused(&format!("`{name}` has no fields"))),
             };
         }
-        whole.try_into().map_err(|fault| refused(&fault))
+        let changed: Recipe = whole.try_into().map_err(|fault| refused(&fault))?;
+        changed.training.check().map_err(|fault| refused(&fault))?;
+        Ok(changed)
     }
 }
 

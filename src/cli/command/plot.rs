@@ -61,10 +61,13 @@ impl Execute for Arguments {
         };
         let pictures: Vec<&Picture> = all.iter().filter(wanted).collect();
         if pictures.is_empty() {
+            let files = self.veit.iter().chain(&self.files);
+            let files: Vec<_> = files.map(|file| file.display().to_string()).collect();
+            let files = files.join(", ");
             return Err(Problem::BadInput(match all.is_empty() {
-                true => "the files hold no measurement that has a plot".into(),
+                true => format!("{files}: there is no measurement that has a plot"),
                 false => format!(
-                    "the files have no plot of this kind; they have {}",
+                    "{files}: there is no plot of this kind, but {}",
                     kinds(&all)
                 ),
             }));
