@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 
 use assert_cmd::Command;
-use pathscope::format::{load_model, open};
+use pathscope::format::{FloatStorage, load_model, open, save_model};
 use pathscope::network::{Pass, Plan};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
@@ -134,5 +134,27 @@ mod needs_torch {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+#[test]
+fn a_model_whose_outputs_are_no_numbers_is_to_blame_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = load_model(&project("assets/preresnet20.safetensors"), None).unwrap();
+    tch::no_grad(|| {
+        for (_, _, mut tensor) in model.network.named_parameters() {
+            let _ = tensor.f_mul_scalar_(1e30).unwrap();
+        }
+    });
+    let file = folder.path().join("huge.safetensors");
+    save_model(&file, &model.card, &model.network, FloatStorage::AsTheyAre).unwrap();
+    for out in ["out.pt", "out.safetensors"] {
+        pathscope()
+            .current_dir(&folder)
+            .args(["convert", "huge.safetensors", out])
+            .assert()
+            .code(2)
+            .stderr(contains("huge.safetensors: its outputs").and(contains("not finite")));
+        assert!(!folder.path().join(out).exists());
     }
 }

@@ -30,7 +30,8 @@ const TOLERANCE: f64 = 1e-6;
 /// appears once it was read back and gave the same outputs on random inputs.
 ///
 /// # Errors
-/// Another name, a file that cannot be written, or outputs that differ.
+/// Another name, a file that cannot be written, outputs that differ, or [`Fault::OutputsNotFinite`],
+/// which `model` is to blame for.
 pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
     let at = |fault: Fault| fault.at(file);
     let ending = file.extension().and_then(std::ffi::OsStr::to_str);
@@ -39,9 +40,16 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
         Some("pt" | "pth") => false,
         _ => return Err(at(Fault::UnknownTarget)),
     };
+    let before = outputs(model, &model.network).map_err(|fault| at(fault.into()))?;
+    let largest = largest(&before).map_err(|fault| at(fault.into()))?;
+    if !largest.is_finite() {
+        return Err(at(Fault::OutputsNotFinite));
+    }
     let mut found = f64::NAN;
     let mut prove = |written: &TrainableNetwork| {
-        found = difference(model, written).map_err(|fault| at(fault.into()))?;
+        found = difference(model, &before, written)
+            .map(|apart| if apart == 0.0 { 0.0 } else { apart / largest })
+            .map_err(|fault| at(fault.into()))?;
         if found.is_nan() || found > TOLERANCE {
             return Err(at(Fault::NotTheSame { difference: found }));
         }
@@ -85,20 +93,24 @@ fn state_as_found(model: &Model) -> Result<Vec<(String, Tensor)>, Fault> {
     Ok(state)
 }
 
-fn difference(model: &Model, written: &TrainableNetwork) -> Result<f64, NetworkError> {
+/// What a network answers to random inputs.
+fn outputs(model: &Model, network: &TrainableNetwork) -> Result<Tensor, NetworkError> {
     let specification = &model.card.specification;
     let batch = specification.random_batch(model.card.input, EXAMPLES, 0)?;
-    let logits = |network: &TrainableNetwork| -> Result<Tensor, NetworkError> {
-        let plan = Plan::intact(network.structure());
-        let logits = tch::no_grad(|| network.forward(&batch, &plan, &Pass::EVALUATION))?;
-        Ok(logits.f_to_kind(Kind::Double)?)
-    };
-    let (before, after) = (logits(&model.network)?, logits(written)?);
-    let apart = before
-        .f_sub(&after)?
-        .f_abs()?
-        .f_max()?
-        .f_double_value(&[])?;
-    let largest = before.f_abs()?.f_max()?.f_double_value(&[])?;
-    Ok(if apart == 0.0 { 0.0 } else { apart / largest })
+    let plan = Plan::intact(network.structure());
+    let logits = tch::no_grad(|| network.forward(&batch, &plan, &Pass::EVALUATION))?;
+    Ok(logits.f_to_kind(Kind::Double)?)
+}
+
+fn difference(
+    model: &Model,
+    before: &Tensor,
+    written: &TrainableNetwork,
+) -> Result<f64, NetworkError> {
+    largest(&before.f_sub(&outputs(model, written)?)?)
+}
+
+/// The largest magnitude; not a number where one value is none.
+fn largest(values: &Tensor) -> Result<f64, NetworkError> {
+    Ok(values.f_abs()?.f_max()?.f_double_value(&[])?)
 }

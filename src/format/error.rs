@@ -195,6 +195,12 @@ pub enum Fault {
          format), .pt or .pth (PyTorch)"
     )]
     UnknownTarget,
+    /// A model whose outputs cannot be compared with anything.
+    #[error(
+        "its outputs on random inputs are not finite, so nothing can be proven to be the same \
+         model; look for damaged or huge weights"
+    )]
+    OutputsNotFinite,
     /// A written model that computes something else.
     #[error(
         "would not be the same model: its outputs differ by {difference:.1e} of the largest one"

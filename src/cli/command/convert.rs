@@ -5,7 +5,7 @@ use clap::Args;
 use super::Execute;
 use crate::cli::args::{ModelArguments, OutputArguments};
 use crate::cli::{Problem, Terminal};
-use crate::format::convert;
+use crate::format::{Fault, FormatError, convert};
 
 /// Convert a model to another format and check that it computes the same
 ///
@@ -33,7 +33,13 @@ impl Execute for Arguments {
         self.outputs
             .check(out, &["safetensors", "pt", "pth"], [&self.model.model])?;
         let model = self.model.load(terminal)?;
-        let conversion = convert(&model, out)?;
+        let conversion = convert(&model, out).map_err(|error| match *error.fault {
+            Fault::OutputsNotFinite => FormatError {
+                file: self.model.model.clone(),
+                ..error
+            },
+            _ => error,
+        })?;
         terminal.result(&format!(
             "{}: {}, {} blocks; its outputs on {} random inputs differ from the original's by \
              {:.1e} of the largest",
