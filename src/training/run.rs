@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pathscope_analysis::record::{FolderLock, TRAINING_SCHEMA_VERSION};
@@ -16,17 +17,17 @@ use pathscope_data::{Dataset, Normalization, normalized_examples};
 use pathscope_format::{FloatStorage, ModelCard, load_model, save_model};
 use pathscope_network::{FeatureShape, Plan, Recalibration, TrainableNetwork, channels_last};
 
-/// The examples of a training.
-#[derive(Debug)]
+/// The examples of a training, which several may share.
+#[derive(Clone, Debug)]
 pub struct TrainingData {
     /// Where they came from.
     pub source: DataSource,
     /// What the network learns from.
-    pub train: Dataset,
+    pub train: Arc<Dataset>,
     /// What the best epoch is chosen by: held out from the training split.
-    pub validation: Option<Dataset>,
+    pub validation: Option<Arc<Dataset>>,
     /// What the finished network is measured on, once.
-    pub test: Option<Dataset>,
+    pub test: Option<Arc<Dataset>>,
 }
 
 /// How a training is recorded.

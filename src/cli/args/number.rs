@@ -89,6 +89,35 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Seeds of several runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seeds(pub Vec<u64>);
+
+/// Most seeds in a list.
+const MOST_SEEDS: usize = 1_000;
+
+/// `1-5`, `3`, `1,3,7-9`.
+pub(crate) fn seeds(text: &str) -> Result<Seeds, String> {
+    let refuse = || "give different seeds, such as 1-5 or 1,3".to_owned();
+    let mut seeds = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let [first, last] = [first, last].map(|end| end.trim().parse::<u64>());
+        let range = first.map_err(|_| refuse())?..=last.map_err(|_| refuse())?;
+        seeds.extend(range.take(MOST_SEEDS + 1));
+        if seeds.len() > MOST_SEEDS {
+            return Err(format!("{MOST_SEEDS} seeds are the most"));
+        }
+    }
+    let mut different = seeds.clone();
+    different.sort_unstable();
+    different.dedup();
+    match seeds.is_empty() || different.len() < seeds.len() {
+        true => Err(refuse()),
+        false => Ok(Seeds(seeds)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +150,16 @@ mod tests {
             "5é",
         ] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn seeds_as_people_write_them() {
+        assert_eq!(seeds("1-5"), Ok(Seeds(vec![1, 2, 3, 4, 5])));
+        assert_eq!(seeds("3,1, 7-8"), Ok(Seeds(vec![3, 1, 7, 8])));
+        assert_eq!(seeds("18446744073709551615").unwrap().0, [u64::MAX]);
+        for text in ["", "5-1", "1,1", "2,1-3", "a", "-1", "1-", "0-18446744073709551615"] {
+            assert!(seeds(text).is_err(), "{text}");
         }
     }
 }

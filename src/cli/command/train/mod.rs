@@ -2,38 +2,50 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::ProgressBar;
 
+use self::data::Shelf;
+use self::watch::{Watch, announce};
 use super::Execute;
-use crate::cli::args::number::positive;
+use crate::cli::args::number::{Seeds, positive, seeds};
 use crate::cli::args::{BrokenImages, ComputeArguments, RecipeArguments};
 use crate::cli::show::dry_run;
 use crate::cli::show::evaluation::stated;
 use crate::cli::{Problem, Terminal, interrupt, ranks};
-use crate::data::{self, DataError, DataNote, Dataset, ReadRequest, Split};
 use crate::format::FloatStorage;
 use crate::team::Team;
-use crate::training::{
-    Advance, DataSource, EpochRecord, Measured, Parallel, Recipe, Run, RunOptions, TrainingData,
-    TrainingError,
-};
+use crate::training::{DataSource, Parallel, Recipe, Run, RunOptions, TrainingError};
+
+mod data;
+mod family;
+mod watch;
 
 /// Train a network by a recipe: one of the paper's, or with fewer paths per mini-batch
 ///
 /// Writes checkpoints, a log and the finished model into a folder. --resume continues an
 /// interrupted training there; on the same device and with the same number of threads, the result
-/// is the same to the last bit.
+/// is the same to the last bit. With several recipes or --seeds, trains each recipe with each seed,
+/// side by side, each in a folder NAME-sSEED of its own; `pathscope table` and `pathscope threshold`
+/// take these folders.
 ///
 /// Example: pathscope train --recipe preresnet20-fashion --data fashion-mnist --epochs 1 --limit 64 -o run
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Recipe: the name of a shipped one, or a .toml file
+    /// Recipe: the name of a shipped one, or a .toml file; several with commas
     #[arg(
         long,
+        visible_alias = "recipes",
         value_name = "NAME|FILE.toml",
+        value_delimiter = ',',
         required_unless_present = "resume"
     )]
-    recipe: Option<String>,
+    recipe: Vec<String>,
+    /// Seeds to train each recipe with, such as 1-5 or 1,3
+    #[arg(long, value_name = "LIST", value_parser = seeds, conflicts_with = "seed")]
+    seeds: Option<Seeds>,
+    /// Trainings that run side by side, each with its share of the threads [default: as many as
+    /// threads on a CPU, 1 on CUDA]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    at_once: Option<usize>,
     /// Data set: CIFAR, IDX (MNIST), a folder of images by class, or .npz; also in an archive
     #[arg(long, value_name = "PLACE")]
     data: Option<PathBuf>,
@@ -50,7 +62,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["resume", "output"])]
     dry_run: bool,
     /// Resume the training in the folder, with its recipe and data
-    #[arg(long, conflicts_with_all = ["recipe", "validation", "limit", "skip_broken"])]
+    #[arg(long, conflicts_with_all = ["recipe", "seeds", "validation", "limit", "skip_broken"])]
     resume: bool,
     /// Training examples to hold out; the network of the epoch with the lowest error on them is
     /// saved as well
@@ -132,26 +144,41 @@ impl Execute for Arguments {
         let folder = match &self.output {
             Some(folder) if !self.dry_run => folder,
             _ if ranks::team().is_first() => {
-                return dry_run::run(&self.recipe()?, self.limit, compute.device()?, terminal);
+                let device = compute.device()?;
+                let recipes = self.recipes()?;
+                return recipes
+                    .iter()
+                    .try_for_each(|recipe| dry_run::run(recipe, self.limit, device, terminal));
             }
             _ => return Ok(()),
         };
+        if self.is_family() || self.resume && family::is_in(folder) {
+            return self.family(folder, &compute, terminal);
+        }
         let options = self.options(folder, &compute, terminal)?;
         let mut run = match self.resume {
-            true => self.resumed(options, terminal)?,
-            false => self.begun(options, terminal)?,
-        };
-        announce(&run, terminal);
-        let resume = format!("`pathscope train --resume -o {}` resumes", folder.display());
-        interrupt::advise(resume.clone());
-        match train(&mut run, terminal) {
-            Ok(()) => {}
-            Err(Problem::Interrupted(_)) => {
-                interrupt::whole(|| run.checkpoint())?;
-                return Err(Problem::Interrupted(resume));
+            true => self.resumed(options, &Shelf::default(), terminal)?,
+            false => {
+                let recipe = self.recipes()?.remove(0);
+                self.begun(recipe, options, &Shelf::default(), terminal)?
             }
-            Err(problem) => return Err(problem),
-        }
+        };
+        let resume = resumption(folder);
+        interrupt::advise(resume.clone());
+        let all = run.trainer().options().epochs * run.examples();
+        let bar = terminal.progress(all as u64, "training");
+        let watch = Watch {
+            terminal,
+            bar: &bar,
+            name: None,
+        };
+        announce(&run, &watch);
+        let trained = watch.train(&mut run);
+        bar.finish_and_clear();
+        trained.map_err(|problem| match problem {
+            Problem::Interrupted(_) => Problem::Interrupted(resume),
+            problem => problem,
+        })?;
         let Some((model, result)) = run.finish()? else {
             return Ok(());
         };
@@ -179,18 +206,40 @@ impl Arguments {
         }
     }
 
-    /// The recipe with its changes.
-    fn recipe(&self) -> Result<Recipe, Problem> {
-        match &self.recipe {
-            Some(name) => self.changes.recipe(name),
-            None => Err(Problem::BadInput(
-                "--recipe is missing: give the name of a recipe or a .toml file".into(),
-            )),
+    /// Whether several networks are asked for.
+    fn is_family(&self) -> bool {
+        self.recipe.len() > 1 || self.seeds.is_some()
+    }
+
+    /// The recipes with their changes, each with every seed.
+    fn recipes(&self) -> Result<Vec<Recipe>, Problem> {
+        let mut all = Vec::new();
+        for name in &self.recipe {
+            let recipe = self.changes.recipe(name)?;
+            match &self.seeds {
+                None => all.push(recipe),
+                Some(Seeds(seeds)) => all.extend(seeds.iter().map(|&seed| {
+                    let mut recipe = recipe.clone();
+                    recipe.training.seed = seed;
+                    recipe
+                })),
+            }
         }
+        if all.is_empty() {
+            return Err(Problem::BadInput(
+                "--recipe is missing: give the name of a recipe or a .toml file".into(),
+            ));
+        }
+        Ok(all)
     }
 
     /// A training from its checkpoint.
-    fn resumed(&self, options: RunOptions, terminal: &Terminal) -> Result<Run, Problem> {
+    fn resumed(
+        &self,
+        options: RunOptions,
+        shelf: &Shelf,
+        terminal: &Terminal,
+    ) -> Result<Run, Problem> {
         if !self.changes.is_empty() {
             return Err(Problem::BadInput(
                 "--resume follows the recipe of the training, which cannot be changed".into(),
@@ -201,13 +250,18 @@ impl Arguments {
         if let Some(place) = &self.data {
             source.place.clone_from(place);
         }
-        let data = read(source, &checkpoint.card.recipe, terminal)?;
+        let data = shelf.take(source, &checkpoint.card.recipe, terminal)?;
         Ok(Run::resume(checkpoint, data, options)?)
     }
 
     /// A new training.
-    fn begun(&self, options: RunOptions, terminal: &Terminal) -> Result<Run, Problem> {
-        let recipe = self.recipe()?;
+    fn begun(
+        &self,
+        recipe: Recipe,
+        options: RunOptions,
+        shelf: &Shelf,
+        terminal: &Terminal,
+    ) -> Result<Run, Problem> {
         let place = self.data.clone().ok_or_else(|| {
             let name = recipe.data.normalization();
             Problem::BadInput(format!(
@@ -221,7 +275,7 @@ impl Arguments {
             limit: self.limit,
             skip_broken: self.broken.skip_broken,
         };
-        let data = read(source, &recipe, terminal)?;
+        let data = shelf.take(source, &recipe, terminal)?;
         Ok(Run::begin(recipe, data, options)?)
     }
 
@@ -255,154 +309,7 @@ impl Arguments {
     }
 }
 
-/// Reads the examples of a training: held-out ones are drawn by the recipe's seed.
-fn read(
-    source: DataSource,
-    recipe: &Recipe,
-    terminal: &Terminal,
-) -> Result<TrainingData, Problem> {
-    let side = recipe.data.shape();
-    let open = |split: Split, limit: Option<usize>| {
-        let request = ReadRequest {
-            size: Some((side.height, side.width)),
-            channels: Some(side.channels),
-            limit,
-            skip_broken: source.skip_broken,
-            ..ReadRequest::new(split)
-        };
-        data::open(&source.place, &request)
-    };
-    let train = open(Split::Train, source.limit).map_err(BrokenImages::problem)?;
-    train.require_pixels()?;
-    let test = match train.split().is_some().then(|| open(Split::Test, None)) {
-        // A data set that does not state its splits has no test split.
-        None | Some(Err(DataError::MissingSplit { .. } | DataError::NoClassFolders { .. })) => None,
-        Some(Err(error)) => return Err(BrokenImages::problem(error)),
-        Some(Ok(test)) => {
-            Some(test).filter(|test| test.split() == Some(Split::Test) && fits(test, &train))
-        }
-    };
-    let mut notes: Vec<&DataNote> = train.notes().iter().collect();
-    for note in test.iter().flat_map(Dataset::notes) {
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-    for note in notes {
-        terminal.remark(&format!("note: {note}"));
-    }
-    let (train, validation) = if source.validation == 0 {
-        (train, None)
-    } else {
-        let (train, held_out) = train.hold_out(source.validation, recipe.training.seed)?;
-        (train, Some(held_out))
-    };
-    Ok(TrainingData {
-        source,
-        train,
-        validation,
-        test,
-    })
-}
-
-fn fits(test: &Dataset, train: &Dataset) -> bool {
-    test.shape() == train.shape() && test.classes() <= train.classes()
-}
-
-fn announce(run: &Run, terminal: &Terminal) {
-    let recipe = run.recipe();
-    let position = run.trainer().position();
-    let parameters = run.trainer().network().specification().parameter_count();
-    let from = match position {
-        position if position.epoch + position.batch == 0 => String::new(),
-        position => format!(
-            ", from epoch {}, mini-batch {}",
-            position.epoch, position.batch
-        ),
-    };
-    terminal.remark(&format!(
-        "{} ({}): {parameters} parameters, {} examples, {} epochs{from}",
-        recipe.architecture.title(),
-        recipe.name,
-        run.examples(),
-        recipe.training.epochs,
-    ));
-    let functions = run.trainer().network().structure().functions();
-    if let Some(text) = recipe.training.restriction.statement(&functions) {
-        terminal.remark(&text);
-    }
-}
-
-/// Trains to the end, or until the person asks to stop.
-fn train(run: &mut Run, terminal: &Terminal) -> Result<(), Problem> {
-    let epochs = run.trainer().options().epochs;
-    let position = run.trainer().position();
-    let examples = run.examples() as u64;
-    let bar = terminal.progress(epochs as u64 * examples, "training");
-    bar.set_position(position.epoch as u64 * examples + position.examples as u64);
-    bar.reset_eta();
-    let mut recent = Recent::default();
-    // Asked of one process, all end after the same mini-batch.
-    while !run.parallel().whole.any(interrupt::asked()) {
-        let Some(Advance { step, epoch }) = run.advance()? else {
-            bar.finish_and_clear();
-            return Ok(());
-        };
-        if let Some(measured) = step.measured {
-            recent.add(measured);
-        }
-        bar.inc(step.examples as u64);
-        recent.show(&bar, run.trainer().position().epoch, epochs);
-        if let Some(reason) = run.remark() {
-            let remark = format!("steps are not recorded as a CUDA graph: {reason}");
-            bar.suspend(|| terminal.remark(&remark));
-        }
-        if let Some(record) = epoch {
-            bar.suspend(|| terminal.remark(&epoch_line(&record, epochs)));
-            recent = Recent::default();
-        }
-    }
-    bar.finish_and_clear();
-    Err(Problem::Interrupted(String::new()))
-}
-
-/// Loss and error since the epoch began or was taken up.
-#[derive(Default)]
-struct Recent {
-    loss: f64,
-    errors: usize,
-    examples: usize,
-}
-
-impl Recent {
-    fn add(&mut self, measured: Measured) {
-        self.loss += measured.loss * measured.examples as f64;
-        self.errors += measured.errors;
-        self.examples += measured.examples;
-    }
-
-    fn show(&self, bar: &ProgressBar, epoch: usize, epochs: usize) {
-        if bar.is_hidden() {
-            return;
-        }
-        let examples = self.examples.max(1) as f64;
-        bar.set_message(format!(
-            "epoch {epoch} of {epochs}  loss {:.4}  error {:.2} %  {:.0} images/s",
-            self.loss / examples,
-            100.0 * self.errors as f64 / examples,
-            bar.per_sec(),
-        ));
-    }
-}
-
-fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
-    let error = 100.0 * record.errors as f64 / record.examples.max(1) as f64;
-    let mut line = format!(
-        "epoch {} of {epochs}: loss {:.4}, error {error:.2} %, {:.0} images/s",
-        record.epoch, record.loss, record.images_per_second,
-    );
-    if let Some(validation) = record.validation {
-        line += &format!(", held out {}", stated(&validation));
-    }
-    line
+/// How a training in `folder` goes on.
+fn resumption(folder: &Path) -> String {
+    format!("`pathscope train --resume -o {}` resumes", folder.display())
 }
