@@ -262,6 +262,10 @@ fn losses_that_are_no_numbers_end_a_sweep_whose_file_is_read_again() {
             let words = [&words[..], &["--results", results]].concat();
             let first = limits::run(folder.path(), &words);
             assert_eq!(first.status.code(), Some(2), "{value}: {first:?}");
+            assert!(
+                first.error.contains("odd.safetensors: "),
+                "{value}: {first:?}"
+            );
             assert!(first.error.contains("not finite"), "{value}: {first:?}");
             let written = fs::read(folder.path().join(results)).unwrap();
             // The same command reads what it wrote.

@@ -113,6 +113,17 @@ impl Problem {
         self
     }
 
+    /// The same, naming the network where its numbers are to blame.
+    pub(crate) fn with_network(mut self, name: &str) -> Self {
+        if let Self::Caused { text, source, .. } = &mut self
+            && let Some(ExperimentError::NotFinite { .. } | ExperimentError::LossNotFinite { .. }) =
+                source.downcast_ref()
+        {
+            *text = format!("{name}: {text}");
+        }
+        self
+    }
+
     /// The same with lines to copy.
     fn with_lines(mut self, copied: String) -> Self {
         if let Self::Caused { lines, .. } = &mut self {

@@ -13,6 +13,8 @@ use crate::network::TrainableNetwork;
 
 /// A network on its device, examples, and the place for results.
 pub(crate) struct Session<'a> {
+    /// What messages call the network: its file.
+    name: String,
     pub card: ModelCard,
     pub hash: String,
     /// What was noted when the model was recognised.
@@ -50,7 +52,12 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A device that refuses the network.
     pub fn new(
-        Subject { model, data, audit }: Subject,
+        Subject {
+            name,
+            model,
+            data,
+            audit,
+        }: Subject,
         compute: ComputeOptions,
         results: &'a ResultsArguments,
         terminal: &'a Terminal,
@@ -61,6 +68,7 @@ impl<'a> Session<'a> {
             card.normalization = Normalization::preset("none")?;
         }
         Ok(Self {
+            name,
             network: model.network.to_device(compute.device)?,
             card,
             hash: model.hash,
@@ -148,6 +156,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Problem> {
         self.results
             .measure(laboratory, measurements, journal, self.terminal)
+            .map_err(|problem| problem.with_network(&self.name))
     }
 
     /// Does `work`, which reports finished steps, with a progress bar over so many `steps`; `hint` says
@@ -161,7 +170,9 @@ impl<'a> Session<'a> {
         hint: &str,
         work: impl FnOnce(&(dyn Fn(u64) + Sync)) -> Result<T, ExperimentError>,
     ) -> Result<T, Problem> {
-        self.results.with_bar(self.terminal, steps, hint, work)
+        self.results
+            .with_bar(self.terminal, steps, hint, work)
+            .map_err(|problem| problem.with_network(&self.name))
     }
 
     /// Does what only one of several processes may do, such as writing files: the first.

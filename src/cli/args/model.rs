@@ -32,6 +32,8 @@ impl ModelArguments {
 
 /// A network, and examples to measure it on.
 pub(crate) struct Subject {
+    /// What messages call the network: its file.
+    pub name: String,
     pub model: Model,
     pub data: Dataset,
     /// How the network's statistics agree with the examples.
@@ -100,7 +102,12 @@ impl ReadingArguments {
         let data = load(&mut model)?;
         let finding = self.settle(&mut model, &data, compute, None, terminal)?;
         let audit = finding.map(|finding| finding.summary);
-        Ok(Subject { model, data, audit })
+        Ok(Subject {
+            name: file.display().to_string(),
+            model,
+            data,
+            audit,
+        })
     }
 
     /// Prints what `model` is, and how it agrees with the examples; in full where that is `asked`.

@@ -158,7 +158,16 @@ mod tests {
         assert_eq!(seeds("1-5"), Ok(Seeds(vec![1, 2, 3, 4, 5])));
         assert_eq!(seeds("3,1, 7-8"), Ok(Seeds(vec![3, 1, 7, 8])));
         assert_eq!(seeds("18446744073709551615").unwrap().0, [u64::MAX]);
-        for text in ["", "5-1", "1,1", "2,1-3", "a", "-1", "1-", "0-18446744073709551615"] {
+        for text in [
+            "",
+            "5-1",
+            "1,1",
+            "2,1-3",
+            "a",
+            "-1",
+            "1-",
+            "0-18446744073709551615",
+        ] {
             assert!(seeds(text).is_err(), "{text}");
         }
     }

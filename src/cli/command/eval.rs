@@ -62,12 +62,17 @@ impl Execute for Arguments {
                 }
                 self.data.load(model, file, terminal)
             };
-            let Subject { model, data, audit } =
-                self.reading.open(file, load, compute, terminal)?;
+            let Subject {
+                name,
+                model,
+                data,
+                audit,
+            } = self.reading.open(file, load, compute, terminal)?;
             let found = match self.ten_crop {
-                true => of_crops(&model, &data, compute)?,
-                false => of_whole(&model, &data, compute)?,
+                true => of_crops(&model, &data, compute),
+                false => of_whole(&model, &data, compute),
             };
+            let found = found.map_err(|problem| problem.with_network(&name))?;
             percents.push(100.0 * found.error());
             lines.push(json!({
                 "model": file.display().to_string(),

@@ -301,6 +301,7 @@ impl Arguments {
             ));
             let data = self.data.load(&model, &file, terminal)?;
             return Ok(Subject {
+                name: file.display().to_string(),
                 model,
                 data,
                 audit: None,
@@ -322,6 +323,7 @@ impl Arguments {
              He-initialised and the batch-norm statistics measured on 256 images",
         );
         Ok(Subject {
+            name: "the untrained network".into(),
             model,
             data,
             audit: None,

@@ -263,7 +263,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, Problem> {
     let refuse = |what: String| Problem::BadInput(format!("{}: {what}", file.display()));
     let text = fs::read_to_string(&file).map_err(|fault| refuse(fault.to_string()))?;
     let list: List = toml::from_str(&text)
-        .map_err(|fault| refuse(pathscope_file::sentence(fault.message())))?;
+        .map_err(|fault| refuse(pathscope_file::sentence(&fault.message())))?;
     check(&list.runs, &file.display().to_string())?;
     Ok(list.runs)
 }

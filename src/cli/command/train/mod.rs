@@ -152,6 +152,11 @@ impl Execute for Arguments {
             }
             _ => return Ok(()),
         };
+        if self.resume && !self.changes.is_empty() {
+            return Err(Problem::BadInput(
+                "--resume follows the recipe of the training, which cannot be changed".into(),
+            ));
+        }
         if self.is_family() || self.resume && family::is_in(folder) {
             return self.family(folder, &compute, terminal);
         }
@@ -240,11 +245,6 @@ impl Arguments {
         shelf: &Shelf,
         terminal: &Terminal,
     ) -> Result<Run, Problem> {
-        if !self.changes.is_empty() {
-            return Err(Problem::BadInput(
-                "--resume follows the recipe of the training, which cannot be changed".into(),
-            ));
-        }
         let checkpoint = Run::checkpoint_in(&options.folder)?;
         let mut source = checkpoint.card.source.clone();
         if let Some(place) = &self.data {
