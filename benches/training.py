@@ -1,12 +1,14 @@
 """Training throughput: pathscope against plain PyTorch, and restricted against full training.
 
     pip install torch==2.11.0 numpy
-    python benches/training.py CIFAR10_BINARY_FOLDER [--network preresnet-20|multi-resnet|restricted]
+    python benches/training.py CIFAR10_BINARY_FOLDER [--network preresnet-20|multi-resnet|restricted|family]
 
 The PyTorch side is what one would write by hand: eager, NCHW, batches of 128, random flips and
 shifts, SGD with Nesterov momentum. Both sides train the same network on as many images with the
 same number of threads, in turn, and report images per second of the training loop alone. With
 `--network restricted`, pathscope trains preresnet-110 on all 54 blocks and on 23 of them, in turn.
+With `--network family`, it trains preresnet-20 with as many seeds as threads: one after the other, each
+with all threads, and side by side, each with one thread; the seconds are those of the whole command.
 """
 
 import argparse
@@ -74,6 +76,18 @@ def pathscope(options, recipe, changes):
     return rates[0]
 
 
+def family(options, at_once, changes):
+    """Images per second of one epoch of several seeds, over the whole command."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [options.pathscope, "-q", "train", "--recipe", "preresnet20-cifar10"]
+        command += ["--seeds", f"1-{options.threads}", "--at-once", str(at_once)]
+        command += ["--data", options.data, "--limit", str(options.images), "--epochs", "1"]
+        command += ["-o", f"{folder}/runs", "--threads", str(options.threads), *changes]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return options.threads * options.images / (time.perf_counter() - start)
+
+
 NETWORKS = {
     "preresnet-20": ("preresnet20-cifar10", 20, 1),
     "multi-resnet": ("multi-resnet20x4-cifar10", 20, 4),
@@ -85,7 +99,7 @@ NETWORKS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
-    parser.add_argument("--network", choices=[*NETWORKS, "restricted"], default="preresnet-20")
+    parser.add_argument("--network", choices=[*NETWORKS, "restricted", "family"], default="preresnet-20")
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--runs", type=int, default=3)
@@ -102,6 +116,10 @@ def main():
             recipe = "preresnet110-cifar10"
             slow = pathscope(options, recipe, batch)
             fast = pathscope(options, recipe, [*batch, "--effective-paths", "23"])
+        elif options.network == "family":
+            names = "one after the other", "side by side"
+            slow = family(options, 1, batch)
+            fast = family(options, options.threads, batch)
         else:
             names = "PyTorch", "pathscope"
             recipe, depth, k = NETWORKS[options.network]
