@@ -2,76 +2,19 @@
 //! panic, a hang, or more memory than a small multiple of the file. `PATHSCOPE_MUTATIONS` sets the
 //! rounds for each file; `fuzz/` holds the same for cargo-fuzz.
 
+#[allow(dead_code, reason = "each test file uses some of these")]
+mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use damage::{Form, damaged};
 use pathscope::format::{FloatStorage, load_model, open, save_safetensors};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 8) as usize % end.max(1)
-    }
-}
-
-/// Numbers that lengths, counts and offsets are replaced by.
-const EXTREMES: [u64; 9] = [
-    0,
-    1,
-    0x7f,
-    0xff,
-    0xffff,
-    0x7fff_ffff,
-    0xffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-    u64::MAX,
-];
-
-fn damage(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    let place = random.below(bytes.len());
-    match random.below(8) {
-        0 => bytes[place] ^= 1 << random.below(8),
-        1 => bytes[place] = random.below(256) as u8,
-        2 => drop(bytes.drain(place..(place + 1 + random.below(16)).min(bytes.len()))),
-        3 => {
-            let end = (place + 1 + random.below(64)).min(bytes.len());
-            let again = bytes[place..end].to_vec();
-            bytes.splice(place..place, again);
-        }
-        4 => {
-            let width = 1 << random.below(4);
-            let value = EXTREMES[random.below(EXTREMES.len())].to_le_bytes();
-            for (byte, new) in bytes[place..].iter_mut().zip(&value[..width]) {
-                *byte = *new;
-            }
-        }
-        5 => bytes.truncate(place),
-        // Where the directories of archives and the headers stand.
-        6 => {
-            let near = bytes.len().min(512);
-            let at = match random.below(2) {
-                0 => random.below(near),
-                _ => bytes.len() - 1 - random.below(near),
-            };
-            bytes[at] = random.below(256) as u8;
-        }
-        // A piece of another file.
-        _ => {
-            let from = random.below(other.len());
-            let end = (from + 1 + random.below(256)).min(other.len());
-            let length = (end - from).min(bytes.len() - place);
-            bytes[place..place + length].copy_from_slice(&other[from..from + length]);
-        }
-    }
-}
 
 fn samples() -> Vec<(String, Vec<u8>)> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -107,6 +50,14 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     samples
 }
 
+fn form(name: &str) -> Form {
+    match name {
+        name if name.ends_with(".safetensors") => Form::Safetensors,
+        name if name.contains("legacy") => Form::Bytes,
+        _ => Form::Zip,
+    }
+}
+
 #[test]
 fn damaged_files_are_refused_or_read_within_bounds() {
     let rounds = std::env::var("PATHSCOPE_MUTATIONS")
@@ -116,17 +67,12 @@ fn damaged_files_are_refused_or_read_within_bounds() {
     let samples = samples();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("damaged.bin");
-    let mut random = Random(1609);
+    let mut random = ChaCha8Rng::seed_from_u64(1609);
     let (mut refused, mut read, mut slowest) = (0, 0, Duration::ZERO);
     for (name, whole) in &samples {
         for round in 0..rounds {
-            let mut bytes = whole.clone();
-            for _ in 0..=random.below(5) {
-                let (_, other) = &samples[random.below(samples.len())];
-                if !bytes.is_empty() {
-                    damage(&mut bytes, other, &mut random);
-                }
-            }
+            let (_, other) = &samples[random.random_range(0..samples.len())];
+            let bytes = damaged(whole, form(name), other, &mut random);
             fs::write(&file, &bytes).unwrap();
             let begin = Instant::now();
             match open(&file) {
