@@ -175,6 +175,7 @@ impl From<ExperimentError> for Problem {
             ExperimentError::GradientAtTokens => Self::bad_input(error).advised("add --at stem"),
             ExperimentError::NotFinite { .. }
             | ExperimentError::LossNotFinite { .. }
+            | ExperimentError::ActivationNotFinite { .. }
             | ExperimentError::Journal(JournalError::Unreadable { .. })
             | ExperimentError::Elsewhere { .. }
             | ExperimentError::Team(_)
