@@ -27,6 +27,7 @@ def commands(model, folder):
         "ensemble": ["ensemble", model, "--members", "8"],
         "reorder": ["reorder", model, "--swaps", "3", "--count", "4"],
         "commutators": ["reorder", model, "--commutators"],
+        "distances": ["lesion", model, "--distances"],
         "spectrum": ["gradient-spectrum", model, "--batches", "1", "--draws", "2"],
         "spectrum all": [
             "gradient-spectrum", model, "--batches", "1", "--measure", "all", "--draws", "1",

@@ -25,7 +25,9 @@ run needs_fashion_mnist "/usr/share/datasets/fashion-mnist" test -d /usr/share/d
 run needs_torch "a Python with torch and safetensors" "$PATHSCOPE_PYTHON" -c "import safetensors, torch"
 run needs_cases "../shared/cases and a Python with torch, torchvision, timm and transformers" \
   sh -c 'test -d ../shared/cases && "$PATHSCOPE_PYTHON" -c "import timm, torchvision, transformers"'
-run needs_poppler "pdftoppm and pdfinfo" sh -c "command -v pdftoppm && command -v pdfinfo"
+run needs_poppler "Poppler (pdftoppm, pdfinfo, pdffonts, pdftotext)" \
+  sh -c "command -v pdftoppm && command -v pdfinfo && command -v pdffonts && command -v pdftotext"
+run needs_tensorboard "a Python with tensorboard" "$PATHSCOPE_PYTHON" -c "import tensorboard"
 run needs_root "root, to mount a small file system" \
   sh -c 'place=$(mktemp -d) && mount -t tmpfs -o size=64k tmpfs "$place" && umount "$place"'
 run needs_chromium "chromium" sh -c "command -v chromium || command -v chromium-browser || command -v google-chrome"

@@ -3,6 +3,8 @@
 //! After a change that is wanted, `UPDATE_GOLDEN=1 cargo test --release --test gallery` rewrites the
 //! pictures; look at them before they are committed.
 
+mod still;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -85,56 +87,170 @@ fn the_pictures_of_the_readme_show_its_results() {
     }
 }
 
+#[test]
+fn the_still_of_a_terminal_shows_what_the_command_prints() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let words = "lesion assets/preresnet20.safetensors --top 6";
+    let output = Command::new(assert_cmd::cargo::cargo_bin("pathscope"))
+        .args(words.split_whitespace())
+        .current_dir(project)
+        // Colours as on a terminal of 80 columns.
+        .env("CLICOLOR_FORCE", "1")
+        .env_remove("NO_COLOR")
+        .env("COLUMNS", "80")
+        .output()
+        .unwrap();
+    let fault = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{fault}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let drawn = still::still(&format!("pathscope {words}"), &printed, 80);
+    let shown = project.join("docs/src/images/terminal.svg");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(shown.parent().unwrap()).unwrap();
+        fs::write(&shown, &drawn).unwrap();
+    }
+    assert!(
+        fs::read_to_string(shown).unwrap_or_default() == drawn,
+        "{drawn}"
+    );
+}
+
 mod needs_poppler {
     use super::*;
 
-    /// Poppler opens a PDF of every kind that the gallery shows, on one page of the size asked.
+    /// Runs a program in `folder`, which must succeed and complain of nothing; gives what it prints.
+    fn run(program: &Path, words: &str, folder: &Path) -> String {
+        let output = Command::new(program)
+            .args(words.split_whitespace())
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        let fault = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words}: {fault}");
+        // Poppler says what is wrong with a page, and goes on.
+        assert!(!fault.contains("rror"), "{words}: {fault}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The words of a drawing, with those of a superscript on their own.
+    fn words(svg: &str) -> Vec<String> {
+        let labels = svg.split("<text").skip(1);
+        let labels =
+            labels.filter_map(|rest| Some(rest.split_once("</text>")?.0.split_once('>')?.1));
+        let plain = |label: &str| {
+            let parts = label
+                .split('<')
+                .enumerate()
+                .map(|(index, part)| match index {
+                    0 => part,
+                    _ => part.split_once('>').map_or("", |(_, words)| words),
+                });
+            let text = parts.collect::<Vec<_>>().join(" ");
+            let text = text.replace("&lt;", "<").replace("&gt;", ">");
+            text.replace("&quot;", "\"").replace("&amp;", "&")
+        };
+        let labels = labels.map(plain).collect::<Vec<_>>().join(" ");
+        labels.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Poppler opens a PDF of every kind, on one page of the size asked; its fonts are embedded, and
+    /// its text is that of the drawing.
     #[test]
-    #[ignore = "needs pdftoppm and pdfinfo"]
-    fn poppler_opens_every_kind() {
+    #[ignore = "needs pdftoppm, pdfinfo, pdffonts and pdftotext"]
+    fn poppler_reads_every_kind() {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().unwrap();
-        let run = |program: &Path, words: &str| {
-            let output = Command::new(program)
-                .args(words.split_whitespace())
-                .current_dir(folder.path())
-                .output()
-                .unwrap();
-            let fault = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{words}: {fault}");
-            // Poppler says what is wrong with a page, and goes on.
-            assert!(!fault.contains("rror"), "{words}: {fault}");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
+        let folder = folder.path();
         let results = project.join("assets/results");
-        let files = [
-            "plain-control/resnet-each",
-            "spectrum/resnet56",
-            "resnet56/deletions",
-            "resnet56/swaps",
-            "preresnet20/pairs",
-            "preresnet20/greedy",
-            "preresnet20/commutators",
-        ];
-        let files = files.map(|file| results.join(format!("{file}.jsonl")).display().to_string());
         let program = assert_cmd::cargo::cargo_bin("pathscope");
-        run(
+        let counts = run(
             &program,
-            &format!("plot {} --width 3.3in -o all.pdf", files.join(" ")),
+            "multiplicity --compare 110x1,30x4 --format json",
+            folder,
         );
-        let pages: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(Result::unwrap)
+        fs::write(folder.join("counts.json"), counts).unwrap();
+        let files = [
+            "plain-control/resnet-each.jsonl",
+            "resnet56/deletions.jsonl",
+            "resnet56/swaps.jsonl",
+            "preresnet20/pairs.jsonl",
+            "preresnet20/greedy.jsonl",
+            "preresnet20/commutators.jsonl",
+            "preresnet20/distances.jsonl",
+            "path-restricted/full-1.jsonl",
+        ];
+        let family = "depth,k,parameters,errors,examples,seed\n24,1,290000,77,1000,0\n\
+                      68,1,1000000,63,1000,0\n8,4,290000,93,1000,0\n20,4,1010000,60,1000,0\n";
+        fs::write(folder.join("family.csv"), family).unwrap();
+        let mut files: Vec<_> = files.map(|file| results.join(file)).into();
+        let spectra = results.join("family/spectrum-*-k1-seed1.jsonl");
+        let spectra = glob::glob(spectra.to_str().unwrap()).unwrap();
+        files.extend(spectra.map(Result::unwrap));
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
             .collect();
-        assert!(pages.len() > 8);
-        for page in pages {
-            let name = page.file_name().into_string().unwrap();
-            let facts = run(Path::new("pdfinfo"), &name);
+        for ending in ["svg", "pdf"] {
+            let all = format!(
+                "plot counts.json family.csv {} --width 3.3in",
+                files.join(" ")
+            );
+            run(&program, &format!("{all} -o all.{ending}"), folder);
+            let study = format!("plot --veit {}/plain-control", results.display());
+            let sheet = "--kind veit --width 3.3in -o all-veit";
+            run(&program, &format!("{study} {sheet}.{ending}"), folder);
+        }
+        let mut kinds = BTreeSet::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let Some(kind) = name
+                .strip_prefix("all-")
+                .and_then(|n| n.strip_suffix(".pdf"))
+            else {
+                continue;
+            };
+            kinds.extend(kind.split('-').next().map(str::to_owned));
+            let facts = run(Path::new("pdfinfo"), &name, folder);
             assert!(
                 facts.contains("Pages:           1") && facts.contains("237.6 x"),
                 "{facts}"
             );
-            run(Path::new("pdftoppm"), &format!("-r 150 -png {name} {name}"));
+            run(
+                Path::new("pdftoppm"),
+                &format!("-r 150 -png {name} {name}"),
+                folder,
+            );
+            let fonts = run(Path::new("pdffonts"), &name, folder);
+            let mut embedded = fonts.lines().skip(2).map(|line| {
+                let columns: Vec<&str> = line.split_whitespace().collect();
+                columns[columns.len() - 5..columns.len() - 2].to_vec()
+            });
+            assert!(fonts.lines().count() > 2, "{name}: {fonts}");
+            assert!(embedded.all(|font| font == ["yes"; 3]), "{name}: {fonts}");
+            let text = run(Path::new("pdftotext"), &format!("{name} -"), folder);
+            let svg = fs::read_to_string(folder.join(format!("all-{kind}.svg"))).unwrap();
+            for word in words(&svg) {
+                assert!(text.contains(&word), "{name}: {word:?} is not in {text:?}");
+            }
         }
+        let expected = [
+            "commutator",
+            "decay",
+            "deletions",
+            "distance",
+            "lesion",
+            "measures",
+            "multiplicity",
+            "order",
+            "removal",
+            "scaling",
+            "spectrum",
+            "swaps",
+            "synergy",
+            "threshold",
+            "training",
+            "veit",
+        ];
+        assert_eq!(kinds, expected.map(str::to_owned).into());
     }
 }

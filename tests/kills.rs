@@ -111,6 +111,11 @@ fn commutators() {
 }
 
 #[test]
+fn distances() {
+    measures(&["lesion", "--distances"], &["--limit", "24"]);
+}
+
+#[test]
 fn ensembles() {
     let additivity = ["--additivity", "--subsets", "60"];
     let command = ["ensemble", "--members", "3", "--delete", "1,2"];

@@ -9,6 +9,7 @@ use common::*;
 use pathscope::data::{Dataset, Normalization, ReadRequest, Split, open, write_idx_gz};
 use pathscope::experiment::{ComputeOptions, Laboratory, Sweep};
 use pathscope::network::{Architecture, Family, FrozenNetwork, Pass, Plan, TrainableNetwork, Unit};
+use serde_json::json;
 use tch::Kind;
 use tempfile::tempdir;
 
@@ -425,6 +426,55 @@ fn a_plain_network_loses_layers_by_the_same_command() {
     let model = folder.path().join("plain.safetensors");
     arguments[2] = model.to_str().unwrap();
     assert!(refuse(&arguments).contains("no skip"));
+}
+
+/// Golden values of NumPy and a network written by hand in PyTorch (`tests/fixtures/make_distances.py`).
+#[test]
+fn distances_are_those_of_pytorch_for_any_threads() {
+    let folder = tempdir().unwrap();
+    let model = shipped_model();
+    let ask = |more: &[&str]| {
+        let common = ["-q", "lesion", &model, "--distances", "--limit", "100"];
+        succeed(folder.path(), &[common.as_slice(), more].concat())
+    };
+    ask(&[
+        "--threads",
+        "1",
+        "--results",
+        "one.jsonl",
+        "--plot",
+        "matrix.svg",
+    ]);
+    ask(&["--threads", "2", "--results", "two.jsonl", "--batch", "100"]);
+    let golden = std::fs::read("tests/fixtures/distances.json").unwrap();
+    let golden: Vec<(u64, u64, f64, f64)> = serde_json::from_slice(&golden).unwrap();
+    for file in ["one.jsonl", "two.jsonl"] {
+        let found = records(&folder.path().join(file));
+        assert_eq!(
+            found.len(),
+            1 + golden.len(),
+            "the intact network and every pair"
+        );
+        for (record, (first, second, distance, error)) in found[1..].iter().zip(&golden) {
+            assert_eq!(
+                (&record["first"], &record["second"]),
+                (&json!(first), &json!(second))
+            );
+            let near = |field: &str, expected: f64| {
+                let value = record[field].as_f64().unwrap();
+                assert!((value - expected).abs() < 1e-6, "{record}: {expected}");
+            };
+            near("distance", *distance);
+            near("standard_error", *error);
+        }
+    }
+    let picture = std::fs::read_to_string(folder.path().join("matrix.svg")).unwrap();
+    assert!(picture.contains("Angle between activations at two depths"));
+    // Again: nothing is measured twice.
+    let before = std::fs::read(folder.path().join("one.jsonl")).unwrap();
+    ask(&["--threads", "1", "--results", "one.jsonl"]);
+    let after = std::fs::read(folder.path().join("one.jsonl")).unwrap();
+    assert!(before == after);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `pathscope plot`, from the command line.
+//! `pathscope plot` and `pathscope export`, from the command line.
 
 use std::fs;
 use std::path::Path;
@@ -124,22 +124,26 @@ fn several_networks_share_an_axis_and_a_study_makes_a_sheet() {
     assert!(folder.path().join("study-swaps.svg").is_file());
 }
 
+/// Writes the log of a training of three epochs.
+fn write_log(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let lines = (0..3).map(|epoch| {
+        let errors = 50 - 10 * epoch;
+        format!(
+            r#"{{"record":"epoch","epoch":{epoch},"loss":1.25,"errors":{errors},"examples":100,"learning_rate":0.1,"validation":{{"errors":4,"examples":10,"loss":0.75}},"seconds":1.0,"images_per_second":9.0}}"#
+        )
+    });
+    let text: Vec<String> = std::iter::once(r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#.to_owned())
+        .chain(lines)
+        .collect();
+    fs::write(folder.join("log.jsonl"), text.join("\n")).unwrap();
+}
+
 #[test]
 fn training_logs_share_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     for run in ["full", "restricted"] {
-        let place = folder.path().join(run);
-        fs::create_dir(&place).unwrap();
-        let lines = (0..3).map(|epoch| {
-            let errors = 50 - 10 * epoch;
-            format!(
-                r#"{{"record":"epoch","epoch":{epoch},"loss":1.0,"errors":{errors},"examples":100,"learning_rate":0.1,"validation":{{"errors":4,"examples":10,"loss":1.0}},"seconds":1.0,"images_per_second":9.0}}"#
-            )
-        });
-        let text: Vec<String> = std::iter::once(r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#.to_owned())
-            .chain(lines)
-            .collect();
-        fs::write(place.join("log.jsonl"), text.join("\n")).unwrap();
+        write_log(&folder.path().join(run));
     }
     plot(
         "full/log.jsonl restricted/log.jsonl -o t.svg",
@@ -149,6 +153,97 @@ fn training_logs_share_a_picture() {
     .success();
     let svg = fs::read_to_string(folder.path().join("t.svg")).unwrap();
     assert!(svg.contains("restricted (held out)"));
+}
+
+fn export(words: &str, folder: &Path) -> Command {
+    let mut command = cargo_bin_cmd!("pathscope");
+    command
+        .current_dir(folder)
+        .arg("export")
+        .args(words.split_whitespace());
+    command
+}
+
+const EVENTS: &str = "tensorboard/full-1/events.out.tfevents.0.pathscope";
+
+fn training(name: &str) -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = project.join("assets/results/path-restricted").join(name);
+    file.display().to_string()
+}
+
+#[test]
+fn training_logs_become_files_of_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = ["full-1.jsonl", "restricted-1.jsonl"]
+        .map(training)
+        .join(" ");
+    let written = predicate::str::contains(EVENTS);
+    export(&logs, folder.path())
+        .assert()
+        .success()
+        .stdout(written);
+    let events = fs::read(folder.path().join(EVENTS)).unwrap();
+    export(&logs, folder.path()).assert().code(2);
+    let again = format!("{logs} --force");
+    export(&again, folder.path()).assert().success();
+    assert!(fs::read(folder.path().join(EVENTS)).unwrap() == events);
+    for (words, told) in [
+        (results("lesion.jsonl"), "not a training log"),
+        (format!("{0} {0}", training("full-1.jsonl")), "same name"),
+    ] {
+        let refusal = predicate::str::contains(told);
+        export(&words, folder.path())
+            .assert()
+            .code(2)
+            .stderr(refusal);
+    }
+}
+
+mod needs_tensorboard {
+    use super::*;
+
+    /// Reads every scalar of a run; PATHSCOPE_PYTHON must have the package tensorboard.
+    const READ: &str = "
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+run = EventAccumulator(sys.argv[1]); run.Reload()
+print(json.dumps({tag: [[e.step, e.value] for e in run.Scalars(tag)] for tag in run.Tags()['scalars']}))
+";
+
+    #[test]
+    #[ignore = "needs a Python with tensorboard"]
+    fn tensorboard_reads_what_the_log_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        write_log(&folder.path().join("full-1"));
+        export("full-1/log.jsonl", folder.path()).assert().success();
+        let python = std::env::var("PATHSCOPE_PYTHON").unwrap_or_else(|_| "python3".into());
+        let run = folder.path().join(EVENTS);
+        let output = std::process::Command::new(python)
+            .args(["-c", READ, run.parent().unwrap().to_str().unwrap()])
+            .output()
+            .unwrap();
+        let fault = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{fault}");
+        let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        // What `write_log` writes: 50, 40 and 30 errors of 100, and 4 of 10 held out.
+        for (tag, values) in [
+            ("error/training", [0.5, 0.4, 0.3]),
+            ("error/held_out", [0.4; 3]),
+            ("loss/training", [1.25; 3]),
+            ("loss/held_out", [0.75; 3]),
+            ("learning_rate", [0.1; 3]),
+        ] {
+            let scalars = read[tag].as_array().unwrap();
+            assert_eq!(scalars.len(), values.len(), "{tag}");
+            for (epoch, (scalar, expected)) in scalars.iter().zip(values).enumerate() {
+                assert_eq!(scalar[0], epoch);
+                // TensorBoard keeps 32 bits.
+                let found = scalar[1].as_f64().unwrap();
+                assert!((found - expected).abs() < 1e-6, "{tag}: {scalar}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -96,6 +96,7 @@ tables! {
     lesion_by_class: "lesion MODEL --drop-block 4 --by-class --limit 60", Timed;
     lesion_random: "lesion MODEL --random 2 --count 3 --limit 60", Measured;
     lesion_pairs: "lesion MODEL --pairs --limit 20", Timed;
+    lesion_distances: "lesion MODEL --distances --limit 20", Measured;
     lesion_greedy: "lesion MODEL --greedy 2 --limit 20", Timed;
     reorder: "reorder MODEL --swaps 2 --count 3 --limit 20", Measured;
     commutators: "reorder MODEL --commutators --limit 20", Measured;

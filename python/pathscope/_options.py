@@ -130,6 +130,7 @@ class LesionOptions(
     functions   each function in turn
     pairs       each pair of blocks
     span        so many consecutive blocks, at each position in turn
+    distances   measure the angle between the activations at each pair of depths instead
     keep        blocks to keep; all others are deleted
     random      largest size of random sets of blocks, from 1
     count       random sets per size [default: 10]
@@ -156,6 +157,7 @@ class LesionOptions(
     functions: bool
     pairs: bool
     span: int
+    distances: bool
     keep: Blocks
     random: int
     count: int

@@ -116,8 +116,11 @@ impl Problem {
     /// The same, naming the network where its numbers are to blame.
     pub(crate) fn with_network(mut self, name: &str) -> Self {
         if let Self::Caused { text, source, .. } = &mut self
-            && let Some(ExperimentError::NotFinite { .. } | ExperimentError::LossNotFinite { .. }) =
-                source.downcast_ref()
+            && let Some(
+                ExperimentError::NotFinite { .. }
+                | ExperimentError::LossNotFinite { .. }
+                | ExperimentError::ActivationNotFinite { .. },
+            ) = source.downcast_ref()
         {
             *text = format!("{name}: {text}");
         }

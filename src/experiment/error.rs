@@ -60,6 +60,16 @@ pub enum ExperimentError {
         /// Where values stop being finite.
         place: String,
     },
+    /// Activations that have no direction.
+    #[error(
+        "the activations at depths {} and {} are not finite numbers; look for damaged or huge \
+         weights in the blocks before them",
+        depths[0], depths[1]
+    )]
+    ActivationNotFinite {
+        /// Inputs of these blocks.
+        depths: [usize; 2],
+    },
     /// A spectrum that does not add up.
     #[error(
         "the gradients of all path lengths differ from the ordinary gradient by {check:.1e} of it \

@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod calibration;
 mod commutator;
+mod distance;
 mod ensemble;
 mod error;
 mod fit;

@@ -69,6 +69,20 @@ impl<'a> Questions<'a> {
         }
     }
 
+    /// Pairs of depths with activations of equal shape, the earlier first. Depth l is the input of block
+    /// l, and the number of blocks is that of the head.
+    #[must_use]
+    pub fn depths_of_equal_shape(&self) -> Vec<[usize; 2]> {
+        let inputs = self.shapes.iter().map(|shape| shape.input);
+        let last = self.shapes.last().map(|shape| shape.output);
+        let depths: Vec<FeatureShape> = inputs.chain(last).collect();
+        let pairs = (0..depths.len()).flat_map(|first| {
+            let later = (first + 1..depths.len()).map(move |second| [first, second]);
+            later.filter(|&[first, second]| depths[first] == depths[second])
+        });
+        pairs.collect()
+    }
+
     /// Blocks whose lesion the network can run: all, but for plain layers that change the shape.
     #[must_use]
     pub fn removable(&self) -> Vec<BlockIndex> {

@@ -137,3 +137,16 @@ fn random_sets_grow_by_one_block() {
             .contains("cannot remove 10")
     );
 }
+
+#[test]
+fn depths_are_compared_within_stages() {
+    let network = network(Family::Preresnet);
+    let pairs = Questions::new(&network, INPUT)
+        .unwrap()
+        .depths_of_equal_shape();
+    // Inputs of blocks 0 to 3 are those of the first stage; the last stage ends at the head.
+    let first_stage = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]];
+    assert_eq!(pairs[..6], first_stage);
+    assert_eq!(pairs.last(), Some(&[8, 9]));
+    assert_eq!(pairs.len(), 6 + 3 + 3);
+}

@@ -25,6 +25,7 @@ mod raster;
 mod run;
 mod source;
 pub mod table;
+mod tensorboard;
 #[cfg(test)]
 mod test_support;
 mod theme;
@@ -44,6 +45,7 @@ pub use picture::Picture;
 pub use raster::png;
 pub use run::Run;
 pub use source::{Source, SourceError};
+pub use tensorboard::events as tensorboard_events;
 pub use theme::{Colour, Theme};
 pub use training_log::TrainingLog;
 pub use view::{Finding, findings};

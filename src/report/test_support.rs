@@ -135,6 +135,35 @@ pub fn lesions() -> Journal {
     journal(options, outcomes.into_iter().map(Record::Outcome).collect())
 }
 
+/// Distances between the depths of so many blocks in three stages, larger where more blocks lie
+/// between them.
+pub fn distances(blocks: usize) -> Journal {
+    // The input of the first block of a stage has the shape of the stage before.
+    let stage = |depth: usize| depth.saturating_sub(1) * 3 / blocks;
+    let pairs = (0..=blocks).flat_map(|first| {
+        let later = (first + 1..=blocks).map(move |second| (first, second));
+        later.filter(move |&(first, second)| stage(first) == stage(second))
+    });
+    let records = pairs.map(|(first, second)| {
+        let between = (second - first) as f64;
+        Record::Distance(Distance {
+            key: format!("distance {first},{second}"),
+            first,
+            second,
+            distance: 0.5 - 0.42 * (-0.2 * between / (1.0 + 0.1 * first as f64)).exp(),
+            standard_error: 0.001 * between,
+            examples: EXAMPLES,
+        })
+    });
+    let mut journal = Journal {
+        records: records.collect(),
+        ..lesions()
+    };
+    let known = journal.header.model.blocks;
+    journal.header.model.blocks = known.into_iter().cycle().take(blocks).collect();
+    journal
+}
+
 /// Random orders within classes, and commutators.
 pub fn reorderings() -> Journal {
     let space = OrderSpace::new(&[0, 0, 0, 1, 2, 2, 3, 4, 4]).unwrap();

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::lines::{LineWriter, Lines};
 use super::text::sentence;
 use super::{
-    Commutator, Ensemble, Header, JournalError, Outcome, Record, Removal, SCHEMA_VERSION, Spectrum,
+    Commutator, Distance, Ensemble, Header, JournalError, Outcome, Record, Removal, SCHEMA_VERSION,
+    Spectrum,
 };
 
 /// A results file as it was written.
@@ -65,6 +66,15 @@ impl Journal {
     pub fn commutators(&self) -> Vec<&Commutator> {
         self.only(|record| match record {
             Record::Commutator(commutator) => Some(commutator),
+            _ => None,
+        })
+    }
+
+    /// The pairs of depths whose distance was measured.
+    #[must_use]
+    pub fn distances(&self) -> Vec<&Distance> {
+        self.only(|record| match record {
+            Record::Distance(distance) => Some(distance),
             _ => None,
         })
     }

@@ -8,6 +8,7 @@
 mod change;
 mod check;
 mod commutator;
+mod distance;
 mod ensemble;
 mod error;
 mod family;
@@ -29,6 +30,7 @@ mod wrong;
 pub use crate::lesion_kind::LesionKind;
 pub use change::{BatchNormStatistics, Change, Lesion, ReorderMethod, Reordering};
 pub use commutator::Commutator;
+pub use distance::Distance;
 pub use ensemble::Ensemble;
 pub use error::JournalError;
 pub use family::FamilyMember;
@@ -69,6 +71,8 @@ pub enum Record {
     Outcome(Outcome),
     /// How far two blocks are from commuting.
     Commutator(Commutator),
+    /// How far the activations at two depths are apart.
+    Distance(Distance),
     /// The gradient by path length, over one mini-batch.
     Spectrum(Spectrum),
     /// One path drawn, with its gradient.
@@ -89,6 +93,7 @@ impl Record {
             Self::Header(_) => None,
             Self::Outcome(record) => Some(&record.key),
             Self::Commutator(record) => Some(&record.key),
+            Self::Distance(record) => Some(&record.key),
             Self::Spectrum(record) => Some(&record.key),
             Self::SampledPath(record) => Some(&record.key),
             Self::Ensemble(record) => Some(&record.key),
@@ -109,6 +114,7 @@ impl Record {
             Self::Header(record) => record.check(),
             Self::Outcome(record) => record.check(),
             Self::Commutator(record) => record.check(),
+            Self::Distance(record) => record.check(),
             Self::Spectrum(record) => record.check(),
             Self::SampledPath(_) => Ok(()),
             Self::Ensemble(record) => record.check(),

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pathscope_analysis::{BlockScores, Seed};
 use pathscope_analysis::record::{
-    BatchNormStatistics, Change, Latency, LesionKind, LesionSettings, Options, Outcome, Record,
+    BatchNormStatistics, Change, Distance, Latency, LesionKind, LesionSettings, Options, Outcome, Record,
     Removal,
 };
 use rand::seq::index::sample;
@@ -23,7 +23,7 @@ use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
 use crate::report::lesions::{method, single_lesions};
 use crate::report::plot::{self, deletions, removal as removal_plot, synergy};
 use crate::report::view::outcome::{self, Shown};
-use crate::report::view::{removal, scores};
+use crate::report::view::{distance, removal, scores};
 use crate::report::Picture;
 
 /// Delete blocks of a trained network and measure the change in error
@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
     /// Measure each block or function only until its verdict at --margin is settled whatever the other
     /// examples give, and not at all where its deletion changes no output
     #[arg(long, conflicts_with_all = [
-        "drop_block", "pairs", "span", "keep", "random", "greedy", "stop_at", "scores",
+        "drop_block", "pairs", "span", "distances", "keep", "random", "greedy", "stop_at", "scores",
     ])]
     screen: bool,
     /// Also print cheap scores of each block, and how well they rank the measured effects
@@ -84,8 +84,8 @@ pub(crate) struct Arguments {
     /// Format of the printed answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Plot file (.svg, .pdf or .png): the curve of --greedy or --random, the synergies of --pairs, or the
-    /// error per block or function
+    /// Plot file (.svg, .pdf or .png): the curve of --greedy or --random, the synergies of --pairs, the
+    /// error per block or function, or the matrix of --distances
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Model file (.safetensors) for the network that --greedy, --drop-block or --keep leaves, whose
@@ -120,6 +120,9 @@ struct Lesions {
     /// Number of consecutive blocks to delete, at each position in turn
     #[arg(long, value_name = "LENGTH", value_parser = positive)]
     span: Option<usize>,
+    /// Measure the angle between the activations at each pair of depths (Gromov et al. 2024)
+    #[arg(long)]
+    distances: bool,
     /// Blocks to keep; all others are deleted
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     keep: Vec<String>,
@@ -132,7 +135,7 @@ struct Lesions {
     /// Number of blocks to delete one after another, each time the least harmful one [with --until:
     /// all]
     #[arg(long, value_name = "M", num_args = 0..=1, value_parser = positive, conflicts_with_all = [
-        "drop_block", "each", "functions", "pairs", "span", "keep", "random",
+        "drop_block", "each", "functions", "pairs", "span", "distances", "keep", "random",
     ])]
     greedy: Option<Option<usize>>,
     /// Increase of the error at which --greedy ends: one half of the examples chooses the blocks, the
@@ -201,6 +204,9 @@ impl Execute for Arguments {
             })?;
             measurements
         };
+        if self.question.distances {
+            session.with_bar(1, "", |progress| laboratory.distances(&mut journal, progress))?;
+        }
         session.first(|| {
             let seconds = match self.latency {
                 true => laboratory.block_seconds()?,
@@ -256,6 +262,7 @@ impl Arguments {
             (self.question.greedy.is_some(), "--greedy"),
             (self.stop_at.is_some(), "--stop-at"),
             (self.screen, "--screen"),
+            (self.question.distances, "--distances"),
         ];
         let asked = dependent.into_iter().find(|(asked, _)| *asked);
         self.results.refuse_shard(asked.map(|(_, name)| name))
@@ -314,6 +321,11 @@ impl Arguments {
                 answer.tables([("scores", of_blocks), ("ranking", ranking)]);
             }
         }
+        let distances = all(journal, |record| match record {
+            Record::Distance(distance) => Some(distance),
+            _ => None,
+        });
+        answer.tables([("distances", distance::table(&distances))]);
         let removals = removals(journal);
         if !removals.is_empty() {
             let (header, latency) = (journal.header(), Latency::longest(journal.records()));
@@ -328,7 +340,7 @@ impl Arguments {
         arranged?;
         match &self.plot {
             Some(file) => {
-                let picture = picture(journal, &outcomes, &removals)?;
+                let picture = picture(journal, &outcomes, &removals, &distances)?;
                 picture_file::write(&picture, file, session.terminal)
             }
             None => Ok(()),
@@ -373,6 +385,7 @@ fn picture(
     journal: &Journal,
     outcomes: &[&Outcome],
     removals: &[&Removal],
+    distances: &[&Distance],
 ) -> Result<Picture, Problem> {
     let header = journal.header();
     let subject = [plot::Subject::new(header, outcomes)];
@@ -380,10 +393,11 @@ fn picture(
         .or_else(|| deletions(&subject))
         .or_else(|| synergy(header, outcomes))
         .or_else(|| plot::lesion(&subject))
+        .or_else(|| plot::distances(header, distances))
         .ok_or_else(|| {
             Problem::BadInput(
                 "these measurements have no plot; measure with --each, --functions, --pairs, \
-                 --random or --greedy"
+                 --random, --greedy or --distances"
                     .into(),
             )
         })
@@ -419,7 +433,7 @@ fn measurements(
     if let Some(most) = question.random {
         measurements.extend(questions.random_sets(most, question.count, seed, options)?);
     }
-    if measurements.len() == 1 && question.greedy.is_none() {
+    if measurements.len() == 1 && question.greedy.is_none() && !question.distances {
         measurements.extend(questions.each_block(options));
     }
     // A block may be asked for twice, by number and by sweep.

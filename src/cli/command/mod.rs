@@ -102,6 +102,7 @@ commands! {
     data => Data in Train,
     bench => Bench in Train,
     convert => Convert in Plumbing,
+    export => Export in Plumbing,
     merge => Merge in Plumbing,
     schema => Schema in Plumbing,
     completions => Completions in Plumbing,

@@ -53,7 +53,14 @@ impl Picture {
         if look.theme == Theme::Paper {
             hovers.clear();
         }
-        Ok(svg::finish(self, (across, down), size, &elements, &hovers))
+        Ok(svg::finish(
+            self,
+            &look,
+            (across, down),
+            size,
+            &elements,
+            &hovers,
+        ))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use thiserror::Error;
 
 use crate::length::Length;
+use crate::look::Look;
 use crate::picture::Picture;
 
 /// The drawing library refused.
@@ -44,12 +45,13 @@ const MOST_HOVERS: usize = 2_000;
 /// which `size` are drawn.
 pub(super) fn finish(
     picture: &Picture,
+    look: &Look,
     (width, height): (Length, Length),
     size: (f64, f64),
     elements: &str,
     hovers: &[Hover],
 ) -> String {
-    let identity = identity(picture);
+    let identity = identity(picture, look.width);
     let (across, down) = (tidy(size.0), tidy(size.1));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
@@ -91,12 +93,16 @@ fn bare(length: Length) -> String {
     text.strip_suffix("px").map_or(text.clone(), str::to_owned)
 }
 
-/// A name that no other picture on a page has: FNV-1a over its words.
-fn identity(picture: &Picture) -> String {
+/// A name that no other picture on a page has: FNV-1a over its words, and over the width where one
+/// was asked for.
+fn identity(picture: &Picture, width: Option<Length>) -> String {
     let words = picture.title.bytes().chain(picture.description.bytes());
-    let hash = words.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let width = width.map_or_else(String::new, |width| width.to_string());
+    let hash = words
+        .chain(width.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("{}-{hash:08x}", picture.kind)
 }
 

@@ -3,6 +3,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::error::PageError;
+use crate::length::Length;
+use crate::look::Look;
 use crate::picture::Picture;
 use crate::theme::Theme;
 
@@ -10,14 +12,24 @@ use crate::theme::Theme;
 #[derive(Debug, Serialize)]
 pub(super) struct Figure {
     pub svg: String,
+    /// The same for the screen of a phone.
+    pub narrow: String,
     pub title: String,
     pub words: String,
 }
 
+/// Width of a picture on a phone, which shows its letters about as large as they are.
+const NARROW: f64 = 360.0;
+
 /// A picture as the page holds it; its parts about a block of network `subject` can be found by it.
 pub(super) fn figure(picture: &Picture, subject: usize) -> Result<Figure, PageError> {
+    let narrow = Look {
+        width: Some(Length::of_pixels(NARROW)),
+        ..Look::default()
+    };
     Ok(Figure {
         svg: with_blocks(&picture.svg(Theme::Light)?, subject),
+        narrow: with_blocks(&picture.svg(narrow)?, subject),
         title: picture.title.clone(),
         words: picture.description.clone(),
     })

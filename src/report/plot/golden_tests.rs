@@ -81,6 +81,7 @@ pub(super) fn sources() -> Vec<Source> {
         Source::Results(Box::new(test_support::lesions())),
         Source::Results(Box::new(test_support::reorderings())),
         Source::Results(Box::new(test_support::spectrum())),
+        Source::Results(Box::new(test_support::distances(9))),
         log("full", 1.0),
         log("restricted", 1.3),
         counts(),
@@ -105,6 +106,7 @@ fn golden_pictures_are_drawn_as_they_were() {
         "commutator",
         "decay",
         "deletions",
+        "distance",
         "lesion",
         "measures",
         "multiplicity",
@@ -119,7 +121,7 @@ fn golden_pictures_are_drawn_as_they_were() {
     let mut differing = Vec::new();
     for picture in &pictures {
         let mut themes = vec![Theme::Light];
-        if ["lesion", "synergy"].contains(&picture.kind) {
+        if ["distance", "lesion", "synergy"].contains(&picture.kind) {
             themes.push(Theme::Dark);
         }
         for theme in themes {

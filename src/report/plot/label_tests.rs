@@ -140,6 +140,7 @@ fn labels_in_a_column_are_at_least_6_points_and_apart() {
     pictures.extend(measured(&["plain-control", "resnet56", "spectrum"]));
     pictures.extend(measured(&["family"]));
     pictures.extend(measured(&["path-restricted"]));
+    pictures.extend(super::pictures(&test_support::distances(54), 0.95));
     let study: [Journal; 3] = [
         test_support::lesions(),
         test_support::reorderings(),

@@ -3,6 +3,7 @@
 mod commutators;
 mod decay;
 mod deletions;
+mod distances;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use commutators::commutators;
 pub use decay::decay;
 pub(crate) use decay::shape as decay_shape;
 pub use deletions::deletions;
+pub use distances::distances;
 pub use lesion::lesion;
 pub use multiplicity::multiplicity;
 pub use order::order;
@@ -81,6 +83,7 @@ fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
         found.extend(synergy(header, &journal.outcomes()));
         found.extend(removal(header, &journal.removals(), latency));
         found.extend(commutators(header, &journal.commutators()));
+        found.extend(distances(header, &journal.distances()));
     }
     let measured: Vec<&Journal> = journals
         .iter()

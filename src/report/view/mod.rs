@@ -6,6 +6,7 @@
 mod change;
 pub mod commutator;
 pub mod difference;
+pub mod distance;
 pub mod draws;
 pub mod ensemble;
 pub mod family;
@@ -71,6 +72,7 @@ pub fn findings(journal: &Journal, share: f64) -> Vec<Finding> {
     }
     found.extend(lesion::synergy_finding(header, &outcomes));
     found.extend(commutator::finding(header, &journal.commutators()));
+    found.extend(distance::finding(header, &journal.distances()));
     if let Some(summary) = summarize(header, &journal.spectra(), share) {
         found.extend(spectrum::finding(header, &summary));
     }
@@ -90,6 +92,7 @@ fn tables(journal: &Journal, share: f64) -> Vec<Table> {
     found.extend(draws::table(&outcomes));
     found.extend(lesion::synergy_table(header, &outcomes));
     found.extend(commutator::table(header, &journal.commutators()));
+    found.extend(distance::table(&journal.distances()));
     if let Some(summary) = summarize(header, &journal.spectra(), share) {
         found.extend(spectrum::ranges(header, &summary));
         found.extend(spectrum::lengths(header, &summary, 0.0));
