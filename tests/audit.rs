@@ -192,7 +192,11 @@ mod needs_shared {
             skips(card, |stride, missing| {
                 let half = missing / 2;
                 vec![
-                    Operation::AveragePool { kernel: 2, stride },
+                    Operation::AveragePool {
+                        kernel: 2,
+                        stride,
+                        ceiling: true,
+                    },
                     Operation::PadShortcut {
                         stride: 1,
                         before: half,

@@ -2,8 +2,9 @@
 //! trainable one, and the linearization against autograd.
 
 use pathscope::network::{
-    Architecture, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionState, Linearization,
-    Pass, Plan, Shortcut, TrainableNetwork, Unit, cross_entropy_cotangent,
+    Architecture, Block, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionIndex,
+    FunctionState, Groups, Linearization, NetworkError, Pass, Plan, Shortcut, Terms,
+    TrainableNetwork, Unit, cross_entropy_cotangent,
 };
 use tch::{Kind, Tensor};
 
@@ -61,6 +62,11 @@ fn parameter_counts_are_the_papers() {
     let count = |architecture: Architecture| architecture.build().unwrap().parameter_count();
     assert_eq!(count(resnet(Unit::Basic, [2, 2, 2, 2])), 11_689_512);
     assert_eq!(count(resnet(Unit::Bottleneck, [3, 4, 6, 3])), 25_557_032);
+    // The same of torchvision.models.densenet121().
+    let dense =
+        Architecture::imagenet(Family::Densenet, Unit::Bottleneck, [6, 12, 24, 16], 1).unwrap();
+    let dense = dense.with_width(32);
+    assert_eq!((dense.depth(), count(dense)), (121, 7_978_856));
 }
 
 #[test]
@@ -97,6 +103,15 @@ fn zoo() -> Vec<(String, Architecture)> {
     }
     let plain = Architecture::cifar(Family::Plain, Unit::Basic, 11, 1, 3, 10).unwrap();
     zoo.push(("plain".into(), plain));
+    for unit in [Unit::Basic, Unit::Bottleneck] {
+        let dense = Architecture::cifar(Family::Densenet, unit, 16, 1, 3, 10).unwrap();
+        zoo.push((format!("densenet {unit:?}"), dense.with_width(6)));
+        for (terms, k) in [(Terms::Poly, 2), (Terms::Mpoly, 3)] {
+            let mut continued = Architecture::cifar(Family::Preresnet, unit, 20, k, 3, 10).unwrap();
+            continued.terms = terms;
+            zoo.push((format!("{terms:?} {unit:?}"), continued));
+        }
+    }
     zoo
 }
 
@@ -107,7 +122,7 @@ fn calibrated(architecture: &Architecture) -> TrainableNetwork {
     let network = TrainableNetwork::initialized(&specification, 1).unwrap();
     tch::no_grad(|| {
         for (name, _, mut tensor) in network.named_parameters() {
-            if tensor.dim() == 1 && name.contains("bn") {
+            if tensor.dim() == 1 && (name.contains("bn") || name.contains("norm")) {
                 let noise = Tensor::rand_like(&tensor) * 0.5;
                 let _ = tensor.f_add_(&noise).unwrap();
             }
@@ -225,4 +240,93 @@ fn plans_that_cannot_run_are_refused() {
     assert!(swapped.check(&specification, &shapes).is_err());
     let within = plan.reordered(&[0, 2, 1, 3, 4, 5, 6, 7, 8]);
     assert!(within.check(&specification, &shapes).is_ok());
+}
+
+/// What a description cannot mean is an error instead of another network.
+#[test]
+fn impossible_architectures_are_refused() {
+    let base = |family| Architecture::cifar(family, Unit::Basic, 16, 1, 3, 10).unwrap();
+    let groups = Some(Groups { count: 2, width: 4 });
+    for architecture in [
+        Architecture {
+            terms: Terms::Poly,
+            ..base(Family::Plain)
+        },
+        Architecture {
+            terms: Terms::Mpoly,
+            ..base(Family::Densenet)
+        },
+        Architecture {
+            functions: vec![2; 12],
+            ..base(Family::Densenet)
+        },
+        Architecture {
+            groups,
+            ..Architecture::cifar(Family::Resnet, Unit::Basic, 14, 1, 3, 10).unwrap()
+        },
+        Architecture {
+            unit: Unit::Bottleneck,
+            groups: Some(Groups {
+                count: 1 << 15,
+                width: 1 << 15,
+            }),
+            ..Architecture::cifar(Family::Resnet, Unit::Bottleneck, 20, 1, 3, 10).unwrap()
+        },
+    ] {
+        let refused = architecture.build();
+        assert!(
+            matches!(refused, Err(NetworkError::Architecture { .. })),
+            "{architecture:?}"
+        );
+    }
+    // 100 layers are 96 in dense blocks; 99 would not divide.
+    assert!(Architecture::cifar(Family::Densenet, Unit::Bottleneck, 99, 1, 3, 10).is_err());
+}
+
+/// F alone, F after F alone, and both: orders are read off the layers, and what functions share counts once.
+#[test]
+fn a_function_that_continues_another_has_its_order() {
+    let mut architecture = preresnet(14, 2);
+    architecture.terms = Terms::Poly;
+    let specification = architecture.build().unwrap();
+    let orders: Vec<Vec<usize>> = specification.blocks.iter().map(Block::orders).collect();
+    // Blocks 2 and 4 change the shape.
+    let both = vec![1, 2];
+    let one = vec![1];
+    assert_eq!(
+        orders,
+        [
+            both.clone(),
+            both.clone(),
+            one.clone(),
+            both.clone(),
+            one,
+            both
+        ]
+    );
+    let input = FeatureShape {
+        channels: 3,
+        height: 8,
+        width: 8,
+    };
+    let intact = Plan::intact(&specification);
+    let cost = specification.cost(&intact, input).unwrap();
+    assert_eq!(cost.parameters as i64, specification.parameter_count());
+    let without = |function| {
+        let block = BlockIndex::new(1);
+        let plan = intact.clone();
+        plan.with_function(FunctionIndex { block, function }, FunctionState::Off)
+    };
+    let functions = |plan: &Plan| {
+        specification.block_paths(plan).unwrap()[1]
+            .functions
+            .clone()
+    };
+    assert_eq!(functions(&intact), [1, 2]);
+    assert_eq!(functions(&without(0)), [2]);
+    assert_eq!(functions(&without(1)), [1]);
+    // F after F holds all tensors of F.
+    let parameters = |plan| specification.cost(&plan, input).unwrap().parameters;
+    assert_eq!(parameters(without(0)), cost.parameters);
+    assert!(parameters(without(1)) < cost.parameters);
 }

@@ -8,11 +8,11 @@ use pathscope::experiment::{
     ComputeOptions, GradientPoint, Grading, Journal, Laboratory, Loss, Origin, SpectrumOptions,
 };
 use pathscope::network::{
-    Architecture, Family, FrozenNetwork, FunctionIndex, FunctionState, Pass, Plan, Shortcut,
+    Architecture, Family, FrozenNetwork, FunctionIndex, FunctionState, Pass, Plan, Shortcut, Terms,
     TrainableNetwork, Unit,
 };
 use pathscope_analysis::record::{Measure, Options, Record, SampledPath, Spectrum};
-use pathscope_analysis::{PathPolynomial, Seed};
+use pathscope_analysis::{Path, PathPolynomial, Seed};
 use tch::{Kind, Tensor};
 
 const SIDE: usize = 8;
@@ -30,6 +30,8 @@ fn architecture(
         stem: pathscope::network::Stem::Cifar,
         stages: vec![blocks - blocks / 2, blocks / 2],
         functions: functions.to_vec(),
+        terms: Terms::Ways,
+        groups: None,
         stem_width: 2,
         width: 2,
         shortcut,
@@ -43,7 +45,7 @@ fn network(architecture: &Architecture) -> TrainableNetwork {
     let network = TrainableNetwork::initialized(&architecture.build().unwrap(), 3).unwrap();
     tch::no_grad(|| {
         for (name, _, mut tensor) in network.named_parameters() {
-            if tensor.dim() == 1 && name.contains("bn") {
+            if tensor.dim() == 1 && (name.contains("bn") || name.contains("norm")) {
                 let noise = Tensor::rand_like(&tensor) * 0.5;
                 let _ = tensor.f_add_(&noise).unwrap();
             }
@@ -188,31 +190,42 @@ fn pieces(
     (blocks, stem, leaf.grad().reshape([1, -1]))
 }
 
-/// The gradient `[pixels]` of every path, as brute force gives it.
-fn every_path(
-    network: &TrainableNetwork,
-    data: &Dataset,
-    example: usize,
-    functions: &[usize],
-) -> Vec<(Vec<(usize, usize)>, Tensor)> {
+/// A path and its gradient `[pixels]`.
+struct Found {
+    steps: Vec<(usize, usize)>,
+    length: usize,
+    gradient: Tensor,
+}
+
+/// The path polynomials of a network's blocks.
+fn polynomial(network: &TrainableNetwork) -> PathPolynomial {
+    let specification = network.specification();
+    let blocks = specification.block_paths(&Plan::intact(specification));
+    PathPolynomial::with_lengths(blocks.unwrap()).unwrap()
+}
+
+/// Every path, as brute force gives it.
+fn every_path(network: &TrainableNetwork, data: &Dataset, example: usize) -> Vec<Found> {
     let (blocks, stem, cotangent) = pieces(network, data, example);
-    let polynomial = PathPolynomial::new(functions).unwrap();
-    polynomial
-        .enumerate()
-        .map(|path| {
-            let steps: Vec<(usize, usize)> = path
-                .0
-                .iter()
-                .map(|step| (step.block, step.function))
-                .collect();
-            let mut gradient = cotangent.shallow_clone();
-            for (block, pieces) in blocks.iter().enumerate().rev() {
-                let taken = steps.iter().find(|step| step.0 == block);
-                gradient = gradient.matmul(&pieces[taken.map_or(0, |step| step.1 + 1)]);
-            }
-            (steps, gradient.matmul(&stem).reshape([-1]))
-        })
-        .collect()
+    let polynomial = polynomial(network);
+    let found = |path: Path| {
+        let steps: Vec<(usize, usize)> = path
+            .0
+            .iter()
+            .map(|step| (step.block, step.function))
+            .collect();
+        let mut gradient = cotangent.shallow_clone();
+        for (block, pieces) in blocks.iter().enumerate().rev() {
+            let taken = steps.iter().find(|step| step.0 == block);
+            gradient = gradient.matmul(&pieces[taken.map_or(0, |step| step.1 + 1)]);
+        }
+        Found {
+            steps,
+            length: polynomial.length_of(&path),
+            gradient: gradient.matmul(&stem).reshape([-1]),
+        }
+    };
+    polynomial.enumerate().map(found).collect()
 }
 
 fn norm(tensor: &Tensor) -> f64 {
@@ -226,7 +239,7 @@ fn close(found: f64, expected: f64, scale: f64, what: &str) {
     );
 }
 
-fn cases() -> Vec<(String, Architecture, Vec<usize>)> {
+fn cases() -> Vec<(String, Architecture)> {
     let mut cases = Vec::new();
     for (family, unit, shortcut, functions) in [
         (Family::Resnet, Unit::Basic, Shortcut::A, vec![1; 5]),
@@ -253,18 +266,40 @@ fn cases() -> Vec<(String, Architecture, Vec<usize>)> {
         ),
     ] {
         let name = format!("{family:?} {unit:?} {shortcut:?} {functions:?}");
+        cases.push((name, architecture(family, unit, shortcut, &functions)));
+    }
+    // F and F after F, three orders, G after F; the block that changes the shape has F alone.
+    for (terms, family, unit, functions) in [
+        (Terms::Poly, Family::Preresnet, Unit::Basic, [2; 4]),
+        (Terms::Poly, Family::Resnet, Unit::Bottleneck, [2; 4]),
+        (Terms::Poly, Family::Preresnet, Unit::Basic, [3, 1, 2, 3]),
+        (Terms::Mpoly, Family::Resnet, Unit::Basic, [2; 4]),
+        (
+            Terms::Mpoly,
+            Family::Preresnet,
+            Unit::Bottleneck,
+            [3, 2, 1, 2],
+        ),
+    ] {
+        let network = Architecture {
+            terms,
+            ..architecture(family, unit, Shortcut::B, &functions)
+        };
         cases.push((
-            name,
-            architecture(family, unit, shortcut, &functions),
-            functions,
+            format!("{terms:?} {family:?} {unit:?} {functions:?}"),
+            network,
         ));
+    }
+    for unit in [Unit::Basic, Unit::Bottleneck] {
+        let network = architecture(Family::Densenet, unit, Shortcut::B, &[1; 6]);
+        cases.push((format!("densenet {unit:?}"), network));
     }
     cases
 }
 
 #[test]
 fn every_length_is_the_sum_of_its_paths() {
-    for (name, architecture, functions) in cases() {
+    for (name, architecture) in cases() {
         let network = network(&architecture);
         let data = data(2);
         let (spectra, _) = measure(&network, &data, &options(2), Kind::Double, 1);
@@ -276,13 +311,12 @@ fn every_length_is_the_sum_of_its_paths() {
         );
         let coherent = &spectrum.measures[&Measure::Coherent];
         for example in 0..2 {
-            let paths = every_path(&network, &data, example, &functions);
-            let longest = functions.len();
-            for length in 0..=longest {
+            let paths = every_path(&network, &data, example);
+            for length in 0..=polynomial(&network).longest() {
                 let gradients: Vec<&Tensor> = paths
                     .iter()
-                    .filter(|(steps, _)| steps.len() == length)
-                    .map(|(_, gradient)| gradient)
+                    .filter(|path| path.length == length)
+                    .map(|path| &path.gradient)
                     .collect();
                 assert_eq!(
                     spectrum.paths[length],
@@ -315,6 +349,17 @@ fn float32_sums_to_the_ordinary_gradient() {
                 );
             }
         }
+    }
+}
+
+/// Functions that continue others, and layers that add channels.
+#[test]
+fn other_polynomials_sum_to_the_ordinary_gradient() {
+    for (name, architecture) in cases() {
+        let network = network(&architecture);
+        let (spectra, _) = measure(&network, &data(4), &options(4), Kind::Float, 1);
+        let check = spectra[0].sum_check.unwrap();
+        assert!(check < 1e-4, "{name}: {check}");
     }
 }
 
@@ -378,7 +423,7 @@ fn the_gradient_of_a_logit_and_that_at_the_stem_sum_up_too() {
 
 #[test]
 fn drawn_paths_have_the_gradients_of_brute_force() {
-    for (name, architecture, functions) in cases() {
+    for (name, architecture) in cases() {
         let network = network(&architecture);
         let data = data(2);
         let asked = SpectrumOptions {
@@ -387,14 +432,14 @@ fn drawn_paths_have_the_gradients_of_brute_force() {
             ..options(2)
         };
         let (spectra, drawn) = measure(&network, &data, &asked, Kind::Double, 1);
-        assert_eq!(drawn.len(), 7 * (functions.len() + 1));
+        assert_eq!(drawn.len(), 7 * (polynomial(&network).longest() + 1));
         for example in 0..2 {
-            let paths = every_path(&network, &data, example, &functions);
+            let paths = every_path(&network, &data, example);
             for path in &drawn {
-                let (_, gradient) = paths.iter().find(|(steps, _)| *steps == path.path).unwrap();
+                let found = paths.iter().find(|found| found.steps == path.path).unwrap();
                 close(
                     path.norms[example],
-                    norm(gradient),
+                    norm(&found.gradient),
                     spectra[0].gradient[example],
                     &name,
                 );
@@ -410,7 +455,7 @@ fn energy_and_sampling_are_unbiased() {
     let architecture = architecture(Family::Preresnet, Unit::Basic, Shortcut::B, &functions);
     let network = network(&architecture);
     let data = data(1);
-    let paths = every_path(&network, &data, 0, &functions);
+    let paths = every_path(&network, &data, 0);
     let asked = SpectrumOptions {
         measures: every_measure(16, 16),
         ..options(1)
@@ -429,8 +474,8 @@ fn energy_and_sampling_are_unbiased() {
     for length in 0..=functions.len() {
         let norms: Vec<f64> = paths
             .iter()
-            .filter(|(steps, _)| steps.len() == length)
-            .map(|(_, gradient)| norm(gradient))
+            .filter(|path| path.length == length)
+            .map(|path| norm(&path.gradient))
             .collect();
         let energy: f64 = norms.iter().map(|norm| norm * norm).sum();
         let mean = norms.iter().sum::<f64>() / norms.len() as f64;
@@ -483,7 +528,7 @@ fn stages_and_types_add_up_to_lengths() {
     let architecture = architecture(Family::Resnet, Unit::Basic, Shortcut::B, &functions);
     let network = network(&architecture);
     let data = data(1);
-    let paths = every_path(&network, &data, 0, &functions);
+    let paths = every_path(&network, &data, 0);
     let stage = |block: usize| usize::from(block >= 2);
     for (grading, component) in [
         (
@@ -499,12 +544,11 @@ fn stages_and_types_add_up_to_lengths() {
         let (spectra, _) = measure(&network, &data, &asked, Kind::Double, 1);
         assert!(!spectra[0].graded.is_empty());
         for graded in &spectra[0].graded {
-            let same = paths.iter().filter(|(steps, _)| {
-                (0..2).all(|c| {
-                    steps.iter().filter(|step| component(step) == c).count() == graded.counts[c]
-                })
+            let same = paths.iter().filter(|path| {
+                let of = |c: usize| path.steps.iter().filter(move |step| component(step) == c);
+                (0..2).all(|c| of(c).count() == graded.counts[c])
             });
-            let gradients: Vec<&Tensor> = same.map(|(_, gradient)| gradient).collect();
+            let gradients: Vec<&Tensor> = same.map(|path| &path.gradient).collect();
             let sum =
                 Tensor::stack(&gradients, 0).sum_dim_intlist([0].as_slice(), false, Kind::Double);
             close(graded.norm, norm(&sum), spectra[0].gradient[0], "a grade");

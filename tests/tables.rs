@@ -91,6 +91,8 @@ tables! {
     diff: "diff notebooks-rs/results notebooks-rs/results", Exact;
     equal_epochs: "table assets/results/path-restricted-110/full-*.jsonl assets/results/path-restricted-110/restricted-*.jsonl --margin 1", Exact;
     equal_compute: "table assets/results/path-restricted-110/short-*.jsonl assets/results/path-restricted-110/restricted-*.jsonl --margin 1", Exact;
+    tables_of_the_paper: "table --paper assets/results/path-restricted/full-1.jsonl", Exact;
+    multiplicity_of_second_order: "multiplicity --depth 20 --k 2 --terms poly", Exact;
     trainings: "table assets/results/path-restricted/full-1.jsonl assets/results/path-restricted/restricted-1.jsonl", Exact;
     lesion: "lesion MODEL --each --limit 60", Timed;
     lesion_by_class: "lesion MODEL --drop-block 4 --by-class --limit 60", Timed;

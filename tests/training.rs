@@ -14,10 +14,12 @@ use pathscope::data::{
     write_idx_gz,
 };
 use pathscope::format;
-use pathscope::network::{Family, Plan, Recalibration, TrainableNetwork, Unit, channels_last};
+use pathscope::network::{
+    Family, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
+};
 use pathscope::training::{
-    Optimizer, OptimizerOptions, Precision, RecipeArchitecture, Restriction, RunRecord, Schedule,
-    SurvivalMode, Trainer, TrainingOptions, View, evaluate, read_log,
+    Optimizer, OptimizerOptions, Precision, Recipe, RecipeArchitecture, Restriction, RunRecord,
+    Schedule, SurvivalMode, Trainer, TrainingOptions, View, evaluate, read_log,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,9 +31,11 @@ fn architecture(depth: usize, k: usize, width: i64) -> RecipeArchitecture {
         unit: Unit::Basic,
         depth,
         k,
+        terms: Terms::Ways,
         width: Some(width),
         widening: 1,
         stages: None,
+        groups: None,
         shortcut: None,
     }
 }
@@ -102,6 +106,27 @@ mod needs_shared {
     #[ignore = "needs ../shared"]
     fn a_multi_resnet_overfits() {
         overfits(&architecture(8, 4, 8), 30, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_network_of_functions_that_continue_others_overfits() {
+        let poly = RecipeArchitecture {
+            terms: Terms::Poly,
+            ..architecture(14, 2, 16)
+        };
+        overfits(&poly, 30, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_dense_network_overfits() {
+        let dense = RecipeArchitecture {
+            family: Family::Densenet,
+            unit: Unit::Bottleneck,
+            ..architecture(22, 1, 12)
+        };
+        overfits(&dense, 30, Restriction::None);
     }
 
     /// Leaving out paths works against learning by heart, so only a few are left out.
@@ -413,6 +438,69 @@ fn a_long_gradient_is_shortened_to_the_norm_allowed() {
     assert!((moved(None) - whole).abs() < 1e-3 * whole);
     assert!((moved(Some(0.5)) - 0.5).abs() < 1e-3);
     assert!((moved(Some(1e6)) - whole).abs() < 1e-3 * whole);
+}
+
+/// Each network that the paper is compared with takes a step by its recipe, on few and small images.
+#[test]
+fn recipes_of_the_compared_networks_take_a_step() {
+    let shape = ImageShape {
+        channels: 3,
+        height: 8,
+        width: 8,
+    };
+    let pixels = (0..4 * 3 * 64)
+        .map(|place| (place * 37 % 251) as u8)
+        .collect();
+    let data = Dataset::new(shape, pixels, vec![0, 3, 7, 9], 10, "made up").unwrap();
+    let compared = |name: &&str| {
+        let prefixes = [
+            "densenet",
+            "resnext",
+            "wide-",
+            "preresnet56-",
+            "preresnet164",
+        ];
+        prefixes.iter().any(|prefix| name.starts_with(prefix))
+            || name.starts_with("resnet") && !name.starts_with("resnet110-cifar10")
+    };
+    let mut taken = 0;
+    for name in Recipe::names().filter(compared) {
+        let recipe = Recipe::named(name).unwrap();
+        let specification = recipe.architecture.build(3, 10).unwrap().build().unwrap();
+        let network = TrainableNetwork::initialized(&specification, 1).unwrap();
+        let normalization = recipe.normalization().unwrap();
+        let mut trainer = Trainer::new(network, recipe.training, normalization).unwrap();
+        let loss = trainer.step(&data).unwrap().measured.unwrap().loss;
+        assert!(loss.is_finite(), "{name}: {loss}");
+        taken += 1;
+    }
+    assert_eq!(taken, 13);
+}
+
+/// What a restriction makes rarer is scaled in the last convolution, which F after F shares with F.
+#[test]
+fn functions_that_continue_others_are_not_scaled_apart() {
+    let continued = RecipeArchitecture {
+        terms: Terms::Poly,
+        ..architecture(14, 2, 4)
+    };
+    let trainer = |restriction| {
+        let specification = continued.build(1, 4).unwrap().build().unwrap();
+        let network = TrainableNetwork::initialized(&specification, 3).unwrap();
+        let normalization = Normalization::preset("none").unwrap();
+        Trainer::new(network, options(1, restriction), normalization)
+    };
+    let paths = |backward_only| Restriction::EffectivePaths {
+        blocks: 3,
+        backward_only,
+    };
+    assert!(
+        trainer(paths(false))
+            .unwrap_err()
+            .to_string()
+            .contains("scaled apart")
+    );
+    assert!(trainer(paths(true)).is_ok() && trainer(Restriction::None).is_ok());
 }
 
 #[test]

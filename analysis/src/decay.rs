@@ -10,6 +10,7 @@ use crate::effective_range::{EffectiveRange, EffectiveRangeError, effective_rang
 use crate::interval::{Interval, Level};
 use crate::least_squares::{Fit, fit};
 use crate::length_law::{LengthLaw, LengthLawError};
+use crate::multiplicity::PathPolynomial;
 
 /// Why a decay cannot be fitted or used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -218,12 +219,14 @@ fn curvature_p_value(line: &Fit, curve: &Fit) -> f64 {
 /// The law of gradient magnitude over lengths that follows from a decay, and its range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PredictedRange {
-    /// Probability `p = k rho / (1 + k rho)` of the binomial law.
-    pub probability: f64,
-    /// Its mean `n p`.
+    /// Probability `p = k rho / (1 + k rho)` where the law is binomial: all blocks have k functions.
+    pub probability: Option<f64>,
+    /// Its mean, `n p`.
     pub centre: f64,
     /// Its standard deviation.
     pub standard_deviation: f64,
+    /// The law: the predicted share at each length.
+    pub shares: Vec<f64>,
     /// The shortest interval of lengths that holds the share asked.
     pub effective: EffectiveRange,
 }
@@ -244,11 +247,34 @@ pub fn predict_range(
         return Err(LengthLawError::Empty { what: "functions" }.into());
     }
     let law = Binomial::from_odds(blocks, functions as f64 * rho)?;
+    predicted(&law, Some(law.probability()), share)
+}
+
+/// The same for any network: a way of length l through a block has the weight `rho^l`, and the law is that
+/// of [`PathPolynomial::decayed`].
+///
+/// # Errors
+/// When `rho` is negative or not finite, or the share is not in `(0, 1]`.
+pub fn predict_range_of(
+    network: &PathPolynomial,
+    rho: f64,
+    share: f64,
+) -> Result<PredictedRange, DecayError> {
+    predicted(&network.decayed(rho)?, None, share)
+}
+
+fn predicted(
+    law: &impl LengthLaw,
+    probability: Option<f64>,
+    share: f64,
+) -> Result<PredictedRange, DecayError> {
+    let shares = law.probabilities()?;
     Ok(PredictedRange {
-        probability: law.probability(),
+        probability,
         centre: law.mean(),
         standard_deviation: law.variance().sqrt(),
-        effective: effective_range(&law.probabilities()?, share)?,
+        effective: effective_range(&shares, share)?,
+        shares,
     })
 }
 
@@ -323,7 +349,7 @@ mod tests {
     #[test]
     fn an_even_decay_predicts_the_law_of_all_paths() {
         let predicted = predict_range(54, 1, 1.0, 0.95).unwrap();
-        assert_eq!((predicted.probability, predicted.centre), (0.5, 27.0));
+        assert_eq!((predicted.probability, predicted.centre), (Some(0.5), 27.0));
         assert_eq!(
             predicted.effective.range,
             LengthRange {
@@ -333,6 +359,20 @@ mod tests {
         );
         let decayed = predict_range(54, 1, 0.25, 0.95).unwrap();
         assert!((decayed.centre - 10.8).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_network_of_equal_blocks_predicts_the_binomial_range() {
+        let network = PathPolynomial::uniform(20, 3).unwrap();
+        let (one, other) = (
+            predict_range(20, 3, 0.3, 0.95).unwrap(),
+            predict_range_of(&network, 0.3, 0.95).unwrap(),
+        );
+        assert_eq!(one.effective.range, other.effective.range);
+        assert!((one.centre - other.centre).abs() < 1e-12);
+        assert!((one.standard_deviation - other.standard_deviation).abs() < 1e-12);
+        assert!(predict_range_of(&network, -1.0, 0.95).is_err());
+        assert!(predict_range_of(&network, f64::NAN, 0.95).is_err());
     }
 
     #[test]

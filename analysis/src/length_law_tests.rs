@@ -2,7 +2,10 @@ use num_bigint::BigUint;
 use proptest::prelude::*;
 
 use crate::exact::ratio;
-use crate::{Binomial, LengthLaw, LengthLawError, Multinomial, PathPolynomial, PoissonBinomial};
+use crate::{
+    Binomial, BlockwiseLaw, LengthLaw, LengthLawError, Multinomial, PathPolynomial,
+    PoissonBinomial, WeightedTerm,
+};
 
 /// A probability to 1e-12 relative is its logarithm to 1e-12 absolute; beyond the smallest `f64`
 /// the logarithm itself is what can be asked for, to 1e-12 relative.
@@ -395,6 +398,44 @@ fn poisson_binomial_agrees_with_the_polynomial_in_both_tails() {
             );
         }
     }
+}
+
+/// A gate that carries `t` and transforms `c = 1 - t`, and a block whose skip is weighted: the law
+/// is the normalised product of their polynomials, multiplied out here.
+#[test]
+fn weighted_terms_multiply() {
+    let term = |length, weight| WeightedTerm { length, weight };
+    let blocks = [
+        vec![term(0, 0.7), term(1, 0.3)],
+        vec![term(0, 0.5), term(1, 2.0), term(2, 1.5)],
+        vec![term(1, 1e300), term(0, 1e300)],
+    ];
+    let law = BlockwiseLaw::new(&blocks).unwrap();
+    let mut product = vec![1.0];
+    for terms in &blocks {
+        let sum: f64 = terms.iter().map(|term| term.weight / 1e300).sum();
+        let mut longer = vec![0.0; product.len() + 2];
+        for term in terms {
+            for (length, weight) in product.iter().enumerate() {
+                longer[length + term.length] += weight * (term.weight / 1e300) / sum;
+            }
+        }
+        product = longer;
+    }
+    let (mut mean, mut below) = (0.0, 0.0);
+    for (length, want) in product.iter().enumerate() {
+        mean += length as f64 * want;
+        below += want;
+        assert!((law.pmf(length) - want).abs() < 1e-15, "{length}");
+        assert!((law.cdf(length) - below).abs() < 1e-14, "{length}");
+    }
+    assert!((law.mean() - mean).abs() < 1e-14);
+    assert_eq!(law.max_length(), 4);
+    for bad in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
+        assert!(BlockwiseLaw::new(&[vec![term(0, bad)]]).is_err(), "{bad}");
+    }
+    assert!(BlockwiseLaw::new(&[]).is_err() && BlockwiseLaw::new(&[vec![]]).is_err());
+    assert!(BlockwiseLaw::new(&[vec![term(usize::MAX, 1.0)], vec![term(9, 1.0)]]).is_err());
 }
 
 /// The exact counts divided by the exact total, for every length of a deep network with k = 8.

@@ -56,6 +56,7 @@
 mod additivity;
 mod binomial;
 mod block_scores;
+mod blockwise;
 mod bootstrap;
 mod cholesky;
 mod clustered;
@@ -96,11 +97,14 @@ pub use path_counts::{PathCounts, PathCountsError, PathsBetween, PathsByLength, 
 pub use type_count::{TypeCount, type_counts};
 
 pub use binomial::Binomial;
+pub use blockwise::{BlockwiseLaw, WeightedTerm};
 pub use length_law::{LengthLaw, LengthLawError};
 pub use multinomial::Multinomial;
 pub use poisson_binomial::PoissonBinomial;
 
-pub use decay::{Decay, DecayError, DecayShape, PredictedRange, fit_decay, predict_range};
+pub use decay::{
+    Decay, DecayError, DecayShape, PredictedRange, fit_decay, predict_range, predict_range_of,
+};
 pub use depth_threshold::{
     Crossing, DepthThreshold, DepthThresholdError, depth_threshold, depth_threshold_of_draws,
 };

@@ -3,13 +3,15 @@
 //! Two conventions, never mixed: *configurations* switch every function on or off, *paths* choose
 //! in every block the skip or one function: the terms of the product of `I + J_1 + ... + J_k`.
 
-use num_bigint::BigUint;
+use num_bigint::{BigInt, BigUint};
 use num_traits::{One, Zero};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::blockwise::{BlockwiseLaw, WeightedTerm};
 use crate::effective_range::LengthRange;
 use crate::exact;
+use crate::length_law::LengthLawError;
 
 /// Why a multiplicity has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,15 +95,16 @@ const MOST_FUNCTIONS: usize = 1 << 20;
 pub struct BlockPaths {
     /// Length of the skip: 0, or in layers 1 for a projection.
     pub skip: usize,
-    /// Length of each function: 1 in modules, its number of convolutions in layers.
+    /// Length of each function: 1 in modules, its number of convolutions in layers; 2 in modules for a
+    /// function after another one, so that a block of F and F after F is `1 + z + z^2`.
     pub functions: Vec<usize>,
 }
 
 /// The generating polynomial of path lengths: the coefficient of `z^l` is the number of paths of
 /// length `l`.
 ///
-/// In modules it is the product over blocks of `1 + k_l z`, in layers of
-/// `z^skip + sum_i z^function_i`.
+/// In modules it is the product over blocks of `1 + k_l z` where each function takes the block's input;
+/// in general, as in layers, of `z^skip + sum_i z^function_i`.
 ///
 /// ```
 /// use pathscope_analysis::{LengthRange, PathPolynomial};
@@ -237,6 +240,26 @@ impl PathPolynomial {
         Ok(self)
     }
 
+    /// The law of path length where every function on a path changes its weight by the factor `rho`: a way
+    /// of length l through a block counts `rho^l` times. With 1, the law of all paths.
+    ///
+    /// # Errors
+    /// A factor that is negative or not finite.
+    pub fn decayed(&self, rho: f64) -> Result<BlockwiseLaw, LengthLawError> {
+        let weighted = |block: &BlockPaths| {
+            // By the shortest way first: a skip of some layers is on every path.
+            let terms = terms(block);
+            let shortest = terms.first().map_or(0, |term| term.0);
+            let term = |(length, ways): (usize, usize)| WeightedTerm {
+                length,
+                weight: ways as f64
+                    * rho.powi(i32::try_from(length - shortest).unwrap_or(i32::MAX)),
+            };
+            terms.into_iter().map(term).collect()
+        };
+        BlockwiseLaw::new(&self.blocks.iter().map(weighted).collect::<Vec<_>>())
+    }
+
     /// Number of functions in all blocks.
     pub fn functions(&self) -> usize {
         self.blocks.iter().map(|block| block.functions.len()).sum()
@@ -364,8 +387,32 @@ fn power(terms: &[(usize, usize)], times: usize) -> Vec<BigUint> {
             }
             counts
         }
-        _ => (0..times).fold(vec![BigUint::one()], |counts, _| multiply(&counts, terms)),
+        _ => power_of_many(terms, times),
     }
+}
+
+/// The power of a polynomial `p` of three or more terms, by the recurrence that follows from
+/// `p q' = n p' q` for `q = p^n`: `k p_0 q_k = sum_i (i (n + 1) - k) p_i q_(k - i)`, after the common
+/// factor `z^shortest` is taken out. Every division is exact.
+fn power_of_many(terms: &[(usize, usize)], times: usize) -> Vec<BigUint> {
+    let Some((&(shortest, fewest), others)) = terms.split_first() else {
+        return vec![BigUint::one()];
+    };
+    let longest = others.last().map_or(0, |term| term.0 - shortest);
+    let mut powers = vec![num_traits::pow(BigInt::from(fewest), times)];
+    for k in 1..=longest * times {
+        let term = |&(length, ways): &(usize, usize)| {
+            let i = length - shortest;
+            let before = powers.get(k.checked_sub(i)?)?;
+            let factor = BigInt::from(i) * (times + 1) - k;
+            Some(before * factor * ways)
+        };
+        let sum: BigInt = others.iter().filter_map(term).sum();
+        powers.push(sum / (BigInt::from(fewest) * k));
+    }
+    let mut counts = vec![BigUint::zero(); shortest * times];
+    counts.extend(powers.iter().map(|count| count.magnitude().clone()));
+    counts
 }
 
 /// One more block.

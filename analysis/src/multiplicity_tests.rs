@@ -130,8 +130,66 @@ fn refuse_what_has_no_answer() {
     assert_eq!(network.share(LengthRange { first: 9, last: 9 }), Ok(0.0));
 }
 
+/// PolyNet's second-order block (Zhang et al., arXiv 1611.05725) 10,000 times: the coefficients of
+/// `(1 + z + z^2)^n` are the same from both ends and sum up to 3^n.
+#[test]
+fn ten_thousand_second_order_blocks() {
+    let block = BlockPaths {
+        skip: 0,
+        functions: vec![1, 2],
+    };
+    let network = PathPolynomial::with_lengths(vec![block; 10_000]).unwrap();
+    let counts = network.counts();
+    assert_eq!(counts.len(), 20_001);
+    assert!(counts.iter().eq(counts.iter().rev()));
+    assert_eq!(counts.iter().sum::<BigUint>(), network.paths());
+    // n blocks with one function each, or one block with both: n (n + 1) / 2 ways of length 2.
+    assert_eq!(counts[2], BigUint::from(10_000u32 * 10_001 / 2));
+}
+
+/// Blocks of any polynomials: up to three functions of order 1 to 3 beside a skip.
+fn any_blocks() -> impl Strategy<Value = Vec<BlockPaths>> {
+    let block = (0usize..2, prop::collection::vec(1usize..4, 0..4));
+    let block = block.prop_map(|(skip, functions)| BlockPaths { skip, functions });
+    prop::collection::vec(block, 1..6).prop_filter("no function", |all| {
+        all.iter().any(|block| !block.functions.is_empty())
+    })
+}
+
 proptest! {
     #[test]
+    fn any_polynomials_agree_with_enumeration(blocks in any_blocks(), rho in 0.0f64..2.0) {
+        let network = PathPolynomial::with_lengths(blocks.clone()).unwrap();
+        let mut counts = vec![0u32; network.longest() + 1];
+        let mut weights = vec![0.0; network.longest() + 1];
+        for path in network.enumerate() {
+            let length = network.length_of(&path);
+            counts[length] += 1;
+            // The shortest way through each block is on every path.
+            let shortest = |block: &BlockPaths| block.functions.iter().copied().fold(block.skip, usize::min);
+            let common: usize = blocks.iter().map(shortest).sum();
+            weights[length] += rho.powi((length - common) as i32);
+        }
+        let all: f64 = weights.iter().sum();
+        let law = network.decayed(rho).unwrap();
+        for (length, weight) in weights.iter().enumerate() {
+            prop_assert!((crate::LengthLaw::pmf(&law, length) - weight / all).abs() < 1e-12);
+        }
+        let counts: Vec<BigUint> = counts.into_iter().map(BigUint::from).collect();
+        prop_assert_eq!(network.counts(), counts);
+        prop_assert_eq!(network.paths(), network.counts().iter().sum::<BigUint>());
+    }
+
+    #[test]
+    fn powers_of_many_terms_agree_with_products(functions in prop::collection::vec(1usize..5, 2..5), skip in 0usize..3, times in 1usize..9) {
+        let block = BlockPaths { skip, functions };
+        let terms = terms(&block);
+        let product = (0..times).fold(vec![BigUint::one()], |counts, _| multiply(&counts, &terms));
+        let mut power = power(&terms, times);
+        power.resize(product.len(), BigUint::zero());
+        prop_assert_eq!(power, product);
+    }
+
     fn unequal_blocks_agree_with_enumeration(functions in prop::collection::vec(0usize..4, 1..7)) {
         prop_assume!(functions.iter().any(|&k| k > 0));
         let network = PathPolynomial::new(&functions).unwrap();

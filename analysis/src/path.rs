@@ -28,7 +28,8 @@ pub struct PathStep {
 pub struct Path(pub Vec<PathStep>);
 
 impl Path {
-    /// Length in modules.
+    /// Blocks whose skip it does not take: its length in modules where every function counts as one;
+    /// otherwise see [`PathPolynomial::length_of`].
     pub fn length(&self) -> usize {
         self.0.len()
     }
@@ -54,6 +55,28 @@ impl PathPolynomial {
                     .collect(),
             ))
         })
+    }
+
+    /// The length of a path through this network. Steps to what the network lacks count nothing.
+    ///
+    /// ```
+    /// use pathscope_analysis::{BlockPaths, PathPolynomial};
+    /// // A function and itself again: 1 + z + z^2.
+    /// let block = BlockPaths { skip: 0, functions: vec![1, 2] };
+    /// let network = PathPolynomial::with_lengths(vec![block; 2])?;
+    /// let longest = network.enumerate().map(|path| network.length_of(&path)).max();
+    /// assert_eq!(longest, Some(4));
+    /// # Ok::<(), pathscope_analysis::MultiplicityError>(())
+    /// ```
+    pub fn length_of(&self, path: &Path) -> usize {
+        let taken = |index: usize| path.0.iter().find(|step| step.block == index);
+        let blocks = self.blocks().iter().enumerate();
+        blocks
+            .map(|(index, block)| match taken(index) {
+                None => block.skip,
+                Some(step) => block.functions.get(step.function).copied().unwrap_or(0),
+            })
+            .sum()
     }
 
     fn advance(&self, mut choices: Vec<usize>) -> Option<Vec<usize>> {
@@ -252,23 +275,19 @@ mod tests {
             },
         ])
         .unwrap();
+        let orders = [vec![1, 2], vec![1, 1], vec![1, 2], vec![1, 2, 3]];
+        let second_order = orders.map(|functions| BlockPaths { skip: 0, functions });
+        let second_order = PathPolynomial::with_lengths(second_order.to_vec()).unwrap();
         let cases = [
             (PathPolynomial::new(&[1, 3, 2, 4]).unwrap(), 2),
             (PathPolynomial::uniform(4, 2).unwrap(), 2),
             (in_layers, 4),
+            (second_order, 4),
         ];
         for (network, length) in cases {
-            let layers = |path: &Path| {
-                let mut sum = 0;
-                for (index, block) in network.blocks().iter().enumerate() {
-                    let step = path.0.iter().find(|step| step.block == index);
-                    sum += step.map_or(block.skip, |step| block.functions[step.function]);
-                }
-                sum
-            };
             let all: BTreeSet<Path> = network
                 .enumerate()
-                .filter(|p| layers(p) == length)
+                .filter(|path| network.length_of(path) == length)
                 .collect();
             let sampler = network.paths_of_length(length).unwrap();
             let mut random = Seed(2).stream("test", 0);

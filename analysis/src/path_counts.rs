@@ -26,6 +26,9 @@ pub enum PathCountsError {
     /// The shortest interval of a law.
     #[error(transparent)]
     Range(#[from] EffectiveRangeError),
+    /// Lengths in modules and in layers of different networks.
+    #[error("multiplicity: the blocks in modules and in layers have different functions")]
+    Differ,
 }
 
 /// How many configurations and paths a network has, and the laws of their lengths.
@@ -35,6 +38,10 @@ pub struct PathCounts {
     pub name: String,
     /// Functions of each block, in order.
     pub functions: Vec<usize>,
+    /// Order of each function of each block, the functions that it takes one after another; left out
+    /// where each is 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Vec<usize>>,
     /// Trained values, where the network is known well enough to count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
@@ -122,10 +129,53 @@ impl PathCounts {
         let functions: Vec<usize> = blocks.iter().map(|block| block.functions.len()).collect();
         let modules = PathPolynomial::new(&functions)?;
         let layers = PathPolynomial::with_lengths(blocks)?;
+        Self::of(name, &modules, &layers, parameters, between)
+    }
+
+    /// The same for any lengths of the ways through the blocks: `modules` and `layers` are the same
+    /// network.
+    ///
+    /// # Errors
+    /// Two networks; otherwise as [`PathCounts::new`].
+    ///
+    /// ```
+    /// use pathscope_analysis::{BlockPaths, PathCounts, PathPolynomial};
+    /// let block = |functions| vec![BlockPaths { skip: 0, functions }; 2];
+    /// let (modules, layers) = (block(vec![1, 2]), block(vec![2, 4]));
+    /// let modules = PathPolynomial::with_lengths(modules)?;
+    /// let layers = PathPolynomial::with_lengths(layers)?;
+    /// let counts = PathCounts::of("poly-2", &modules, &layers, None, None)?;
+    /// assert_eq!(counts.modules.counts.unwrap(), ["1", "2", "3", "2", "1"]);
+    /// # Ok::<(), pathscope_analysis::PathCountsError>(())
+    /// ```
+    pub fn of(
+        name: impl Into<String>,
+        modules: &PathPolynomial,
+        layers: &PathPolynomial,
+        parameters: Option<u64>,
+        between: Option<LengthRange>,
+    ) -> Result<Self, PathCountsError> {
+        let count = |network: &PathPolynomial| -> Vec<usize> {
+            let blocks = network.blocks().iter();
+            blocks.map(|block| block.functions.len()).collect()
+        };
+        let functions = count(modules);
+        if functions != count(layers) {
+            return Err(PathCountsError::Differ);
+        }
+        let orders: Vec<Vec<usize>> = modules
+            .blocks()
+            .iter()
+            .map(|block| block.functions.clone())
+            .collect();
+        let orders = match orders.iter().flatten().all(|&order| order == 1) {
+            true => Vec::new(),
+            false => orders,
+        };
         let paths = modules.paths();
         let law = Binomial::new(modules.functions(), 0.5)?;
         let between = between
-            .map(|range| PathsBetween::new(range, &modules, &law))
+            .map(|range| PathsBetween::new(range, modules, &law))
             .transpose()?;
         Ok(Self {
             name: name.into(),
@@ -138,6 +188,7 @@ impl PathCounts {
             configuration_law: ShareByLength::new(law.probabilities()?)?,
             paths: paths.to_string(),
             functions,
+            orders,
             between,
         })
     }

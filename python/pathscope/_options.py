@@ -205,6 +205,8 @@ class ShapeOptions(TypedDict, total=False):
     depth   layers by the usual count (2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks)
     blocks  number of blocks, instead of the depth
     k       functions per block [default: 1]
+    terms   what the functions of a block take: "ways" (its input), "poly" or "mpoly" (the output of
+            the one before) [default: "ways"]
     arch    "preresnet", "resnet", "preresnet-bottleneck" or "resnet-bottleneck"
     width   channels of the stem and of the first stage
     """
@@ -212,6 +214,7 @@ class ShapeOptions(TypedDict, total=False):
     depth: int
     blocks: int
     k: int
+    terms: str
     arch: str
     width: int
 

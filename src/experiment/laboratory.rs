@@ -421,6 +421,10 @@ impl<'a> Laboratory<'a> {
             .map(|(block, shape)| BlockIdentity {
                 name: block.name.clone(),
                 functions: block.functions.len(),
+                orders: match block.orders() {
+                    orders if orders.iter().all(|&order| order == 1) => Vec::new(),
+                    orders => orders,
+                },
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),
                 changes_shape: !shape.is_preserving(),

@@ -56,7 +56,8 @@ def layer(of):
     if kind == "max_pool":
         return nn.MaxPool2d(of["kernel"], of["stride"], of["padding"])
     if kind == "average_pool":
-        return nn.AvgPool2d(of["kernel"], of["stride"], ceil_mode=True, count_include_pad=False)
+        ceiling = of.get("ceiling", True)
+        return nn.AvgPool2d(of["kernel"], of["stride"], ceil_mode=ceiling, count_include_pad=False)
     if kind == "pad_shortcut":
         return PadShortcut(of["stride"], of["before"], of["after"])
     if kind == "zero_pad":
@@ -96,6 +97,8 @@ class Network(nn.Module):
                 if parent not in inside._modules:
                     inside.add_module(parent, nn.Module())
                 inside = inside._modules[parent]
+            if own in inside._modules:  # a layer that several functions share
+                return inside._modules[own]
             inside.add_module(own, module)
         return module
 

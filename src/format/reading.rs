@@ -1,6 +1,6 @@
 //! Other networks that the same tensors fit: what their names and shapes do not say.
 
-use pathscope_network::{Block, Layer, Operation, Specification};
+use pathscope_network::{Block, Function, Layer, Operation, Specification};
 
 /// One way to read tensors as a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +141,14 @@ enum Padding {
 }
 
 fn pad(block: &mut Block<Layer>, form: Padding) {
+    // The zero channels of a layer that adds channels are where its function puts those.
+    let embeds = |function: &Function<Layer>| {
+        let last = function.layers.last().map(|layer| &layer.operation);
+        matches!(last, Some(Operation::PadShortcut { .. }))
+    };
+    if block.functions.iter().any(embeds) {
+        return;
+    }
     let Some(skip) = &mut block.skip else { return };
     if let [.., last] = skip.as_slice()
         && let Operation::PadShortcut {
@@ -169,7 +177,14 @@ fn pad(block: &mut Block<Layer>, form: Padding) {
             Padding::Behind => vec![padded(stride, 0)],
             Padding::Averaged if stride == 1 => return,
             Padding::Averaged => vec![
-                Layer::new("", Operation::AveragePool { kernel: 2, stride }),
+                Layer::new(
+                    "",
+                    Operation::AveragePool {
+                        kernel: 2,
+                        stride,
+                        ceiling: true,
+                    },
+                ),
                 padded(1, missing / 2),
             ],
         };
@@ -188,6 +203,7 @@ fn pad(block: &mut Block<Layer>, form: Padding) {
                 Operation::AveragePool {
                     kernel: 2,
                     stride: 2,
+                    ceiling: true,
                 },
             ),
         );

@@ -11,8 +11,27 @@ pub enum Family {
     /// BN-ReLU-convolution, identity skips (He et al., arXiv 1603.05027); with k functions per
     /// block the multi-residual network of Abdi & Nahavandi (arXiv 1609.05672).
     Preresnet,
+    /// Every layer adds channels to those that it takes (Huang et al., arXiv 1608.06993): its skip is the
+    /// identity with zero channels behind, its function gives the new ones. Basic units are the plain
+    /// form, bottlenecks the form BC; the width is the growth rate.
+    Densenet,
     /// No skips at all: convolution-BN-ReLU layers in the manner of VGG, the control.
     Plain,
+}
+
+/// What the k functions of a block take, and so its path polynomial (Zhang et al., arXiv 1611.05725).
+/// A block that changes the shape has the first function alone where others would continue it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Terms {
+    /// Each the block's input: F + G, `1 + k z`.
+    #[default]
+    Ways,
+    /// Each the output of the one before, with the same convolutions and normalisations of its own:
+    /// F + F after F, `1 + z + ... + z^k`.
+    Poly,
+    /// Each the output of the one before, with convolutions of its own: F + G after F.
+    Mpoly,
 }
 
 /// The layers of one residual function.
@@ -51,6 +70,16 @@ pub enum Shortcut {
     C,
 }
 
+/// Groups of channels in the 3x3 convolutions of bottlenecks (ResNeXt, Xie et al., arXiv 1611.05431).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Groups {
+    /// How many there are: the cardinality.
+    pub count: i64,
+    /// Channels of each in the first stage; doubled from stage to stage.
+    pub width: i64,
+}
+
 /// A description from which every family of networks is built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Architecture {
@@ -64,10 +93,14 @@ pub struct Architecture {
     pub stages: Vec<usize>,
     /// Residual functions in each block, in order.
     pub functions: Vec<usize>,
+    /// What they take.
+    pub terms: Terms,
     /// Channels of the stem's output.
     pub stem_width: i64,
     /// Channels of the 3x3 convolutions of the first stage; doubled from stage to stage.
     pub width: i64,
+    /// Groups of the 3x3 convolutions of bottlenecks, instead of one of `width` channels.
+    pub groups: Option<Groups>,
     /// How skips cross a change of shape.
     pub shortcut: Shortcut,
     /// Channels of the images.
@@ -105,7 +138,8 @@ impl Architecture {
     /// first stage, for `channels`-channel images of `classes` classes.
     ///
     /// The depth counts the convolutions on one way through the network and the linear layer:
-    /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain layers. Where n does
+    /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain layers, and of dense
+    /// networks n + 4 for basic, 2 n + 4 for bottlenecks. Where n does
     /// not divide by three, earlier stages get the odd blocks (24 layers: 4, 4, 3).
     ///
     /// # Errors
@@ -118,21 +152,22 @@ impl Architecture {
         channels: i64,
         classes: i64,
     ) -> Result<Self, NetworkError> {
-        let layers_per_block = match (family, unit) {
-            (Family::Plain, _) => 1,
-            (_, Unit::Basic) => 2,
-            (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        let layers_per_block = layers_per_block(family, unit);
+        let around = match family {
+            // Stem, two transitions and the linear layer.
+            Family::Densenet => 4,
+            _ => 2,
         };
         let refuse = |reason| NetworkError::Architecture { reason };
         let inner = depth
-            .checked_sub(2)
+            .checked_sub(around)
             .filter(|inner| inner % layers_per_block == 0);
         let blocks = inner
             .map(|inner| inner / layers_per_block)
             .filter(|&blocks| blocks >= 3);
         let blocks = blocks.ok_or_else(|| {
             refuse(format!(
-                "a depth of {depth} is not {layers_per_block} n + 2 with n >= 3 blocks"
+                "a depth of {depth} is not {layers_per_block} n + {around} with n >= 3 blocks"
             ))
         })?;
         Ok(Self {
@@ -141,8 +176,10 @@ impl Architecture {
             stem: Stem::Cifar,
             stages: (0..3).map(|stage| (blocks + 2 - stage) / 3).collect(),
             functions: functions(blocks, k)?,
+            terms: Terms::Ways,
             stem_width: 16,
             width: 16,
+            groups: None,
             shortcut: if unit == Unit::Basic {
                 Shortcut::A
             } else {
@@ -170,12 +207,27 @@ impl Architecture {
             stem: Stem::Imagenet,
             stages: stages.to_vec(),
             functions: functions(sum(&stages), k)?,
+            terms: Terms::Ways,
             stem_width: 64,
             width: 64,
+            groups: None,
             shortcut: Shortcut::B,
             channels: 3,
             classes: 1000,
         })
+    }
+
+    /// Sets the channels of the stem and of the first stage; of dense networks the growth rate alone, with
+    /// twice as many channels in the stem of bottlenecks.
+    #[must_use]
+    pub fn with_width(mut self, width: i64) -> Self {
+        self.width = width;
+        match (self.family, self.unit) {
+            (Family::Densenet, Unit::Basic) => {}
+            (Family::Densenet, _) => self.stem_width = width.saturating_mul(2),
+            _ => self.stem_width = width,
+        }
+        self
     }
 
     /// Multiplies the channels of every stage by `factor`; the stem keeps its own (Zagoruyko &
@@ -192,14 +244,14 @@ impl Architecture {
     /// The number of layers by the usual count: convolutions on one way, and the linear layer.
     #[must_use]
     pub fn depth(&self) -> usize {
-        let layers_per_block: usize = match (self.family, self.unit) {
-            (Family::Plain, _) => 1,
-            (_, Unit::Basic) => 2,
-            (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        let around = match self.family {
+            // Stem, linear layer, and the transitions between stages.
+            Family::Densenet => self.stages.len().saturating_add(1),
+            _ => 2,
         };
-        layers_per_block
+        layers_per_block(self.family, self.unit)
             .saturating_mul(sum(&self.stages))
-            .saturating_add(2)
+            .saturating_add(around)
     }
 
     /// Builds the description of every layer, under the names that torchvision gives to the
@@ -210,21 +262,29 @@ impl Architecture {
     /// [`NetworkError::Architecture`] for numbers that make no network.
     pub fn build(&self) -> Result<Specification, NetworkError> {
         self.check()?;
+        if self.family == Family::Densenet {
+            return Ok(super::densenet::build(self));
+        }
         let mut blocks = Vec::new();
         let mut inputs = self.stem_width;
         for (stage, &count) in self.stages.iter().enumerate() {
-            let inner = self.width << stage;
+            let width = self.width << stage;
             let outputs = match self.unit {
-                Unit::Basic => inner,
-                _ if self.family == Family::Plain => inner,
-                _ => inner * 4,
+                Unit::Basic => width,
+                _ if self.family == Family::Plain => width,
+                _ => width * 4,
             };
+            let groups = self.groups.map_or(1, |groups| groups.count);
+            let inner = self
+                .groups
+                .map_or(width, |groups| (groups.count * groups.width) << stage);
             for position in 0..count {
                 let place = Place {
                     name: format!("layer{}.{position}", stage + 1),
                     inputs,
                     inner,
                     outputs,
+                    groups,
                     stride: if position == 0 && stage > 0 { 2 } else { 1 },
                     functions: self.functions.get(blocks.len()).copied().unwrap_or(1),
                     opens_stage: position == 0,
@@ -233,7 +293,7 @@ impl Architecture {
                 blocks.push(match self.family {
                     Family::Resnet => self.post_activation(&place)?,
                     Family::Preresnet => self.pre_activation(&place)?,
-                    Family::Plain => plain(&place),
+                    Family::Plain | Family::Densenet => plain(&place),
                 });
                 inputs = outputs;
             }
@@ -261,8 +321,27 @@ impl Architecture {
                 self.functions
             ));
         }
+        let residual = matches!(self.family, Family::Resnet | Family::Preresnet);
+        if self.terms != Terms::Ways && !residual {
+            return refuse("only residual blocks have functions that continue others".into());
+        }
+        if self.family == Family::Densenet && self.functions.iter().any(|&k| k != 1) {
+            return refuse("a dense layer has one function; give k = 1".into());
+        }
+        if self.groups.is_some() && (self.unit == Unit::Basic || !residual) {
+            return refuse("groups need residual bottlenecks; give unit = \"bottleneck\"".into());
+        }
+        let side = 1..=1 << 16;
+        let fits = |groups: Groups| {
+            let sizes = [groups.count, groups.width];
+            sizes.iter().all(|size| side.contains(size))
+                && side.contains(&(groups.count * groups.width))
+        };
+        if !self.groups.is_none_or(fits) {
+            return refuse("groups have between 1 and 65536 channels in all".into());
+        }
         let sizes = [self.stem_width, self.width, self.channels, self.classes];
-        if sizes.iter().any(|&size| !(1..=1 << 16).contains(&size)) {
+        if sizes.iter().any(|size| !side.contains(size)) {
             return refuse("widths, channels and classes lie between 1 and 65536".into());
         }
         Ok(())
@@ -311,24 +390,23 @@ impl Architecture {
 
     /// `ReLU(skip(x) + sum_i f_i(x))`.
     fn post_activation(&self, place: &Place) -> Result<Block<Layer>, NetworkError> {
-        let functions = (0..place.functions).map(|function| {
-            let prefix = place.function_prefix(function);
+        let functions = self.functions(place, |place, convolutions, normalizations| {
             let mut layers = Vec::new();
-            for (number, convolution) in (1..).zip(self.unit_convolutions(place, &prefix)) {
+            for (number, convolution) in (1..).zip(self.unit_convolutions(place, convolutions)) {
                 if number > 1 {
                     layers.push(relu());
                 }
                 let channels = outputs(&convolution);
                 layers.push(convolution);
-                layers.push(batch_norm(format!("{prefix}.bn{number}"), channels));
+                layers.push(batch_norm(format!("{normalizations}.bn{number}"), channels));
             }
-            Function { layers }
+            layers
         });
         Ok(Block {
             name: place.name.clone(),
             pre: Vec::new(),
             skip: Some(self.skip(place, true)?),
-            functions: functions.collect(),
+            functions,
             post: vec![relu()],
         })
     }
@@ -348,28 +426,65 @@ impl Architecture {
         } else {
             Vec::new()
         };
-        let functions = (0..place.functions).map(|function| {
-            let prefix = place.function_prefix(function);
+        let functions = self.functions(place, |place, convolutions, normalizations| {
             let mut layers = Vec::new();
             let mut channels = place.inputs;
-            for (number, convolution) in (1..).zip(self.unit_convolutions(place, &prefix)) {
+            for (number, convolution) in (1..).zip(self.unit_convolutions(place, convolutions)) {
                 // The shared BN-ReLU, or the stem's, is the first one of a stage's first block.
-                if number > 1 || !(shares || normalised) {
-                    layers.push(batch_norm(format!("{prefix}.bn{number}"), channels));
+                if number > 1 || !(place.opens_stage && (shares || normalised)) {
+                    layers.push(batch_norm(format!("{normalizations}.bn{number}"), channels));
                     layers.push(relu());
                 }
                 channels = outputs(&convolution);
                 layers.push(convolution);
             }
-            Function { layers }
+            layers
         });
         Ok(Block {
             name: place.name.clone(),
             pre,
             skip: Some(self.skip(place, false)?),
-            functions: functions.collect(),
+            functions,
             post: Vec::new(),
         })
+    }
+
+    /// The functions of a block. `unit` makes the layers of one for a place, with the prefixes of its
+    /// convolutions and of its normalisations.
+    fn functions(
+        &self,
+        place: &Place,
+        unit: impl Fn(&Place, &str, &str) -> Vec<Layer>,
+    ) -> Vec<Function<Layer>> {
+        let prefix = |number| place.function_prefix(number);
+        if self.terms == Terms::Ways {
+            let function = |number| Function {
+                layers: unit(place, &prefix(number), &prefix(number)),
+            };
+            return (0..place.functions).map(function).collect();
+        }
+        let again = Place {
+            name: place.name.clone(),
+            inputs: place.outputs,
+            stride: 1,
+            opens_stage: false,
+            ..*place
+        };
+        let changes = place.stride != 1 || place.inputs != place.outputs;
+        let passes = if changes { 1 } else { place.functions };
+        let mut layers = Vec::new();
+        let function = |pass: usize| {
+            let convolutions = match self.terms {
+                Terms::Poly => prefix(0),
+                _ => prefix(pass),
+            };
+            let at = if pass == 0 { place } else { &again };
+            layers.extend(unit(at, &convolutions, &prefix(pass)));
+            Function {
+                layers: layers.clone(),
+            }
+        };
+        (0..passes).map(function).collect()
     }
 
     fn unit_convolutions(&self, place: &Place, prefix: &str) -> Vec<Layer> {
@@ -386,7 +501,10 @@ impl Architecture {
             ],
             Unit::Bottleneck | Unit::BottleneckStrideFirst => vec![
                 convolution(name(1), inputs, inner, 1, first),
-                convolution(name(2), inner, inner, 3, second),
+                Layer {
+                    operation: grouped(inner, place.groups, second),
+                    name: name(2),
+                },
                 convolution(name(3), inner, outputs, 1, 1),
             ],
         }
@@ -444,6 +562,7 @@ struct Place {
     inputs: i64,
     inner: i64,
     outputs: i64,
+    groups: i64,
     stride: i64,
     functions: usize,
     opens_stage: bool,
@@ -458,6 +577,15 @@ impl Place {
         } else {
             format!("{}.functions.{function}", self.name)
         }
+    }
+}
+
+/// Convolutions of a block's function.
+fn layers_per_block(family: Family, unit: Unit) -> usize {
+    match (family, unit) {
+        (Family::Plain, _) | (Family::Densenet, Unit::Basic) => 1,
+        (Family::Densenet, _) | (_, Unit::Basic) => 2,
+        (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
     }
 }
 
@@ -481,7 +609,21 @@ fn plain(place: &Place) -> Block<Layer> {
     }
 }
 
-fn convolution(
+/// A 3x3 convolution of `channels` channels in `groups` groups.
+fn grouped(channels: i64, groups: i64, stride: i64) -> Operation {
+    Operation::Convolution {
+        inputs: channels,
+        outputs: channels,
+        kernel: 3,
+        stride,
+        padding: 1,
+        groups,
+        bias: false,
+        standardization: None,
+    }
+}
+
+pub(super) fn convolution(
     name: impl Into<String>,
     inputs: i64,
     outputs: i64,
@@ -509,7 +651,7 @@ fn outputs(convolution: &Layer) -> i64 {
     }
 }
 
-fn batch_norm(name: impl Into<String>, channels: i64) -> Layer {
+pub(super) fn batch_norm(name: impl Into<String>, channels: i64) -> Layer {
     Layer::new(
         name,
         Operation::BatchNorm {
@@ -519,6 +661,6 @@ fn batch_norm(name: impl Into<String>, channels: i64) -> Layer {
     )
 }
 
-fn relu() -> Layer {
+pub(super) fn relu() -> Layer {
     Layer::new("", Operation::Relu)
 }

@@ -221,7 +221,9 @@ fn sizes(operation: &Operation) -> Result<(), &'static str> {
             let half = "its padding is more than half of its kernel";
             require(rim >= 0 && rim <= kernel / 2, half)
         }
-        Operation::AveragePool { kernel, stride } => require(windows(&[kernel, stride]), WINDOWS),
+        Operation::AveragePool { kernel, stride, .. } => {
+            require(windows(&[kernel, stride]), WINDOWS)
+        }
         Operation::ZeroPad { padding: rim } => require(padding(&[rim]), PADDING),
         Operation::PadShortcut {
             stride,

@@ -1,4 +1,6 @@
-use super::residual::{count, trace};
+use std::collections::HashSet;
+
+use super::residual::{count_unseen, trace};
 use super::resolve::Resolved;
 use super::{FeatureShape, Layer, NetworkError, Operation, Plan, Specification};
 
@@ -22,9 +24,11 @@ impl Specification {
     /// A layer or block that cannot take what reaches it.
     pub fn cost(&self, plan: &Plan, input: FeatureShape) -> Result<Cost, NetworkError> {
         let mut total = Cost::default();
+        // What several layers share counts once.
+        let mut seen = HashSet::new();
         let mut add = |layers: &[Layer], input| -> Result<FeatureShape, NetworkError> {
             let (output, multiply_adds) = trace(layers, input)?;
-            total.parameters += natural(count(layers.iter()))?;
+            total.parameters += natural(count_unseen(layers.iter(), &mut seen))?;
             total.activations += natural(kept(layers, input)?)?;
             total.multiply_adds += natural(multiply_adds)?;
             Ok(output)

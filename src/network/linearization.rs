@@ -36,6 +36,7 @@ enum Derivative {
         input: Vec<i64>,
         kernel: i64,
         stride: i64,
+        ceiling: bool,
     },
     GlobalAveragePool {
         input: Vec<i64>,
@@ -105,15 +106,16 @@ impl Derivative {
                 input,
                 kernel,
                 stride,
+                ceiling,
             } => {
                 let like =
                     stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
-                stack.f_avg_pool2d_backward(
-                    &like,
+                like.f_avg_pool2d_backward(
+                    &stack,
                     [*kernel; 2],
                     [*stride; 2],
                     [0, 0],
-                    true,
+                    *ceiling,
                     false,
                     None,
                 )?
@@ -221,10 +223,15 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
                     },
                 ));
             }
-            Operation::AveragePool { kernel, stride } => Derivative::AveragePool {
+            Operation::AveragePool {
+                kernel,
+                stride,
+                ceiling,
+            } => Derivative::AveragePool {
                 input,
                 kernel,
                 stride,
+                ceiling,
             },
             Operation::PadShortcut { stride, before, .. } => Derivative::PadShortcut {
                 channels: length(x, 1)?,
@@ -302,6 +309,8 @@ pub struct LinearizedBlock {
     skip: Option<Chain>,
     /// `None` for a function that is off or through which nothing flows back.
     functions: Vec<Option<Chain>>,
+    /// How many functions a path takes one after another in each of them.
+    orders: Vec<usize>,
     post: Chain,
     /// Size of `u`, `[B, C, H, W]`.
     inner: Vec<i64>,
@@ -315,6 +324,7 @@ impl LinearizedBlock {
             pre: identity(),
             skip: Some(identity()),
             functions: block.functions.iter().map(|_| None).collect(),
+            orders: Vec::new(),
             post: identity(),
             inner: x.size(),
         }
@@ -330,6 +340,12 @@ impl LinearizedBlock {
     #[must_use]
     pub fn carries(&self, function: usize) -> bool {
         matches!(self.functions.get(function), Some(Some(_)))
+    }
+
+    /// What a path through function `function` adds to its length.
+    #[must_use]
+    pub fn order(&self, function: usize) -> usize {
+        self.orders.get(function).copied().unwrap_or(1)
     }
 
     /// Whether the skip carries cotangents.
@@ -441,7 +457,8 @@ impl Linearization {
             let (mut x, stem) = Chain::of(&structure.stem, batch)?;
             let mut blocks = Vec::with_capacity(plan.steps().len());
             for step in plan.steps() {
-                let (y, linearized) = block(structure.block(step.block)?, step, &x, pass)?;
+                let (y, mut linearized) = block(structure.block(step.block)?, step, &x, pass)?;
+                linearized.orders = network.specification().block(step.block)?.orders();
                 blocks.push((step.clone(), linearized));
                 x = y;
             }
@@ -532,6 +549,7 @@ fn block(
         pre,
         skip,
         functions,
+        orders: Vec::new(),
         post,
         inner: u.size(),
     };

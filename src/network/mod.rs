@@ -15,6 +15,7 @@
 mod architecture;
 mod check;
 mod cost;
+mod densenet;
 mod error;
 mod exchange;
 mod fragment;
@@ -36,8 +37,9 @@ mod substitutes;
 mod trainable;
 mod winograd;
 
-pub use architecture::{Architecture, Family, Shortcut, Stem, Unit};
+pub use architecture::{Architecture, Family, Groups, Shortcut, Stem, Terms, Unit};
 pub use cost::Cost;
+pub use densenet::{dense_block, halving};
 pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
 pub use fragment::{

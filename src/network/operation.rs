@@ -70,6 +70,9 @@ pub enum Operation {
         kernel: i64,
         /// Stride in both directions.
         stride: i64,
+        /// Whether a last window may reach over the border; without it, what is left there is dropped.
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        ceiling: bool,
     },
     /// Mean over all positions, then `[N, C]`.
     GlobalAveragePool,
@@ -124,6 +127,12 @@ fn one() -> i64 {
 
 fn yes() -> bool {
     true
+}
+
+/// As serde passes it: by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 fn batch_norm_epsilon() -> f64 {
@@ -308,7 +317,12 @@ impl Layer {
                 stride,
                 padding,
             } => windows(input.channels, kernel, stride, padding),
-            Operation::AveragePool { kernel, stride } => {
+            Operation::AveragePool {
+                kernel,
+                stride,
+                ceiling: false,
+            } => windows(input.channels, kernel, stride, 0),
+            Operation::AveragePool { kernel, stride, .. } => {
                 // Ceiling mode: a window may begin inside and end outside.
                 let side = |length: i64| (length - kernel + stride - 1).max(0) / stride + 1;
                 let (height, width) = (side(input.height), side(input.width));

@@ -125,13 +125,6 @@ impl Plan {
             .map(|step| step.block)
     }
 
-    /// Live functions of each block, in the order of the plan: the k of the path polynomial
-    /// prod (1 + k z).
-    #[must_use]
-    pub fn functions_on(&self) -> Vec<usize> {
-        self.steps.iter().map(Step::live_functions).collect()
-    }
-
     /// Checks the plan against a network whose blocks have the given `shapes`.
     ///
     /// # Errors

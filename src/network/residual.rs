@@ -126,6 +126,15 @@ pub trait Forward {
     /// others may write into it.
     fn output_may_be_overwritten(&self) -> bool;
 
+    /// Whether both compute the same from the same tensors, so that one output can serve as both; `false`
+    /// where that is not known.
+    fn is_same(&self, _other: &Self) -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
     /// The sum of what `functions` give for `u`, computed together, in storage of its own; `None`
     /// where each of them is computed alone.
     ///
@@ -274,6 +283,17 @@ impl<L> ResidualNetwork<L> {
     pub fn layers(&self) -> impl Iterator<Item = &L> {
         let blocks = self.blocks.iter().flat_map(Block::layers);
         self.stem.iter().chain(blocks).chain(&self.head)
+    }
+}
+
+impl<L> Function<L> {
+    /// The layers behind those of `other` where the function continues it: begins with all of its
+    /// layers, as `same` compares them, and goes on.
+    fn after(&self, other: &Self, same: impl Fn(&L, &L) -> bool) -> Option<&[L]> {
+        let (first, behind) = self.layers.split_at_checked(other.layers.len())?;
+        let continues = !first.is_empty() && !behind.is_empty();
+        let mut pairs = first.iter().zip(&other.layers);
+        (continues && pairs.all(|(one, other)| same(one, other))).then_some(behind)
     }
 }
 
@@ -460,14 +480,46 @@ impl<L: Forward> Sum<'_, L> {
             Some(sum) => Some(gated(Flow::owned(sum.shallow_clone()))?),
             None => None,
         };
+        // Outputs that another function continues are computed once.
+        let mut continued: Vec<(&Function<L>, Tensor)> = Vec::new();
         for term in taken().filter(alone) {
-            let output = gated(term.output(block, u, pass)?)?;
+            let output = match term.source {
+                Source::Live => term.function.behind(&continued, u, pass.mode)?,
+                _ => term.output(block, u, pass)?,
+            };
+            let goes_on = |other: &&Function<L>| other.after(term.function, L::is_same).is_some();
+            let output = match live.iter().any(goes_on) {
+                true => {
+                    continued.push((term.function, output.tensor.shallow_clone()));
+                    Flow::shared(&output.tensor)
+                }
+                false => output,
+            };
+            let output = gated(output)?;
             total = Some(match total {
                 None => output,
                 Some(total) => total.plus(&output.tensor)?,
             });
         }
         Ok(total)
+    }
+}
+
+impl<L: Forward> Function<L> {
+    /// The output for the input `u`, from the longest of the `known` outputs that it continues.
+    fn behind(
+        &self,
+        known: &[(&Self, Tensor)],
+        u: &Tensor,
+        mode: Mode,
+    ) -> Result<Flow, NetworkError> {
+        let ways = known
+            .iter()
+            .filter_map(|(other, output)| Some((self.after(other, L::is_same)?, output)));
+        match ways.min_by_key(|(layers, _)| layers.len()) {
+            Some((layers, output)) => chain(layers, output, mode),
+            None => chain(&self.layers, u, mode),
+        }
     }
 }
 
@@ -623,6 +675,36 @@ impl Block<Layer> {
         self.functions.iter().map(length).fold(0, usize::max)
     }
 
+    /// The order of each function: how many functions data pass in it, one after another. A function that
+    /// begins with all layers of another one continues it and has an order of one more; any other
+    /// takes the block's input and has order 1. So F and F after F are `1 + z + z^2` with the skip.
+    #[must_use]
+    pub fn orders(&self) -> Vec<usize> {
+        let functions = &self.functions;
+        let mut by_length: Vec<usize> = (0..functions.len()).collect();
+        by_length.sort_by_key(|&number| functions.get(number).map_or(0, |f| f.layers.len()));
+        let mut orders = vec![1; functions.len()];
+        for (place, &number) in by_length.iter().enumerate() {
+            let Some(function) = functions.get(number) else {
+                continue;
+            };
+            // Shorter ones have their order already; the longest of them is continued.
+            let mut shorter = by_length.iter().take(place).rev();
+            let continued = shorter.find(|&&other| {
+                functions
+                    .get(other)
+                    .is_some_and(|other| function.after(other, PartialEq::eq).is_some())
+            });
+            let order = continued
+                .and_then(|&other| orders.get(other))
+                .map(|order| order + 1);
+            if let (Some(order), Some(found)) = (order, orders.get_mut(number)) {
+                *found = order;
+            }
+        }
+        orders
+    }
+
     pub(super) fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape, NetworkError> {
         propagate(&self.post, self.sum_shape(input)?)
     }
@@ -659,8 +741,16 @@ impl Block<Layer> {
     }
 }
 
+/// Trained values of `layers`, those that several share once.
 pub(super) fn count<'a>(layers: impl Iterator<Item = &'a Layer>) -> i64 {
-    let mut seen = HashSet::new();
+    count_unseen(layers, &mut HashSet::new())
+}
+
+/// The same without those whose names were `seen`, which are so afterwards.
+pub(super) fn count_unseen<'a>(
+    layers: impl Iterator<Item = &'a Layer>,
+    seen: &mut HashSet<String>,
+) -> i64 {
     layers
         .flat_map(Layer::parameters)
         .filter(|parameter| parameter.role.is_trained() && seen.insert(parameter.name.clone()))

@@ -3,9 +3,10 @@
 //! Forward passes, derivatives, costs, paths, smaller networks and shared prefixes are all folds
 //! over the [`Resolved`] block, so they cannot disagree.
 
+use pathscope_analysis::BlockPaths;
 use pathscope_analysis::record::LesionKind;
 
-use super::{Block, Function, FunctionState, NetworkError, Plan, ResidualNetwork, Step};
+use super::{Block, Function, FunctionState, Layer, NetworkError, Plan, ResidualNetwork, Step};
 
 /// What a step computes.
 #[derive(Debug)]
@@ -122,6 +123,33 @@ impl<L> ResidualNetwork<L> {
             })
         };
         plan.steps().iter().map(ways).collect()
+    }
+}
+
+impl ResidualNetwork<Layer> {
+    /// The ways through every step of `plan` that carry a gradient, with lengths in modules: the path
+    /// polynomials of the blocks. A step that hands on its input has one way, of length 0.
+    ///
+    /// # Errors
+    /// A block that the network lacks.
+    pub fn block_paths(&self, plan: &Plan) -> Result<Vec<BlockPaths>, NetworkError> {
+        let paths = |step: &Step| {
+            let block = self.block(step.block)?;
+            let orders = block.orders();
+            let Resolved::Sum(sum) = block.resolve(step) else {
+                return Ok(BlockPaths {
+                    skip: 0,
+                    functions: Vec::new(),
+                });
+            };
+            let live = sum.terms.iter().filter(|term| term.source == Source::Live);
+            let functions = live.filter_map(|term| orders.get(term.number).copied());
+            Ok(BlockPaths {
+                skip: 0,
+                functions: functions.collect(),
+            })
+        };
+        plan.steps().iter().map(paths).collect()
     }
 }
 

@@ -93,6 +93,10 @@ impl Forward for TrainableLayer {
         self.layer.operation.output_may_be_overwritten()
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        self.layer == other.layer
+    }
+
     fn sum_of(
         functions: &[&Function<Self>],
         u: &Tensor,
@@ -145,9 +149,11 @@ pub(super) fn plain(
             stride,
             padding,
         } => x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?,
-        Operation::AveragePool { kernel, stride } => {
-            x.f_avg_pool2d([kernel; 2], [stride; 2], [0, 0], true, false, None)?
-        }
+        Operation::AveragePool {
+            kernel,
+            stride,
+            ceiling,
+        } => x.f_avg_pool2d([kernel; 2], [stride; 2], [0, 0], ceiling, false, None)?,
         Operation::GlobalAveragePool => x.f_mean_dim([2, 3].as_slice(), false, None)?,
         Operation::PadShortcut {
             stride,

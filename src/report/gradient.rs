@@ -1,9 +1,10 @@
 //! What the spectra of several mini-batches say together.
 
-use pathscope_analysis::record::{Header, Meaning, Measure, PerLength, Spectrum};
+use pathscope_analysis::record::{BlockIdentity, Header, Meaning, Measure, PerLength, Spectrum};
 use pathscope_analysis::{
-    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PredictedRange,
-    fit_decay, percentile_interval, predict_range, shares_by_length,
+    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PathPolynomial,
+    PredictedRange, fit_decay, percentile_interval, predict_range, predict_range_of,
+    shares_by_length,
 };
 
 /// One measure over all mini-batches.
@@ -170,8 +171,12 @@ fn mean_recorded(recorded: &[(usize, &PerLength)], lengths: usize) -> Vec<f64> {
     (0..lengths).map(mean).collect()
 }
 
-/// Functions per block, where all blocks have as many.
+/// Functions per block, where all blocks have as many and each takes its block's input.
 pub(super) fn uniform_functions(header: &Header) -> Option<usize> {
+    let ordered = |block: &BlockIdentity| !block.orders.is_empty();
+    if header.model.blocks.iter().any(ordered) {
+        return None;
+    }
     let mut functions = header.model.blocks.iter().map(|block| block.functions);
     let first = functions.next()?;
     functions.all(|other| other == first).then_some(first)
@@ -206,9 +211,13 @@ fn decay(
     let Some(decay) = fit else {
         return (usable, None);
     };
-    let predicted = uniform_functions(header).and_then(|functions| {
-        predict_range(header.model.blocks.len(), functions, decay.rho, share).ok()
-    });
+    let blocks = &header.model.blocks;
+    let predicted = match uniform_functions(header) {
+        Some(functions) => predict_range(blocks.len(), functions, decay.rho, share).ok(),
+        None => PathPolynomial::with_lengths(blocks.iter().map(BlockIdentity::paths).collect())
+            .ok()
+            .and_then(|network| predict_range_of(&network, decay.rho, share).ok()),
+    };
     (usable, Some((source, decay, predicted)))
 }
 

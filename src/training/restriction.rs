@@ -331,7 +331,7 @@ fn scaled(length: usize, functions: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pathscope_network::{Architecture, Family, Unit};
+    use pathscope_network::{Architecture, Family, Step, Unit};
 
     fn intact() -> Plan {
         let architecture =
@@ -396,7 +396,8 @@ mod tests {
             let draw = restriction
                 .draw(&intact, 1, iteration, 1, Device::Cpu)
                 .unwrap();
-            assert_eq!(draw.plan.functions_on().iter().sum::<usize>(), 5);
+            let live = draw.plan.steps().iter().map(Step::live_functions);
+            assert_eq!(live.sum::<usize>(), 5);
         }
     }
 

@@ -12,7 +12,7 @@ use super::parallel::{functions, share};
 use super::step::{Batch, Machine, Measured, Trained};
 use super::{Optimizer, Parallel, TrainingError, TrainingOptions};
 use pathscope_data::{Dataset, Normalization};
-use pathscope_network::{Plan, TrainableNetwork};
+use pathscope_network::{Block, Layer, Plan, TrainableNetwork};
 
 /// What an epoch gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,21 @@ impl Trainer {
         options
             .restriction
             .check(&network.structure().functions())?;
+        let functions = network.structure().functions();
+        let scales = options
+            .restriction
+            .survival(&functions)
+            .iter()
+            .any(|&share| share < 1.0);
+        let ordered = |block: &Block<Layer>| block.orders().iter().any(|&order| order > 1);
+        if scales && network.specification().blocks.iter().any(ordered) {
+            // The last convolution of F is one of F after F as well.
+            return Err(TrainingError::Restriction {
+                reason: "functions that continue others cannot be scaled apart in the finished \
+                         network; restrict the gradient alone, with backward_only"
+                    .into(),
+            });
+        }
         // A normalisation over one example has no variance.
         if options.batch < 2 {
             return Err(TrainingError::TooFewExamples {

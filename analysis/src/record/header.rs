@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::check::{Fault, require};
 use super::number;
 use super::options::Options;
+use crate::BlockPaths;
 
 /// Version of the records that this crate writes. It grows when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -101,6 +102,17 @@ impl Header {
             functions.is_some_and(|functions| functions <= MOST_FUNCTIONS),
             || format!("the blocks have more than {MOST_FUNCTIONS} functions"),
         )?;
+        let ordered = |block: &BlockIdentity| {
+            block.orders.is_empty()
+                || block.orders.len() == block.functions
+                    && block
+                        .orders
+                        .iter()
+                        .all(|order| (1..=MOST_FUNCTIONS).contains(order))
+        };
+        require(self.model.blocks.iter().all(ordered), || {
+            "`orders` must hold a number of at least 1 for each function of a block".into()
+        })?;
         require(self.data.positions > 0, || {
             "`positions` must be at least 1".into()
         })?;
@@ -195,12 +207,40 @@ pub struct BlockIdentity {
     pub name: String,
     /// Residual functions that it computes.
     pub functions: usize,
+    /// Order of each of them, the functions that it takes one after another: 2 for F after F; left out
+    /// where each is 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<usize>,
     /// Convolutions in its longest function: a block's length in layers.
     pub layers: usize,
     /// Shape at its output, `CxHxW`.
     pub shape: String,
     /// Whether its skip changes the shape.
     pub changes_shape: bool,
+}
+
+impl BlockIdentity {
+    /// The ways through the block, with lengths in modules.
+    #[must_use]
+    pub fn paths(&self) -> BlockPaths {
+        let functions = match self.orders.is_empty() {
+            true => vec![1; self.functions],
+            false => self.orders.clone(),
+        };
+        BlockPaths { skip: 0, functions }
+    }
+
+    /// The same with lengths in layers, those of shorter functions in proportion to their order.
+    #[must_use]
+    pub fn layer_paths(&self) -> BlockPaths {
+        let orders = self.paths().functions;
+        let most = orders.iter().copied().fold(1, usize::max);
+        let layers = |order: &usize| order.saturating_mul(self.layers) / most;
+        BlockPaths {
+            skip: 0,
+            functions: orders.iter().map(layers).collect(),
+        }
+    }
 }
 
 /// A set of examples.

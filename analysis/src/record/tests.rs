@@ -164,6 +164,7 @@ fn impossible_records_are_refused() {
     wide.model.blocks = vec![BlockIdentity {
         name: "layer1.0".into(),
         functions: 4_294_967_296,
+        orders: Vec::new(),
         layers: 2,
         shape: "16x32x32".into(),
         changes_shape: false,
@@ -216,6 +217,7 @@ fn texts_of_any_writer_can_be_printed() {
     header.model.blocks.push(BlockIdentity {
         name: "größe \u{9b}1m".into(),
         functions: 1,
+        orders: Vec::new(),
         layers: 2,
         shape: "1x1x1".into(),
         changes_shape: false,

@@ -8,7 +8,7 @@ use crate::cli::Problem;
 use crate::data::{Dataset, Normalization, ReadRequest, Split, open};
 use crate::experiment::{ComputeOptions, Laboratory};
 use crate::format::{Model, ModelCard, Open, load_model, parameter_hash};
-use crate::network::{Family, FeatureShape, Plan, TrainableNetwork, Unit};
+use crate::network::{Family, FeatureShape, Plan, Terms, TrainableNetwork, Unit};
 use crate::training::{Recipe, RecipeArchitecture, Restriction};
 
 /// The shape of a network that is not given as a file.
@@ -24,12 +24,36 @@ pub(crate) struct ShapeArguments {
     /// Functions per block
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub k: usize,
+    /// What the functions of a block take
+    #[arg(long, value_enum, default_value_t = TermsName::Ways)]
+    pub terms: TermsName,
     /// Order of operations and layers of a function
     #[arg(long, value_enum, default_value_t = ArchitectureName::Preresnet)]
     pub arch: ArchitectureName,
     /// Channels of the stem and of the first stage [default: those of a shipped network, or 16]
     #[arg(long, value_name = "CHANNELS")]
     pub width: Option<i64>,
+}
+
+/// What the functions of a block take, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TermsName {
+    /// Each the block's input: F + G, 1 + k z
+    Ways,
+    /// Each the output of the one before, with the same convolutions: F + F after F, 1 + z + z^2
+    Poly,
+    /// Each the output of the one before: F + G after F
+    Mpoly,
+}
+
+impl TermsName {
+    fn terms(self) -> Terms {
+        match self {
+            Self::Ways => Terms::Ways,
+            Self::Poly => Terms::Poly,
+            Self::Mpoly => Terms::Mpoly,
+        }
+    }
 }
 
 /// Families by name.
@@ -101,9 +125,11 @@ impl ShapeArguments {
             unit,
             depth: self.depth()?,
             k: self.k,
+            terms: self.terms.terms(),
             width: self.width,
             widening: 1,
             stages: None,
+            groups: None,
             shortcut: None,
         })
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::{BlockPaths, LengthRange, PathCounts};
+use pathscope_analysis::{BlockPaths, LengthRange, PathCounts, PathCountsError, PathPolynomial};
 
 use super::Execute;
 use crate::cli::args::{FormatArguments, OutputArguments, PICTURES};
@@ -11,7 +11,7 @@ use crate::cli::show::answer::Answer;
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
 use crate::format::load_model;
-use crate::network::{Layer, Operation, Specification};
+use crate::network::{FunctionIndex, Layer, Operation, Specification};
 use crate::report::plot::multiplicity;
 use crate::report::view::multiplicity as view;
 use crate::report::PathCountsFile;
@@ -198,40 +198,43 @@ fn count(
     drop: &[String],
     between: Option<LengthRange>,
 ) -> Result<PathCounts, Problem> {
-    let mut blocks = block_paths(specification)?;
-    let mut single = Vec::new();
+    let (mut modules, mut layers) = block_paths(specification)?;
+    let mut deleted = Vec::new();
     for selector in drop {
         match Selection::find(selector, specification)? {
             Selection::Blocks(found) => {
                 for block in found {
-                    if let Some(block) = blocks.get_mut(block.position()) {
-                        block.functions.clear();
-                    }
+                    let functions = specification.block(block)?.functions.len();
+                    let index = |function| FunctionIndex { block, function };
+                    deleted.extend((0..functions).map(index));
                 }
             }
-            Selection::Function(function) => single.push(function),
+            Selection::Function(function) => deleted.push(function),
         }
     }
     // From the last, so that the numbers of those still to delete stay valid.
-    single.sort_unstable();
-    single.dedup();
-    let mut kept = specification.parameter_count();
-    for function in single.into_iter().rev() {
-        if let Some(block) = blocks.get_mut(function.block.position())
-            && function.function < block.functions.len()
-        {
-            block.functions.remove(function.function);
+    deleted.sort_unstable();
+    deleted.dedup();
+    for FunctionIndex { block, function } in deleted.into_iter().rev() {
+        for blocks in [&mut modules, &mut layers] {
+            if let Some(block) = blocks.get_mut(block.position()) {
+                block.functions.remove(function);
+            }
         }
     }
-    if !drop.is_empty() {
-        kept = 0;
-    }
-    let parameters = u64::try_from(kept).ok().filter(|&kept| kept > 0);
-    Ok(PathCounts::new(name, blocks, parameters, between)?)
+    let kept = match drop {
+        [] => u64::try_from(specification.parameter_count()).ok(),
+        _ => None,
+    };
+    let network = |blocks| PathPolynomial::with_lengths(blocks).map_err(PathCountsError::from);
+    let (modules, layers) = (network(modules)?, network(layers)?);
+    Ok(PathCounts::of(name, &modules, &layers, kept, between)?)
 }
 
-/// The ways through each block, in layers.
-fn block_paths(specification: &Specification) -> Result<Vec<BlockPaths>, Problem> {
+/// The ways through each block, in modules and in layers.
+fn block_paths(
+    specification: &Specification,
+) -> Result<(Vec<BlockPaths>, Vec<BlockPaths>), Problem> {
     let blocks = specification.blocks.iter();
     let counted = blocks.map(|block| {
         let skip = block.skip.as_deref().ok_or_else(|| {
@@ -240,14 +243,19 @@ fn block_paths(specification: &Specification) -> Result<Vec<BlockPaths>, Problem
                 block.name
             ))
         })?;
-        Ok(BlockPaths {
+        let modules = BlockPaths {
+            skip: 0,
+            functions: block.orders(),
+        };
+        let layers = BlockPaths {
             skip: convolutions(skip),
             functions: block
                 .functions
                 .iter()
                 .map(|function| convolutions(&function.layers))
                 .collect(),
-        })
+        };
+        Ok((modules, layers))
     });
     counted.collect()
 }

@@ -6,6 +6,7 @@ use pathscope_analysis::{Interval, Level, Summary, equivalent_paired, wilson};
 use super::Execute;
 use crate::cli::args::{Format, FormatArguments};
 use crate::cli::show::answer::Answer;
+use crate::cli::show::paper;
 use crate::cli::{Problem, Terminal};
 use crate::report::table::{Cell, Column, Priority, Table};
 use crate::training::{Evaluation, PaperRow, Restriction, RunHeader, RunRecord, read_log};
@@ -13,14 +14,18 @@ use crate::training::{Evaluation, PaperRow, Restriction, RunHeader, RunRecord, r
 /// Print the test errors of trainings beside those of the paper
 ///
 /// Runs that differ only in their seed share a row. The paper is Abdi & Nahavandi, arXiv
-/// 1609.05672.
+/// 1609.05672; --paper prints its Tables I to V.
 ///
 /// Example: pathscope table assets/results/path-restricted/full-1.jsonl
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Folders of trainings, or their logs (log.jsonl)
-    #[arg(required = true)]
+    #[arg(required_unless_present = "paper")]
     runs: Vec<PathBuf>,
+    /// Print every row of the paper's Tables I to V, with the parameters of the network built here and
+    /// the results of those trainings that follow a recipe of the row
+    #[arg(long, conflicts_with = "margin")]
+    paper: bool,
     #[command(flatten)]
     format: FormatArguments,
     /// Print the table in Markdown
@@ -67,7 +72,14 @@ impl Execute for Arguments {
             }
         }
         let mut answer = Answer::default();
-        answer.table("trainings", table(&designs));
+        if self.paper {
+            for (name, table) in paper::tables(&results_by_recipe(&designs))? {
+                answer.table(name, table);
+            }
+            answer.text(paper::LEGEND);
+        } else {
+            answer.table("trainings", table(&designs));
+        }
         if let Some(margin) = self.margin {
             answer.text(equivalence(&designs, margin)?);
         }
@@ -77,6 +89,17 @@ impl Execute for Arguments {
         };
         answer.print(format, terminal)
     }
+}
+
+/// Test errors of finished trainings that follow a recipe of the paper unchanged, by its name.
+fn results_by_recipe(designs: &[Design]) -> Vec<(&str, String)> {
+    let quoted = |design: &&Design| {
+        design.header.recipe.paper.is_some() && !design.tests.is_empty()
+    };
+    let results = designs.iter().filter(quoted);
+    results
+        .map(|design| (design.header.recipe.name.as_str(), design.error()))
+        .collect()
 }
 
 fn table(designs: &[Design]) -> Table {

@@ -34,11 +34,14 @@ pub(super) fn length(grade: &Grade) -> usize {
     grade.iter().map(|&count| usize::from(count)).sum()
 }
 
-/// `grade` with one more function of `component`.
-pub(super) fn longer(grade: &Grade, component: usize) -> Grade {
+/// What a function adds to a grade: a component and the functions taken one after another.
+pub(super) type Growth = (usize, usize);
+
+/// `grade` behind such a function.
+pub(super) fn longer(grade: &Grade, (component, order): Growth) -> Grade {
     let mut grade = grade.clone();
     if let Some(count) = grade.get_mut(component) {
-        *count += 1;
+        *count = count.saturating_add(u16::try_from(order).unwrap_or(u16::MAX));
     }
     grade
 }
@@ -48,7 +51,7 @@ pub(super) fn longer(grade: &Grade, component: usize) -> Grade {
 pub(super) fn after_block(
     before: &[Grade],
     keeps: bool,
-    components: &[usize],
+    growths: &[Growth],
     longest: usize,
 ) -> Vec<Grade> {
     let mut after: BTreeSet<(usize, Grade)> = BTreeSet::new();
@@ -57,9 +60,10 @@ pub(super) fn after_block(
         if keeps {
             after.insert((reached, grade.clone()));
         }
-        if reached < longest {
-            let grown = components.iter().map(|&component| longer(grade, component));
-            after.extend(grown.map(|grade| (reached + 1, grade)));
+        for &(component, order) in growths {
+            if reached + order <= longest {
+                after.insert((reached + order, longer(grade, (component, order))));
+            }
         }
     }
     after.into_iter().map(|(_, grade)| grade).collect()

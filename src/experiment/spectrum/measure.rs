@@ -258,9 +258,10 @@ impl<'a> Work<'a> {
         plan: &'a Plan,
         number: usize,
     ) -> Result<Self, ExperimentError> {
-        let functions = plan.functions_on();
+        let paths = network.specification().block_paths(plan)?;
+        let blocks = paths.len();
         let analysis = |fault: &dyn std::fmt::Display| ExperimentError::Analysis(fault.to_string());
-        let polynomial = PathPolynomial::new(&functions).map_err(|fault| analysis(&fault))?;
+        let polynomial = PathPolynomial::with_lengths(paths).map_err(|fault| analysis(&fault))?;
         let longest = polynomial
             .longest()
             .min(options.longest.unwrap_or(usize::MAX));
@@ -276,7 +277,6 @@ impl<'a> Work<'a> {
                 drawn.push(laws.iter().map(path).collect::<Vec<_>>());
             }
         }
-        let blocks = functions.len();
         let of_draw = |paths: &Vec<Path>| paths.iter().map(|path| choices(path, blocks)).collect();
         Ok(Self {
             options,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pathscope_analysis::record::Grading;
 use tch::Tensor;
 
-use super::grade::{Grade, after_block, component, components, length, longer};
+use super::grade::{Grade, Growth, after_block, component, components, length, longer};
 use super::rows;
 use crate::ExperimentError;
 use crate::pulse::Pulse;
@@ -63,7 +63,7 @@ impl Recursion<'_> {
         Ok(stack)
     }
 
-    /// `v_g <- S^T v_g + sum_i J_i^T v_(g - i)` for every grade g.
+    /// `v_g <- S^T v_g + sum_i J_i^T v_(g - i)` for every grade g, where g - i lacks what function i adds.
     fn through_block(
         &self,
         block: &LinearizedBlock,
@@ -71,22 +71,19 @@ impl Recursion<'_> {
         stack: GradedStack,
         signs: Option<&[f64]>,
     ) -> Result<GradedStack, ExperimentError> {
-        let carrying: Vec<usize> = (0..block.functions())
+        let carrying: Vec<(usize, Growth)> = (0..block.functions())
             .filter(|&function| block.carries(function))
+            .map(|function| {
+                let component = component(self.grading, position, function);
+                (function, (component, block.order(function)))
+            })
             .collect();
-        let mut reached: Vec<usize> = carrying
-            .iter()
-            .map(|&function| component(self.grading, position, function))
-            .collect();
+        let mut reached: Vec<Growth> = carrying.iter().map(|&(_, growth)| growth).collect();
         reached.sort_unstable();
         reached.dedup();
         let before = stack.grades;
         let after = after_block(&before, block.has_skip(), &reached, self.longest);
         let places: HashMap<&Grade, usize> = after.iter().zip(0..).collect();
-        let growing = before
-            .iter()
-            .take_while(|grade| length(grade) < self.longest)
-            .count();
         let mut out = PartialSums::new(after.len(), self.examples);
         for part in self.parts(&stack.rows, before.len()) {
             let rows = self.rows(&stack.rows, part.clone())?;
@@ -96,12 +93,15 @@ impl Recursion<'_> {
                 let to: Vec<_> = grades.map(|grade| places.get(grade).copied()).collect();
                 out.add(&kept, &to)?;
             }
-            let grows = part.end.min(growing).saturating_sub(part.start);
-            if grows == 0 {
-                continue;
-            }
-            let rows = self.rows(&rows, 0..grows)?;
-            for &function in &carrying {
+            for &(function, growth) in &carrying {
+                let grades = before.iter().take(part.end).skip(part.start);
+                let grows = grades
+                    .take_while(|grade| length(grade) + growth.1 <= self.longest)
+                    .count();
+                if grows == 0 {
+                    continue;
+                }
+                let rows = self.rows(&rows, 0..grows)?;
                 let Some(moved) = block.through_function(function, &rows)? else {
                     continue;
                 };
@@ -109,10 +109,9 @@ impl Recursion<'_> {
                     Some(&sign) => moved.f_mul_scalar(sign)?,
                     None => moved,
                 };
-                let component = component(self.grading, position, function);
                 let grades = before.iter().skip(part.start).take(grows);
                 let to: Vec<_> = grades
-                    .map(|grade| places.get(&longer(grade, component)).copied())
+                    .map(|grade| places.get(&longer(grade, growth)).copied())
                     .collect();
                 out.add(&moved, &to)?;
             }

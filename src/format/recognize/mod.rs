@@ -5,6 +5,7 @@
 //! family fits only where it explains every tensor, so that nothing is left out in silence.
 
 mod cifar;
+mod densenet;
 mod hugging_face;
 mod imagenet;
 mod layered;
@@ -97,9 +98,10 @@ impl Assumed {
     }
 }
 
-const FAMILIES: [fn(Tensors<'_>) -> Option<Candidate>; 7] = [
+const FAMILIES: [fn(Tensors<'_>) -> Option<Candidate>; 8] = [
     imagenet::candidate,
     cifar::candidate,
+    densenet::candidate,
     wide::candidate,
     weiaicunzai::candidate,
     resnetv2::candidate,
@@ -281,13 +283,19 @@ fn describe(candidate: Candidate) -> Option<Recognition> {
     })
 }
 
-/// `resnet-50`, `preresnet-110`, `resnext-50 32x4d`, `resnet-110 depthwise`: the depth counts
+/// `resnet-50`, `preresnet-110`, `densenet-121`, `resnext-50 32x4d`, `resnet-110 depthwise`: the depth counts
 /// convolutions on one way, those of single channels with what mixes them as one, and the linear
 /// layer.
 fn title(specification: &Specification, family: Family) -> String {
     let mut depth = 2;
     let mut grouped = None;
     let mut depthwise = false;
+    let convolves = |layer: &&Layer| matches!(layer.operation, Operation::Convolution { .. });
+    if family == Family::Densenet {
+        // The transitions between stages.
+        let shared = specification.blocks.iter().flat_map(|block| &block.pre);
+        depth += shared.filter(convolves).count();
+    }
     for block in &specification.blocks {
         let layers = block
             .functions
@@ -311,6 +319,7 @@ fn title(specification: &Specification, family: Family) -> String {
         }
     }
     match (family, grouped) {
+        (Family::Densenet, _) => format!("densenet-{depth}"),
         (_, Some((groups, width))) => format!("resnext-{depth} {groups}x{width}d"),
         (Family::Preresnet, _) => format!("preresnet-{depth}"),
         _ if depthwise => format!("resnet-{depth} depthwise"),

@@ -280,7 +280,11 @@ impl Run<'_> {
         if stride == 1 {
             return self;
         }
-        self.then(Operation::AveragePool { kernel: 2, stride })
+        self.then(Operation::AveragePool {
+            kernel: 2,
+            stride,
+            ceiling: true,
+        })
     }
 
     /// The maximum over three by three pixels, every second one, as after ImageNet stems; or

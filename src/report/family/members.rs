@@ -95,7 +95,10 @@ fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
     let blocks = &journal.header.model.blocks;
     let path = || journal.path.clone();
     let k = blocks.first().map_or(0, |block| block.functions);
-    if blocks.iter().any(|block| block.functions != k) {
+    if blocks
+        .iter()
+        .any(|block| block.functions != k || !block.orders.is_empty())
+    {
         return Err(FamilyError::Unequal { path: path() });
     }
     let outcomes = journal.outcomes();

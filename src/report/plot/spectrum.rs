@@ -1,5 +1,4 @@
 use pathscope_analysis::record::{Header, Measure};
-use pathscope_analysis::{Binomial, LengthLaw};
 
 use super::subject::Subject;
 use crate::gradient::{GradientSummary, MeasuredGradient};
@@ -35,7 +34,7 @@ pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> 
         });
     }
     if subjects.len() == 1 {
-        series.extend(prediction(subject.header, summary));
+        series.extend(prediction(summary));
         series.insert(0, all_paths(summary));
     }
     let named: Vec<&str> = subjects.iter().map(|(s, _)| s.name.as_str()).collect();
@@ -181,15 +180,19 @@ fn style(measure: Measure) -> (Colour, Marker) {
 }
 
 /// The distribution that a constant rho makes.
-fn prediction(header: &Header, summary: &GradientSummary) -> Option<Series> {
+fn prediction(summary: &GradientSummary) -> Option<Series> {
     let (_, decay, predicted) = summary.decay.as_ref()?;
-    let law = Binomial::new(header.model.blocks.len(), predicted.as_ref()?.probability).ok()?;
-    let shares = law.probabilities().ok()?.into_iter().enumerate();
+    let predicted = predicted.as_ref()?;
+    let name = match predicted.probability {
+        Some(_) => "binomial",
+        None => "predicted",
+    };
+    let shares = predicted.shares.iter().enumerate();
     let points = shares.map(|(length, share)| Point::at(length as f64, 100.0 * share));
     Some(Series {
         dash: Dash::Dashed,
         ..Series::line(
-            format!("binomial, \u{3c1} = {}", significant(decay.rho, 3)),
+            format!("{name}, \u{3c1} = {}", significant(decay.rho, 3)),
             Colour::Purple,
             points.collect(),
         )

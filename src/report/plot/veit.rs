@@ -1,4 +1,5 @@
-use pathscope_analysis::{BlockPaths, PathCounts, PathCountsError};
+use pathscope_analysis::record::BlockIdentity;
+use pathscope_analysis::{BlockPaths, PathCounts, PathCountsError, PathPolynomial};
 
 use super::{multiplicity, pictures_together};
 use crate::journal::Journal;
@@ -65,13 +66,13 @@ fn paths(journals: &[&Journal]) -> Result<Vec<PathCounts>, PathCountsError> {
         if intact == Some("1") || counts.iter().any(|known| known.name == model.title) {
             continue;
         }
-        let blocks = model.blocks.iter().map(|block| BlockPaths {
-            skip: 0,
-            functions: vec![block.layers; block.functions],
-        });
-        counts.push(PathCounts::new(
+        let network = |way: fn(&BlockIdentity) -> BlockPaths| {
+            PathPolynomial::with_lengths(model.blocks.iter().map(way).collect())
+        };
+        counts.push(PathCounts::of(
             model.title.clone(),
-            blocks.collect(),
+            &network(BlockIdentity::paths)?,
+            &network(BlockIdentity::layer_paths)?,
             Some(model.parameters),
             None,
         )?);

@@ -285,9 +285,12 @@ pub fn decay(summary: &GradientSummary) -> Option<String> {
         decay_shape(decay.shape),
     );
     if let Some(predicted) = predicted {
+        let law = match predicted.probability {
+            Some(probability) => format!("Binomial(n, {})", significant(probability, 3)),
+            None => "the product of their blocks' polynomials in rho".to_owned(),
+        };
         text += &format!(
-            " If rho is constant, path lengths follow Binomial(n, {}): centre {:.1}, {} in {} to {}.",
-            significant(predicted.probability, 3),
+            " If rho is constant, path lengths follow {law}: centre {:.1}, {} in {} to {}.",
             predicted.centre,
             percent(summary.share),
             predicted.effective.range.first,

@@ -1,0 +1,200 @@
+//! The neighbours that the paper is compared with, against networks written in plain PyTorch:
+//! `tests/fixtures/make_systems.py` wrote names, shapes, logits and gradients; the weights follow
+//! from the names of the tensors, there and here.
+
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pathscope::network::{
+    Architecture, BlockIndex, Family, FrozenNetwork, FunctionIndex, FunctionState, Groups, Mode,
+    Pass, Plan, Shortcut, Specification, Stem, Terms, TrainableNetwork, Unit,
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use values::{difference, tensor};
+
+#[derive(Deserialize)]
+struct Fixture {
+    side: i64,
+    logits: Vec<f64>,
+    lesions: Vec<Lesion>,
+    loss: f64,
+    /// Norm of the gradient, and its product with the tensor.
+    gradients: BTreeMap<String, [f64; 2]>,
+    /// Norms of the running statistics after one step.
+    statistics: BTreeMap<String, f64>,
+    tensors: BTreeMap<String, Vec<i64>>,
+}
+
+#[derive(Deserialize)]
+struct Lesion {
+    /// Functions left out, by block.
+    off: BTreeMap<usize, Vec<usize>>,
+    logits: Vec<f64>,
+}
+
+const EXAMPLES: i64 = 4;
+
+fn residual(family: Family, terms: Terms, k: usize) -> Architecture {
+    Architecture {
+        family,
+        unit: Unit::Basic,
+        stem: Stem::Cifar,
+        stages: vec![2; 3],
+        functions: vec![k; 6],
+        terms,
+        stem_width: 4,
+        width: 4,
+        groups: None,
+        shortcut: Shortcut::B,
+        channels: 3,
+        classes: 10,
+    }
+}
+
+fn systems() -> Vec<(&'static str, Architecture)> {
+    use Family::{Densenet, Preresnet, Resnet};
+    let plain = residual(Densenet, Terms::Ways, 1);
+    let bottlenecks = Architecture {
+        unit: Unit::Bottleneck,
+        stem_width: 8,
+        ..plain.clone()
+    };
+    let grouped = Architecture {
+        unit: Unit::Bottleneck,
+        stages: vec![1; 3],
+        groups: Some(Groups { count: 2, width: 3 }),
+        ..residual(Resnet, Terms::Ways, 1)
+    };
+    vec![
+        ("poly2-preresnet", residual(Preresnet, Terms::Poly, 2)),
+        ("poly3-preresnet", residual(Preresnet, Terms::Poly, 3)),
+        ("poly2-resnet", residual(Resnet, Terms::Poly, 2)),
+        ("mpoly2-preresnet", residual(Preresnet, Terms::Mpoly, 2)),
+        ("mpoly2-resnet", residual(Resnet, Terms::Mpoly, 2)),
+        (
+            "densenet",
+            Architecture {
+                stem_width: 16,
+                ..plain
+            },
+        ),
+        ("densenet-bc", bottlenecks),
+        (
+            "resnext",
+            Architecture {
+                functions: vec![1; 3],
+                ..grouped
+            },
+        ),
+    ]
+}
+
+fn fixture(name: &str) -> Fixture {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/systems");
+    let text = std::fs::read(folder.join(format!("{name}.json"))).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+fn network(name: &str, specification: &Specification, fixture: &Fixture) -> TrainableNetwork {
+    let names: Vec<String> = specification
+        .parameters()
+        .into_iter()
+        .map(|p| p.name)
+        .collect();
+    let mut wanted: Vec<&String> = fixture.tensors.keys().collect();
+    wanted.retain(|name| !name.ends_with("num_batches_tracked"));
+    let mut held: Vec<&String> = names.iter().collect();
+    held.sort();
+    assert_eq!(held, wanted, "{name}");
+    TrainableNetwork::load(specification, |tensor_name| {
+        Some(tensor(tensor_name, &fixture.tensors[tensor_name]))
+    })
+    .unwrap()
+    .to_kind(Kind::Double)
+    .unwrap()
+}
+
+fn images(fixture: &Fixture) -> Tensor {
+    let images = tensor("images", &[EXAMPLES, 3, fixture.side, fixture.side]) * 8.0;
+    images.to_kind(Kind::Double)
+}
+
+#[test]
+fn logits_and_lesions_are_those_of_pytorch() {
+    for (name, architecture) in systems() {
+        let (fixture, specification) = (fixture(name), architecture.build().unwrap());
+        let network = network(name, &specification, &fixture);
+        let frozen = FrozenNetwork::freeze(&network, Kind::Double).unwrap();
+        let images = images(&fixture);
+        let intact = Plan::intact(&specification);
+        let mut compared = vec![(intact.clone(), &fixture.logits)];
+        for lesion in &fixture.lesions {
+            let mut plan = intact.clone();
+            for (&block, functions) in &lesion.off {
+                for &function in functions {
+                    let block = BlockIndex::new(block);
+                    let index = FunctionIndex { block, function };
+                    plan = plan.with_function(index, FunctionState::Off);
+                }
+            }
+            compared.push((plan, &lesion.logits));
+        }
+        assert!(compared.len() > 2, "{name}");
+        for (plan, expected) in compared {
+            for logits in [
+                tch::no_grad(|| network.forward(&images, &plan, &Pass::EVALUATION)).unwrap(),
+                frozen.forward(&images, &plan, &Pass::EVALUATION).unwrap(),
+            ] {
+                let apart = difference(&logits, expected);
+                assert!(apart < 1e-9, "{name}: {apart:.1e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_training_step_has_the_gradients_and_statistics_of_pytorch() {
+    for (name, architecture) in systems() {
+        let (fixture, specification) = (fixture(name), architecture.build().unwrap());
+        let network = network(name, &specification, &fixture);
+        let pass = Pass {
+            mode: Mode::Training { momentum: 0.1 },
+            ..Pass::EVALUATION
+        };
+        let plan = Plan::intact(&specification);
+        let logits = network.forward(&images(&fixture), &plan, &pass).unwrap();
+        let labels = Tensor::from_slice(&[0_i64, 3, 7, 9]);
+        let mean = tch::Reduction::Mean;
+        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, mean, -100, 0.0);
+        loss.backward();
+        let close = |found: f64, expected: f64, what: &str| {
+            let apart = (found - expected).abs() / expected.abs().max(1e-6);
+            assert!(
+                apart < 1e-7,
+                "{name}, {what}: {found} instead of {expected}"
+            );
+        };
+        close(loss.double_value(&[]), fixture.loss, "loss");
+        let mut gradients = 0;
+        for (parameter, role, tensor) in network.named_parameters() {
+            if role.is_trained() {
+                let [norm, product] = fixture.gradients[&parameter];
+                let gradient = tensor.grad();
+                close(gradient.norm().double_value(&[]), norm, &parameter);
+                let found = (gradient * &tensor).sum(Kind::Double).double_value(&[]);
+                assert!(
+                    (found - product).abs() < 1e-8 * (1.0 + norm),
+                    "{name}, {parameter}: {found} instead of {product}"
+                );
+                gradients += 1;
+            } else {
+                let norm = tensor.norm().double_value(&[]);
+                close(norm, fixture.statistics[&parameter], &parameter);
+            }
+        }
+        assert_eq!(gradients, fixture.gradients.len(), "{name}");
+    }
+}
