@@ -51,7 +51,12 @@ fn a_page_is_made_from_a_folder() {
     }
     // Every picture is an image with a name and a description, every table has a caption.
     let pictures: Vec<&str> = page.split("<svg").skip(1).collect();
-    assert_eq!(pictures.len(), 4, "lesions, spectrum, measures, decay");
+    let kinds = 4;
+    assert_eq!(
+        pictures.len(),
+        2 * kinds,
+        "lesions, spectrum, measures and decay, for wide and for narrow screens"
+    );
     for picture in pictures {
         let picture = picture.split("</svg>").next().unwrap();
         assert!(picture.contains("role=\"img\"") && picture.contains("aria-label"));

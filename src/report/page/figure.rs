@@ -23,13 +23,14 @@ const NARROW: f64 = 360.0;
 
 /// A picture as the page holds it; its parts about a block of network `subject` can be found by it.
 pub(super) fn figure(picture: &Picture, subject: usize) -> Result<Figure, PageError> {
+    // Phones have no pointer to show anything.
     let narrow = Look {
         width: Some(Length::of_pixels(NARROW)),
-        ..Look::default()
+        ..Look::from(Theme::Paper)
     };
     Ok(Figure {
         svg: with_blocks(&picture.svg(Theme::Light)?, subject),
-        narrow: with_blocks(&picture.svg(narrow)?, subject),
+        narrow: picture.svg(narrow)?,
         title: picture.title.clone(),
         words: picture.description.clone(),
     })

@@ -1,6 +1,7 @@
 //! Labels of every picture at the width of a column of a journal: large enough to read, inside the
 //! picture, and apart from each other.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -140,6 +141,7 @@ fn labels_in_a_column_are_at_least_6_points_and_apart() {
     pictures.extend(measured(&["plain-control", "resnet56", "spectrum"]));
     pictures.extend(measured(&["family"]));
     pictures.extend(measured(&["path-restricted"]));
+    pictures.extend(measured(&["preresnet20"]));
     pictures.extend(super::pictures(&test_support::distances(54), 0.95));
     let study: [Journal; 3] = [
         test_support::lesions(),
@@ -147,6 +149,26 @@ fn labels_in_a_column_are_at_least_6_points_and_apart() {
         test_support::spectrum(),
     ];
     pictures.extend(veit(&study, 0.95).unwrap().into_iter().take(1));
+    let kinds: BTreeSet<&str> = pictures.iter().map(|picture| picture.kind).collect();
+    let every = [
+        "commutator",
+        "decay",
+        "deletions",
+        "distance",
+        "lesion",
+        "measures",
+        "multiplicity",
+        "order",
+        "removal",
+        "scaling",
+        "spectrum",
+        "swaps",
+        "synergy",
+        "threshold",
+        "training",
+        "veit",
+    ];
+    assert_eq!(kinds, every.into());
     let column = Look {
         width: Some("3.3in".parse().unwrap()),
         ..Look::default()

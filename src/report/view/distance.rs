@@ -73,21 +73,20 @@ pub(super) fn finding(header: &Header, distances: &[&Distance]) -> Option<Findin
     let spans = by_blocks
         .iter()
         .filter(|(blocks, _)| (2..=4).contains(*blocks));
-    let spans: Vec<String> = spans
-        .filter_map(|(blocks, pairs)| {
-            let pair = closest(pairs)?;
-            Some(format!(
-                "{blocks} blocks: {} to {} ({})",
-                pair.first,
-                pair.second - 1,
-                significant(pair.distance, 2)
-            ))
-        })
-        .collect();
+    let spans = spans.filter_map(|(blocks, pairs)| {
+        let pair = closest(pairs)?;
+        Some(format!(
+            "{blocks} blocks, {} to {} ({})",
+            pair.first,
+            pair.second - 1,
+            significant(pair.distance, 2)
+        ))
+    });
+    let spans: Vec<String> = spans.collect();
     if !spans.is_empty() {
         answer += &format!(
-            " The consecutive blocks that turn them least are, of {}.",
-            spans.join(", of ")
+            " The blocks in a row that turn them least: {}.",
+            spans.join("; ")
         );
     }
     Some(Finding {
