@@ -2,14 +2,18 @@
 //! `tests/fixtures/make_systems.py` wrote names, shapes, logits and gradients; the weights follow
 //! from the names of the tensors, there and here.
 
+mod common;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
+use common::{asset, save_untrained_for, succeed};
+
 use pathscope::network::{
-    Architecture, BlockIndex, Family, FrozenNetwork, FunctionIndex, FunctionState, Groups, Mode,
-    Pass, Plan, Shortcut, Specification, Stem, Terms, TrainableNetwork, Unit,
+    Architecture, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionIndex, FunctionState,
+    Groups, Mode, Pass, Plan, Shortcut, Specification, Stem, Terms, TrainableNetwork, Unit,
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -94,7 +98,7 @@ fn systems() -> Vec<(&'static str, Architecture)> {
 
 fn fixture(name: &str) -> Fixture {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/systems");
-    let text = std::fs::read(folder.join(format!("{name}.json"))).unwrap();
+    let text = fs::read(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_slice(&text).unwrap()
 }
 
@@ -196,5 +200,133 @@ fn a_training_step_has_the_gradients_and_statistics_of_pytorch() {
             }
         }
         assert_eq!(gradients, fixture.gradients.len(), "{name}");
+    }
+}
+
+/// The lines of a results file.
+fn records(file: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// One order of a block is lost at a time, and paths are counted by the polynomials `1 + z + z^2`, `1 + z`
+/// in the two blocks that change the shape.
+#[test]
+fn commands_measure_second_order_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, data) = (
+        folder.path().join("poly.safetensors"),
+        asset("fashion-mnist-2000"),
+    );
+    let architecture = Architecture {
+        channels: 1,
+        ..residual(Family::Preresnet, Terms::Poly, 2)
+    };
+    save_untrained_for(&model, &architecture, common::SMALL);
+    for (lost, paths) in [("1.0", "216"), ("1.1", "216"), ("1", "108")] {
+        let line = [
+            "lesion",
+            "poly.safetensors",
+            "--data",
+            &data,
+            "--limit",
+            "4",
+        ];
+        let results = format!("without-{lost}.jsonl");
+        let more = ["--drop-block", lost, "--results", &results];
+        succeed(folder.path(), &[&line[..], &more[..]].concat());
+        let found = records(&folder.path().join(&results));
+        let blocks = &found[0]["model"]["blocks"];
+        assert_eq!(blocks[1]["orders"], serde_json::json!([1, 2]));
+        assert!(blocks[2]["orders"].is_null());
+        let counted = found[1..]
+            .iter()
+            .map(|record| record["paths"].as_str().unwrap());
+        assert_eq!(
+            counted.collect::<Vec<_>>(),
+            ["324", paths],
+            "without {lost}"
+        );
+    }
+    let line = [
+        "gradient-spectrum",
+        "poly.safetensors",
+        "--data",
+        &data,
+        "--batches",
+        "1",
+    ];
+    let more = [
+        "--examples",
+        "4",
+        "--samples",
+        "8",
+        "--results",
+        "spectrum.jsonl",
+    ];
+    succeed(folder.path(), &[&line[..], &more[..]].concat());
+    let found = records(&folder.path().join("spectrum.jsonl"));
+    let spectrum = found
+        .iter()
+        .find(|record| record["type"] == "spectrum")
+        .unwrap();
+    // numpy: poly = numpy.polynomial.Polynomial; (poly([1, 1, 1])**4 * poly([1, 1])**2).coef
+    let paths = [1, 6, 19, 40, 61, 70, 61, 40, 19, 6, 1].map(|count| count.to_string());
+    assert_eq!(spectrum["paths"], serde_json::json!(paths));
+    assert!(spectrum["sum_check"].as_f64().unwrap() < 1e-4);
+}
+
+mod needs_torch {
+    use super::*;
+    use std::process::Command;
+
+    const SCRIPT: &str = "import json, sys, torch; from pathscope_network import load; \
+                          x = torch.tensor(json.load(open('images.json'))).view(2, 3, 16, 16); \
+                          print(json.dumps([load(f)(x).flatten().tolist() for f in sys.argv[1:]]))";
+
+    /// The PyTorch code that goes with a file shares what functions share.
+    #[test]
+    #[ignore = "needs a Python with torch and safetensors"]
+    fn pytorch_opens_each_system() {
+        let python = std::env::var("PATHSCOPE_PYTHON").unwrap_or_else(|_| "python3".into());
+        let folder = tempfile::tempdir().unwrap();
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/pathscope_network.py");
+        fs::copy(module, folder.path().join("pathscope_network.py")).unwrap();
+        let input = FeatureShape {
+            channels: 3,
+            height: 16,
+            width: 16,
+        };
+        let images = tensor("images", &[2, 3, 16, 16]) * 8.0;
+        let values: Vec<f32> = images.flatten(0, -1).try_into().unwrap();
+        let text = serde_json::to_string(&values).unwrap();
+        fs::write(folder.path().join("images.json"), text).unwrap();
+        let (mut files, mut expected) = (Vec::new(), Vec::new());
+        for (name, architecture) in systems() {
+            let file = folder.path().join(format!("{name}.safetensors"));
+            save_untrained_for(&file, &architecture, input);
+            let network = pathscope::format::load_model(&file, None).unwrap().network;
+            let plan = Plan::intact(network.structure());
+            let logits = network.forward(&images, &plan, &Pass::EVALUATION).unwrap();
+            expected.push((name, logits.detach()));
+            files.push(file);
+        }
+        let output = Command::new(&python)
+            .current_dir(folder.path())
+            .env("OMP_NUM_THREADS", "1")
+            .args(["-c", SCRIPT])
+            .args(&files)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let found: Vec<Vec<f64>> = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|fault| panic!("{fault}: {said}"));
+        assert_eq!(found.len(), expected.len());
+        for ((name, logits), found) in expected.iter().zip(&found) {
+            let apart = difference(logits, found);
+            assert!(apart < 1e-5, "{name}: {apart:.1e}");
+        }
     }
 }
