@@ -1,0 +1,55 @@
+#!/bin/sh
+# The records behind docs/src/results/paper.md: spectra and lesions of functions of the paper's Table II
+# family. Run it in the folder of the project. It can be stopped and begun again.
+#   scripts/results/paper.sh spectra|functions|types|correlations|answers [SHARED]
+#
+# SHARED is the folder that holds models/cifar10-family and data/cifar10 [default: ../shared];
+# PATHSCOPE names the program, MEMBERS the networks.
+set -eu
+pathscope=${PATHSCOPE:-pathscope}
+shared=${2:-../shared}
+models=$shared/models/cifar10-family
+data=$shared/data/cifar10/cifar-10-batches-bin
+results=assets/results/cifar10-family
+members=${MEMBERS:-20x4-s1 20x4-s2 8x4-s1 8x4-s2 24x1-s1 24x1-s2 56x2-s1 30x4-s1 30x4-s2 68x1-s1 68x1-s2 110x1-s1 56x2-s2 110x1-s2}
+mkdir -p "$results"
+
+case $1 in
+spectra)
+    for member in $members; do
+        # Paths of more than 30 of the 54 blocks carry nothing that counts, and most of the time.
+        longest=
+        case $member in 110x1*) longest="--max-length 30" ;; esac
+        # shellcheck disable=SC2086 # no longest path is no word
+        "$pathscope" -q gradient-spectrum "$models/$member.safetensors" --data "$data" \
+            --batches 8 --examples 2 --draws 4 --samples 10 --threads 1 $longest \
+            --results "$results/spectrum-$member.jsonl" >"$results/spectrum-$member.txt"
+    done
+    ;;
+functions)
+    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 30x4-s1}; do
+        "$pathscope" -q lesion "$models/$member.safetensors" --data "$data" --functions --limit 400 \
+            --threads 1 --results "$results/functions-$member.jsonl" >"$results/functions-$member.txt"
+    done
+    ;;
+types)
+    for member in ${MEMBERS:-8x4-s1 8x4-s2}; do
+        "$pathscope" -q gradient-spectrum "$models/$member.safetensors" --data "$data" --by-function \
+            --measure coherent,energy --batches 4 --examples 4 --draws 16 --threads 1 \
+            --results "$results/types-$member.jsonl" >"$results/types-$member.txt"
+    done
+    ;;
+correlations)
+    set --
+    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 30x4-s1 30x4-s2 56x2-s1 56x2-s2}; do
+        set -- "$@" "$models/$member.safetensors"
+    done
+    "${PATHSCOPE_PYTHON:-python3}" scripts/results/function_correlations.py "$data" "$@" \
+        >"$results/correlations.jsonl"
+    ;;
+answers)
+    python3 scripts/results/family_errors.py "$models/results.json" >"$results/members.csv"
+    "$pathscope" -q threshold "$results/members.csv" >"$results/threshold.txt"
+    "$pathscope" -q effective-range "$results"/spectrum-*.jsonl --format json >"$results/ranges.json"
+    ;;
+esac
