@@ -4,8 +4,8 @@
 #   scripts/results/cancellation.sh train RUN [SHARED]      trains, and keeps RUN/epoch-N.safetensors
 #   scripts/results/cancellation.sh measure RUN [SHARED]    measures them; can be stopped and begun again
 #
-# SHARED is the folder that holds data/cifar10 [default: ../shared]; PATHSCOPE names the program. The
-# network is narrow and sees 3,000 images, so that training takes minutes on one core.
+# SHARED is the folder that holds data/cifar10 [default: ../shared]; PATHSCOPE names the program, EPOCHS those to
+# measure. The network is narrow and sees 3,000 images, so that training takes minutes on one core.
 set -eu
 pathscope=${PATHSCOPE:-pathscope}
 run=$2
@@ -31,10 +31,10 @@ train)
     ;;
 measure)
     mkdir -p "$results"
-    for epoch in 0 1 2 4 8; do
+    for epoch in ${EPOCHS:-0 1 2 4}; do
         "$pathscope" -q gradient-spectrum "$run/epoch-$epoch.safetensors" --normalize cifar10 --data "$data" \
-            --batches 8 --examples 2 --draws 4 --samples 10 --threads 1 \
-            --results "$results/epoch-$epoch.jsonl" >"$results/epoch-$epoch.txt"
+            --batches 8 --examples 2 --draws 4 --samples 10 \
+            --results "$results/epoch-$epoch.jsonl" >/dev/null
     done
     ;;
 esac

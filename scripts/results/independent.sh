@@ -13,7 +13,7 @@ mkdir -p "$results"
 for member in ${MEMBERS:-20x4-s1 56x2-s1}; do
     model=$shared/models/cifar10-family/$member.safetensors
     "${PATHSCOPE:-pathscope}" -q gradient-spectrum "$model" --data "$data" --measure coherent --limit 16 \
-        --batches 1 --examples 16 --threads 1 --results "$results/$member.jsonl" >/dev/null
+        --batches 1 --examples 16 --results "$results/$member.jsonl" >/dev/null
     "${PATHSCOPE_PYTHON:-python3}" scripts/results/independent_spectrum.py "$model" "$data" \
         "$results/$member.jsonl" >"$results/$member.txt"
 done

@@ -1,7 +1,9 @@
 """Tables of docs/src/results/kinds.md: networks of other kinds."""
 
+from functools import partial
+
 from cancellation import overstatement, reinforcement, total
-from paper import printed_rho
+from paper import local_decay
 from records import (
     COHERENT,
     Lesions,
@@ -18,19 +20,16 @@ from records import (
 
 NETWORKS = {
     "stories260k": "Llama, 5 layers",
-    "rxnfp": "BERT, 12 layers",
     "katago": "Go network",
     "s4d": "S4",
-    "resnet8": "ResNet-8",
     "resnet20-plain": "ResNet-20",
     "resnet20-robust": "ResNet-20, robust",
-    "depthwise110": "depthwise ResNet-110",
 }
 
 
 def lesions():
     rows = []
-    for name, title in NETWORKS.items():
+    for name, title in (NETWORKS | {"depthwise110": "depthwise ResNet-110"}).items():
         found = Lesions(f"kinds/lesion-{name}.txt")
         costs = sorted(found.differences)
         verdicts = [row["verdict"] for row in found.rows]
@@ -43,6 +42,8 @@ def lesions():
                 f"{costs[0]:+.1f}, {costs[len(costs) // 2]:+.1f}, {costs[-1]:+.1f}",
                 *(
                     "{:.2f} ({:.2f} to {:.2f})".format(*found.scores[score])
+                    if score in found.scores
+                    else "too few blocks"
                     for score in ("cosine distance", "gradient share")
                 ),
             ]
@@ -72,18 +73,18 @@ def spectra():
         length = peak(exact)
         mid, *over_images = spectrum.over_images(lambda some: centre(magnitude(some, COHERENT)))
         spread = dispersion(exact, spectrum.blocks)
-        ratio, *ratio_bounds = spectrum.over_images(lambda some: overstatement(some, length))
-        _, *batch_bounds = spectrum.over_batches(lambda some: overstatement(some, length))
-        _, rho, exponential = printed_rho(f"kinds/spectrum-{name}.txt")
+        at_peak = partial(overstatement, length=length)
+        ratio, *ratio_bounds = spectrum.over_images(at_peak)
+        _, *batch_bounds = spectrum.over_batches(at_peak)
         rows.append(
             [
                 title,
                 spectrum.blocks,
                 "{} to {}".format(*effective_range(exact)),
+                f"{100 * exact[0] / sum(exact):.1f} %",
                 f"{mid:.2f} ({bounds(*over_images)})",
                 f"{spread:.2f}",
-                rho,
-                exponential,
+                *local_decay(spectrum),
                 f"{number(ratio)} ({bounds(*ratio_bounds)}; {bounds(*batch_bounds)})",
                 number(total(images)),
                 number(reinforcement(images, length)),
@@ -94,10 +95,11 @@ def spectra():
             "network",
             "n",
             "range",
+            "share of length 0",
             "centre (examples)",
             "variance / binomial",
-            "rho (mini-batches)",
-            "exponential?",
+            "decay, lower half (mini-batches)",
+            "upper half",
             "estimate / exact at the peak (examples; mini-batches)",
             "of all lengths",
             "exact / root of energy",

@@ -17,18 +17,17 @@ measure() {
     name=$1 model=$2 data=$3
     shift 3
     case " ${KINDS:-$name} " in *" $name "*) ;; *) return 0 ;; esac
-    "$pathscope" -q lesion "$model" --data "$data" --each --scores --threads 1 "$@" \
+    "$pathscope" -q lesion "$model" --data "$data" --each --scores "$@" \
         --results "$results/lesion-$name.jsonl" >"$results/lesion-$name.txt"
     "$pathscope" -q gradient-spectrum "$model" --data "$data" --batches 4 --examples 4 --draws 4 \
-        --samples 10 --threads 1 "$@" \
-        --results "$results/spectrum-$name.jsonl" >"$results/spectrum-$name.txt"
+        --samples 10 "$@" \
+        --results "$results/spectrum-$name.jsonl" >/dev/null
 }
 
 measure stories260k "$real/stories260k.pt2" "$real/stories260k.npz"
 measure katago "$real/katago-b6c96.pt2" "$real/katago-b6c96.npz" --limit 500
-measure rxnfp "$real/rxnfp-bert12.pt2" "$real/rxnfp-bert12.npz"
-measure resnet8 "$real/mlperf-resnet8.pt2" "$real/mlperf-resnet8.npz"
-measure resnet20-plain "$real/ehanw-resnet20.pth" "$cifar" --normalize imagenet
-measure resnet20-robust "$real/ehanw-resnet20-pgd.pth" "$cifar" --normalize imagenet
+measure resnet20-plain "$real/ehanw-resnet20.pth" "$cifar" --normalize imagenet --limit 400
+measure resnet20-robust "$real/ehanw-resnet20-pgd.pth" "$cifar" --normalize imagenet --limit 400
 measure s4d "$real/s4d-cifar10.pt2" "$cifar" --limit 64
-measure depthwise110 "$real/resnet110-depthwise-gasoonjia.pt2" "$cifar" --limit 200
+measure depthwise110 "$real/resnet110-depthwise-gasoonjia.pt2" "$cifar" --limit 100
+measure rxnfp "$real/rxnfp-bert12.pt2" "$real/rxnfp-bert12.npz"

@@ -3,25 +3,24 @@
 import csv
 import json
 import math
+import random
 import re
 
 from records import (
     COHERENT,
     RESULTS,
+    SAMPLED,
     STUDENT,
-    Lesions,
     Spectrum,
     bounds,
     centre,
     dispersion,
     effective_range,
     interval,
-    markdown,
     magnitude,
+    markdown,
     number,
-    peak,
     read,
-    text,
 )
 
 FOLDER = "cifar10-family"
@@ -71,7 +70,9 @@ def pairs():
                 f"{difference - seeds:+.2f} to {difference + seeds:+.2f}",
             ]
         )
-    return markdown(["pair", "points", "interval over images", "interval over seeds (2 and 2)"], rows)
+    return markdown(
+        ["pair", "points", "interval over images", "interval over seeds (2 and 2)"], rows
+    )
 
 
 def spectra():
@@ -82,32 +83,54 @@ def spectra():
     }
 
 
-def rho(design, seed):
-    return printed_rho(f"{FOLDER}/spectrum-{design}-s{seed}.txt")
+def rho(spectrum):
+    """Decay per function as `pathscope effective-range` fits it, with its interval over mini-batches."""
+    with open(RESULTS / FOLDER / "ranges.json") as file:
+        found = json.load(file)["ranges"]
+    # Networks of one design have one name there: the centre says which is which.
+    mid = centre(magnitude(spectrum.images, COHERENT))
+    fit = min(found, key=lambda network: abs(network["centre"] - mid))
+    assert (fit["n"], fit["k"]) == (spectrum.blocks, spectrum.functions), spectrum.name
+    return fit["rho"], bounds(fit["rho_lower"], fit["rho_upper"])
 
 
-def printed_rho(file):
-    """Decay per function as printed, with its interval over mini-batches, and whether it is exponential."""
-    printed = re.sub(r"\s+", " ", text(file))
-    value, low, high = re.search(
-        r"rho = ([\d.e-]+) \(95 % interval ([\d.e-]+) to ([\d.e-]+)", printed
-    ).groups()
-    shape = "yes" if "consistent with an exponential" in printed else "no"
-    return float(value), f"{value} ({low} to {high})", shape
+def local_decay(spectrum):
+    """Mean decay per function over the lower and over the upper half of the effective range.
+
+    Of the mean norm of drawn paths; both with intervals over mini-batches. Equal if it is exponential.
+    """
+    first, last = effective_range(magnitude(spectrum.images, COHERENT))
+    middle = (first + last) // 2
+
+    def decay(images, start, end):
+        norms = magnitude(images, SAMPLED)
+        ratio = norms[end] / spectrum.paths[end] / (norms[start] / spectrum.paths[start])
+        return ratio ** (1 / (end - start))
+
+    cells = []
+    for start, end in ((first, middle), (middle, last)):
+        value, *ends = spectrum.over_batches(
+            lambda images, start=start, end=end: decay(images, start, end)
+        )
+        cells.append(f"{number(value)} ({bounds(*ends)})")
+    return cells
+
+
+def exact(images):
+    return magnitude(images, COHERENT)
 
 
 def ranges():
     """Effective range and centre of the exact sums."""
     rows = []
     for (design, seed), spectrum in spectra().items():
-        at = lambda images: magnitude(images, COHERENT)
-        first, last = effective_range(at(spectrum.images))
+        first, last = effective_range(exact(spectrum.images))
         ends = [
-            interval(spectrum.images, lambda images, end=end: effective_range(at(images))[end])
+            interval(spectrum.images, lambda images, end=end: effective_range(exact(images))[end])
             for end in (0, 1)
         ]
-        mid, *over_images = spectrum.over_images(lambda images: centre(at(images)))
-        _, *over_batches = spectrum.over_batches(lambda images: centre(at(images)))
+        mid, *over_images = spectrum.over_images(lambda images: centre(exact(images)))
+        _, *over_batches = spectrum.over_batches(lambda images: centre(exact(images)))
         rows.append(
             [
                 f"{design}, seed {seed}",
@@ -117,8 +140,8 @@ def ranges():
                 f"{ends[0][0]}–{ends[0][1]} to {ends[1][0]}–{ends[1][1]}",
                 f"{mid:.2f} ({bounds(*over_images)}; {bounds(*over_batches)})",
                 f"{mid / spectrum.blocks:.2f}",
-                rho(design, seed)[1],
-                rho(design, seed)[2],
+                f"{number(rho(spectrum)[0])} ({rho(spectrum)[1]})",
+                *local_decay(spectrum),
             ]
         )
     return markdown(
@@ -131,7 +154,8 @@ def ranges():
             "centre (images; mini-batches)",
             "centre / n",
             "rho (mini-batches)",
-            "exponential?",
+            "lower half of the range",
+            "upper half",
         ],
         rows,
     )
@@ -164,14 +188,12 @@ def growth():
         means = [
             sum(last - first + 1 for first, last in ends) / 2,
             sum(map(centre, values)) / 2,
-            math.sqrt(rho(design, 1)[0] * rho(design, 2)[0]),
+            math.sqrt(math.prod(rho(spectrum)[0] for spectrum in both)),
         ]
         for name, value in zip(quantities, means):
             quantities[name].append(math.log(value))
         design_rows.append([1.0, math.log(both[0].blocks), math.log(both[0].functions)])
-    normal = [
-        [sum(row[i] * row[j] for row in design_rows) for j in range(3)] for i in range(3)
-    ]
+    normal = [[sum(row[i] * row[j] for row in design_rows) for j in range(3)] for i in range(3)]
     inverse = solve(normal, [[float(i == j) for j in range(3)] for i in range(3)])
     freedom = len(DESIGNS) - 3
     rows = []
@@ -197,7 +219,7 @@ def law():
     rows = []
     for (design, seed), spectrum in spectra().items():
         blocks = spectrum.blocks
-        spread = lambda images: dispersion(magnitude(images, COHERENT), blocks)
+        spread = lambda images, blocks=blocks: dispersion(exact(images), blocks)
         value, *over_images = spectrum.over_images(spread)
         _, *over_batches = spectrum.over_batches(spread)
         measured = magnitude(spectrum.images, COHERENT)
@@ -208,7 +230,7 @@ def law():
             for length in range(len(measured))
         ]
         distance = sum(abs(a - b) for a, b in zip(measured, expected)) / 2
-        decay = rho(design, seed)[0]
+        decay = rho(spectrum)[0]
         k = spectrum.functions
         rows.append(
             [
@@ -262,7 +284,7 @@ def cochran(columns):
 def functions():
     """Deletions of single functions, block by block, with the test that they are alike."""
     rows = []
-    for network in ("8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2", "30x4-s1"):
+    for network in ("8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2"):
         header, records = read(f"{FOLDER}/functions-{network}.jsonl")
         blocks = header["model"]["blocks"]
         intact = next(record for record in records if record["key"] == "intact")
@@ -277,8 +299,13 @@ def functions():
         for place, block in enumerate(ordered):
             worst = max(worst, min(1.0, (len(ordered) - place) * values[block]))
             corrected[block] = worst
-        points = lambda record: 100 * (record["errors"] - intact["errors"]) / intact["examples"]
-        costs = {block: sorted(map(points, lesions)) for block, lesions in by_block.items()}
+        costs = {
+            block: sorted(
+                100 * (record["errors"] - intact["errors"]) / intact["examples"]
+                for record in lesions
+            )
+            for block, lesions in by_block.items()
+        }
         wide = max(costs, key=lambda block: costs[block][-1] - costs[block][0])
         differ = [block for block in sorted(corrected) if corrected[block] < 0.05]
         rows.append(
@@ -314,12 +341,120 @@ def correlations():
         cells = []
         for name in ("cosine", "centred"):
             images = list(zip(*(block[name] for block in blocks)))
-            whole = lambda some: sum(map(sum, some)) / (len(some) * len(blocks))
+            whole = lambda some: sum(map(sum, some)) / sum(map(len, some))
             cells.append(f"{whole(images):.3f} ({bounds(*interval(images, whole))})")
             means = [sum(block[name]) / len(block[name]) for block in blocks]
             cells.append(f"{min(means):.2f} to {max(means):.2f}")
         rows.append([network, *cells])
     return markdown(
-        ["network", "cosine (images)", "of single blocks", "about the mean (images)", "of single blocks"],
+        [
+            "network",
+            "cosine (images)",
+            "of single blocks",
+            "about the mean (images)",
+            "of single blocks",
+        ],
         rows,
+    )
+
+
+def types():
+    """The gradient by type of path (how often it takes the first, second, ... function) at each length."""
+    rows = []
+    for network in ("8x4-s1", "8x4-s2"):
+        _, records = read(f"{FOLDER}/types-{network}.jsonl")
+        norms = {}
+        for record in records:
+            for kind in record["graded"]:
+                counts = tuple(kind["counts"])
+                norms[counts] = norms.get(counts, 0.0) + kind["norm"]
+        for length in range(1, 1 + max(map(sum, norms))):
+            some = {counts: norm for counts, norm in norms.items() if sum(counts) == length}
+            paths = {
+                counts: math.factorial(length) / math.prod(map(math.factorial, counts))
+                for counts in some
+            }
+            # Paths of a type that all point one way, or none: norms grow as their number, or its root.
+            aligned, unrelated = (
+                distance(some, {counts: number**power for counts, number in paths.items()})
+                for power in (1, 0.5)
+            )
+            use = [
+                sum(counts[i] * norm for counts, norm in some.items()) / length / sum(some.values())
+                for i in range(len(counts))
+            ]
+            rows.append(
+                [
+                    network,
+                    length,
+                    len(some),
+                    f"{100 * aligned:.0f} %",
+                    f"{100 * unrelated:.0f} %",
+                    ", ".join(f"{100 * share:.0f} %" for share in use),
+                ]
+            )
+    return markdown(
+        [
+            "network",
+            "length",
+            "types",
+            "distance to the multinomial law",
+            "to its root",
+            "share of the functions 0 to 3",
+        ],
+        rows,
+    )
+
+
+def distance(some, law):
+    """Half the summed difference of the shares of two families of numbers with the same keys."""
+    total, whole = sum(some.values()), sum(law.values())
+    return sum(abs(some[key] / total - law[key] / whole) for key in some) / 2
+
+
+def crossing(differences):
+    """Depth of the wide network from which its error is below that of the deep one, by interpolation."""
+    depths = (8, 20, 30)
+    if differences[0] <= 0:
+        return depths[0]
+    for place in (1, 2):
+        before, after = differences[place - 1], differences[place]
+        if after <= 0:
+            return depths[place - 1] + (depths[place] - depths[place - 1]) * before / (
+                before - after
+            )
+    return math.inf
+
+
+def threshold():
+    """The crossing of k = 4 and k = 1 with intervals over images and over seeds, by simulation."""
+    found, _ = members()
+    sides = [(found[wide], found[deep]) for wide, deep in PAIRS[:3]]
+    means = [(sum(a) - sum(b)) / 2 for a, b in sides]
+    draw = random.Random(0)
+    images, seeds = [], []
+    for _ in range(10_000):
+        over_images, over_seeds = [], []
+        for (a, b), mean in zip(sides, means):
+            variance = sum(p * (1 - p) for p in a + b) / 10_000 / 4
+            over_images.append(mean + draw.gauss(0, math.sqrt(variance)))
+            spread = ((a[0] - a[1]) ** 2 + (b[0] - b[1]) ** 2) / 4
+            # Student's t with 2 degrees of freedom: half a chi-square of 2 is exponential.
+            student = draw.gauss(0, 1) / math.sqrt(draw.expovariate(1))
+            over_seeds.append(mean + math.sqrt(spread) * student)
+        images.append(crossing(over_images))
+        seeds.append(crossing(over_seeds))
+
+    def ends(values):
+        values.sort()
+        low, high = values[250], values[9_749]
+        return f"{low:.1f} to {'beyond 30' if math.isinf(high) else f'{high:.1f}'}"
+
+    return markdown(
+        [
+            "threshold n0, layers of the wide network",
+            "interval over images",
+            "interval over seeds (2 and 2)",
+        ],
+        [[f"{crossing(means):.1f}", ends(images), ends(seeds)]],
     )

@@ -28,9 +28,7 @@ def text(name):
 def interval(units, statistic):
     """Bootstrap interval of `statistic`, which takes a list of units, over these units."""
     draw = random.Random(0)
-    values = sorted(
-        statistic([draw.choice(units) for _ in units]) for _ in range(RESAMPLES)
-    )
+    values = sorted(statistic([draw.choice(units) for _ in units]) for _ in range(RESAMPLES))
     return values[round(0.025 * (RESAMPLES - 1))], values[round(0.975 * (RESAMPLES - 1))]
 
 
@@ -69,15 +67,9 @@ class Spectrum:
 COHERENT, ENERGY, SAMPLED = range(3)
 
 
-def mean(images, measure):
-    """Mean over images by length."""
-    return [sum(column) / len(images) for column in zip(*(image[measure] for image in images))]
-
-
 def magnitude(images, measure):
-    """As `mean`; of the path energy, its root, which has the unit of the other two."""
-    values = mean(images, measure)
-    return [math.sqrt(value) for value in values] if measure == ENERGY else values
+    """Mean over images of the norm or estimate by length."""
+    return [sum(column) / len(images) for column in zip(*(image[measure] for image in images))]
 
 
 def effective_range(values, share=0.95):

@@ -33,7 +33,8 @@ def main():
         page = FOLDER / name
         old = page.read_text()
         new = TABLE.sub(
-            lambda match: f"{match[1]}\n{getattr(module, match[2])()}\n\n{match[3]}", old
+            lambda match, module=module: f"{match[1]}\n{getattr(module, match[2])()}\n\n{match[3]}",
+            old,
         )
         if new == old:
             continue
