@@ -150,13 +150,13 @@ mod needs_shared {
 
     #[test]
     #[ignore = "needs ../shared"]
-    fn the_estimate_beside_the_exact_sums_of_a_resnet_20() {
+    fn the_estimate_beside_the_exact_sums() {
         again(
-            "spectrum/resnet20.jsonl",
+            "cifar10-family/spectrum-8x4-s2.jsonl",
             "gradient-spectrum",
-            "models/resnet20-12fca82f.th",
+            "models/cifar10-family/8x4-s2.safetensors",
             CIFAR,
-            "--batches 8 --examples 4 --draws 8 --samples 10",
+            "--batches 8 --examples 2 --draws 4 --samples 10",
         );
     }
 
