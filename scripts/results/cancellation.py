@@ -113,5 +113,5 @@ def narrow():
 def training_time():
     return markdown(
         ["epochs", *HEAD[1:]],
-        [row(str(epoch), f"training-time/epoch-{epoch}.jsonl") for epoch in (0, 1, 2, 4)],
+        [row(str(epoch), f"training-time/epoch-{epoch}.jsonl") for epoch in (0, 1, 2, 4, 6)],
     )

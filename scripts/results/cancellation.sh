@@ -31,7 +31,7 @@ train)
     ;;
 measure)
     mkdir -p "$results"
-    for epoch in ${EPOCHS:-0 1 2 4}; do
+    for epoch in ${EPOCHS:-0 1 2 4 6}; do
         "$pathscope" -q gradient-spectrum "$run/epoch-$epoch.safetensors" --normalize cifar10 --data "$data" \
             --batches 8 --examples 2 --draws 4 --samples 10 \
             --results "$results/epoch-$epoch.jsonl" >/dev/null
