@@ -23,6 +23,9 @@ run() {
 run needs_shared "../shared (real networks and data)" test -d ../shared
 run needs_fashion_mnist "/usr/share/datasets/fashion-mnist" test -d /usr/share/datasets/fashion-mnist
 run needs_torch "a Python with torch and safetensors" "$PATHSCOPE_PYTHON" -c "import safetensors, torch"
+run needs_shared_and_torch "../shared and a Python with torch and safetensors" \
+  sh -c 'test -d ../shared && "$PATHSCOPE_PYTHON" -c "import safetensors, torch"'
+run needs_python "Python 3.10 or later" "$PATHSCOPE_PYTHON" -c "import sys; assert sys.version_info >= (3, 10)"
 run needs_cases "../shared/cases and a Python with torch, torchvision, timm and transformers" \
   sh -c 'test -d ../shared/cases && "$PATHSCOPE_PYTHON" -c "import timm, torchvision, transformers"'
 run needs_poppler "Poppler (pdftoppm, pdfinfo, pdffonts, pdftotext)" \

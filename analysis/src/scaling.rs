@@ -41,6 +41,12 @@ pub enum ScalingError {
     /// All networks have one size.
     #[error("scaling: all networks have the same size, so nothing grows; vary it")]
     OneSize,
+    /// Quantities that lie on the law to the last digit, as whole numbers may.
+    #[error(
+        "scaling: the quantities follow a power law exactly, which says nothing about its error; \
+         whole numbers may do so by chance, so add networks"
+    )]
+    NoScatter,
     /// A comparison of no groups.
     #[error("scaling: no groups; give at least one")]
     NoGroups,
@@ -70,8 +76,8 @@ pub struct PowerLaw {
 /// Fits a power law by least squares on both logarithms.
 ///
 /// # Errors
-/// When slices differ in length, a number is not positive and finite, or there are fewer than
-/// three networks or two sizes.
+/// When slices differ in length, a number is not positive and finite, there are fewer than three
+/// networks or two sizes, or nothing deviates from the law, so that its error is unknown.
 ///
 /// ```
 /// use pathscope_analysis::{Level, fit_power_law};
@@ -96,6 +102,7 @@ pub fn fit_power_law(
         _ => x.get(row).copied().unwrap_or(0.0),
     });
     let line = fit(&design, &y, &vec![1.0; y.len()]).ok_or(ScalingError::OneSize)?;
+    check_scatter(line.residual)?;
     let factor = line.interval(0, level);
     Ok(PowerLaw {
         exponent: line.coefficient(1).0,
@@ -172,6 +179,7 @@ pub fn fit_common_power_law(
         })
     };
     let common = fit(&design(count + 1), &response, &weights).ok_or(ScalingError::OneSize)?;
+    check_scatter(common.residual)?;
     let separate = if count > 1 {
         fit(&design(2 * count), &response, &weights)
     } else {
@@ -200,6 +208,14 @@ pub fn fit_common_power_law(
 
 fn logarithms(values: &[f64]) -> Vec<f64> {
     values.iter().map(|value| value.ln()).collect()
+}
+
+/// Refuses a sum of squared residuals, in squared logarithms, that is nothing but rounding.
+fn check_scatter(residual: f64) -> Result<(), ScalingError> {
+    if residual < 1e-20 {
+        return Err(ScalingError::NoScatter);
+    }
+    Ok(())
 }
 
 fn check(sizes: &[f64], quantities: &[f64]) -> Result<(), ScalingError> {
@@ -282,7 +298,20 @@ mod tests {
             Err(ScalingError::NoGroups)
         );
         assert!(fit_common_power_law(&[(&SIZES, &FIRST), (&[], &[])], Level::P95).is_err());
-        let exact = fit_power_law(&SIZES, &SIZES, Level::P95).unwrap();
-        assert_eq!(exact.proportional_p_value, 1.0);
+    }
+
+    /// Ranges of path lengths are whole numbers and may lie on a law: an interval of no width would
+    /// be certain of what three networks cannot tell.
+    #[test]
+    fn no_scatter_gives_no_interval() {
+        for quantities in [SIZES, [7.0; 5], SIZES.map(|size| 3.0 * size * size)] {
+            let law = fit_power_law(&SIZES, &quantities, Level::P95);
+            assert_eq!(law, Err(ScalingError::NoScatter));
+            let common = fit_common_power_law(&[(&SIZES, &quantities)], Level::P95);
+            assert_eq!(common, Err(ScalingError::NoScatter));
+        }
+        // Where one of two groups scatters, the common exponent has an error.
+        let both = [(&SIZES[..], &SIZES[..]), (&SIZES[..], &FIRST[..])];
+        assert!(fit_common_power_law(&both, Level::P95).is_ok());
     }
 }

@@ -59,6 +59,9 @@ pub struct GradientSummary {
     pub path_shares: Vec<f64>,
     /// The measures that were recorded.
     pub measures: Vec<MeasuredGradient>,
+    /// Root of the mean squared coherent sum over the mean path energy, by length, where both were
+    /// recorded for every example; not finite where the energy is 0.
+    pub cancellation: Option<Vec<f64>>,
     /// Fall of the mean norm of one path with length, its source, and what follows from it.
     pub decay: Option<(Measure, Decay, Option<PredictedRange>)>,
     /// Lengths and mean norms of one path that the decay was fitted to.
@@ -76,12 +79,10 @@ pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<G
         .iter()
         .map(|count| ln_decimal(count))
         .collect::<Option<_>>()?;
-    let greatest = ln_paths.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = ln_paths.iter().map(|ln| (ln - greatest).exp()).sum();
-    let path_shares: Vec<f64> = ln_paths
-        .iter()
-        .map(|ln| (ln - greatest).exp() / total)
-        .collect();
+    // All paths, also those of lengths that the measurement left out.
+    let blocks = header.model.blocks.iter();
+    let ln_total: f64 = blocks.map(|block| (block.functions as f64).ln_1p()).sum();
+    let path_shares: Vec<f64> = ln_paths.iter().map(|ln| (ln - ln_total).exp()).collect();
     let measures: Vec<MeasuredGradient> = Measure::ALL
         .into_iter()
         .filter_map(|measure| measured(measure, spectra, &ln_paths, &path_shares, share))
@@ -98,6 +99,7 @@ pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<G
         ln_paths,
         path_shares,
         measures,
+        cancellation: cancellation(spectra),
         decay,
         path_norms,
         sum_check: checks.fold(None, |most, check| {
@@ -169,6 +171,37 @@ fn mean_recorded(recorded: &[(usize, &PerLength)], lengths: usize) -> Vec<f64> {
         sum / examples as f64
     };
     (0..lengths).map(mean).collect()
+}
+
+/// How far paths cancel. Both sides are means of squares over the same examples: a mean of norms
+/// beside the root of a mean of squares would differ for a single path too, where examples differ.
+fn cancellation(spectra: &[&Spectrum]) -> Option<Vec<f64>> {
+    let norms = by_example(spectra, Measure::Coherent)?;
+    let energies = by_example(spectra, Measure::Energy)?;
+    let sum = |rows: &[&Vec<f64>], length: usize, square: fn(f64) -> f64| -> Option<f64> {
+        let values = rows.iter().map(|row| row.get(length).copied().map(square));
+        values.sum()
+    };
+    let lengths = 0..norms.first()?.len();
+    let ratios = lengths.map(|length| {
+        let squared = sum(&norms, length, |norm| norm * norm)?;
+        let energy = sum(&energies, length, |energy| energy)?;
+        Some((squared / energy).sqrt())
+    });
+    ratios.collect()
+}
+
+/// What a measure found for every example; none where it, or an example, was not recorded.
+fn by_example<'a>(spectra: &[&'a Spectrum], measure: Measure) -> Option<Vec<&'a Vec<f64>>> {
+    let mut rows = Vec::new();
+    for spectrum in spectra {
+        let values = &spectrum.measures.get(&measure)?.by_example;
+        if values.is_empty() {
+            return None;
+        }
+        rows.extend(values);
+    }
+    Some(rows)
 }
 
 /// Functions per block, where all blocks have as many and each takes its block's input.
@@ -299,6 +332,32 @@ mod tests {
         assert_eq!(ln_decimal(""), None);
     }
 
+    /// A length with a single path has nothing that cancels, however much examples differ.
+    #[test]
+    fn a_single_path_does_not_cancel() {
+        let values = |by_example: Vec<Vec<f64>>| PerLength {
+            mean: Vec::new(),
+            standard_error: None,
+            by_example,
+        };
+        let mut journal = test_support::spectrum();
+        let mut spectrum = journal.spectra()[0].clone();
+        // Two images: one path each at length 0; at length 1, two paths that meet at a right angle in
+        // the first image and oppose each other in the second.
+        let norms = vec![vec![1.0, 2f64.sqrt()], vec![1e-3, 0.0]];
+        let energies = vec![vec![1.0, 2.0], vec![1e-6, 2.0]];
+        spectrum.measures.insert(Measure::Coherent, values(norms));
+        spectrum.measures.insert(Measure::Energy, values(energies));
+        let found = cancellation(&[&spectrum]).unwrap();
+        assert!((found[0] - 1.0).abs() < 1e-12 && (found[1] - 0.5f64.sqrt()).abs() < 1e-12);
+        spectrum
+            .measures
+            .insert(Measure::Energy, values(Vec::new()));
+        assert_eq!(cancellation(&[&spectrum]), None);
+        journal.records.clear();
+        assert_eq!(cancellation(&journal.spectra()), None);
+    }
+
     /// The example's paths fall by 0.4 a function, so the sampled law is binomial by definition.
     #[test]
     fn a_geometric_decay_is_found_and_predicts_its_range() {
@@ -315,6 +374,15 @@ mod tests {
         assert_eq!(sampled.range, predicted.unwrap().effective.range);
         assert!((sampled.shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((summary.path_shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let mut short = journal.spectra()[0].clone();
+        short.paths.truncate(4);
+        for values in short.measures.values_mut() {
+            values.mean.truncate(4);
+            values.by_example.iter_mut().for_each(|row| row.truncate(4));
+        }
+        let short = summarize(&journal.header, &[&short], 0.95).unwrap();
+        let whole = summary.path_shares.iter();
+        assert!(short.path_shares.iter().zip(whole).all(|(a, b)| a == b));
         let (first, last) = sampled.ends.unwrap();
         assert!(first.contains(sampled.range.first as f64));
         assert!(last.contains(sampled.range.last as f64));

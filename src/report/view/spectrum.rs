@@ -3,10 +3,10 @@
 use std::f64::consts::LN_10;
 
 use pathscope_analysis::Interval;
-use pathscope_analysis::record::{Header, Measure, Spectrum};
+use pathscope_analysis::record::{Header, Spectrum};
 
 use super::finding::Finding;
-use crate::gradient::{GradientSummary, MeasuredGradient};
+use crate::gradient::GradientSummary;
 use crate::plot::decay_shape;
 use crate::quantity::{large, percent, significant};
 use crate::table::{Cell, Column, Priority, Table};
@@ -20,11 +20,6 @@ pub fn layers_per_block(header: &Header) -> Option<usize> {
     let mut layers = header.model.blocks.iter().map(|block| block.layers);
     let first = layers.next()?;
     layers.all(|other| other == first).then_some(first)
-}
-
-fn find(summary: &GradientSummary, measure: Measure) -> Option<&MeasuredGradient> {
-    let mut measures = summary.measures.iter();
-    measures.find(|found| found.measure == measure)
 }
 
 /// What each measure holds of the whole at each length; lengths are left out whose share is below
@@ -49,11 +44,10 @@ pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option
             Column::interval(&format!("{name}_share"), "95 % interval").priority(Priority::Low),
         );
     }
-    let coherent = find(summary, Measure::Coherent);
-    let energy = find(summary, Measure::Energy);
-    let both = coherent.zip(energy);
+    let cancellation = summary.cancellation.as_ref();
     columns.extend(
-        both.map(|_| Column::number("cancellation", "cancellation").priority(Priority::High)),
+        cancellation
+            .map(|_| Column::number("cancellation", "cancellation").priority(Priority::High)),
     );
     let mut table = Table::new("The gradient by path length", columns);
     let mut left_out = 0;
@@ -86,13 +80,9 @@ pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option
                 Cell::interval(ends.join(" to "), *interval)
             }));
         }
-        cells.extend(both.map(|(coherent, energy)| {
-            let recorded = coherent
-                .recorded
-                .get(length)
-                .zip(energy.recorded.get(length));
-            recorded.map_or_else(Cell::missing, |(norm, energy)| {
-                let ratio = norm / energy.max(0.0).sqrt();
+        cells.extend(cancellation.map(|ratios| {
+            let ratio = ratios.get(length).filter(|ratio| ratio.is_finite());
+            ratio.map_or_else(Cell::missing, |&ratio| {
                 Cell::number(significant(ratio, 3), ratio)
             })
         }));
@@ -107,9 +97,10 @@ pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option
     for measured in &summary.measures {
         table.notes.push(measured.measure.definition().to_owned());
     }
-    if both.is_some() {
+    if cancellation.is_some() {
         table.notes.push(
-            "cancellation: coherent sum over the root of the path energy; small where paths cancel"
+            "cancellation: coherent sum over the root of the path energy, of mean squares over \
+             examples; below 1 where paths cancel, above where they agree"
                 .into(),
         );
     }

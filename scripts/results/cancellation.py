@@ -1,0 +1,117 @@
+"""Tables of docs/src/results/cancellation.md: number of paths times mean norm, against the exact sums."""
+
+import math
+
+from records import (
+    COHERENT,
+    ENERGY,
+    SAMPLED,
+    Spectrum,
+    bounds,
+    centre,
+    effective_range,
+    magnitude,
+    markdown,
+    number,
+    peak,
+)
+
+FAMILY = ["24x1", "68x1", "110x1", "56x2", "8x4", "20x4", "30x4"]
+
+
+def overstatement(images, length=None):
+    """Estimate over exact norm at the peak of the exact spectrum, or at a length."""
+    exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
+    length = peak(exact) if length is None else length
+    return estimate[length] / exact[length]
+
+
+def total(images):
+    """The same for the sums over all lengths."""
+    return sum(magnitude(images, SAMPLED)) / sum(magnitude(images, COHERENT))
+
+
+def reinforcement(images, length):
+    """Exact norm over the root of the path energy: 1 where directions of paths are unrelated.
+
+    Both as root mean squares over images: so a length with a single path gives 1.
+    """
+    squares = sum(image[COHERENT][length] ** 2 for image in images)
+    return math.sqrt(squares / sum(image[ENERGY][length] for image in images))
+
+
+def row(title, file):
+    spectrum = Spectrum(file)
+    images = spectrum.images
+    exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
+    length = peak(exact)
+    at_peak = lambda some: overstatement(some, length)
+    value, *over_images = spectrum.over_images(at_peak)
+    _, *over_batches = spectrum.over_batches(at_peak)
+    whole, *whole_bounds = spectrum.over_batches(total)
+    first, last = effective_range(exact)
+    worst = max(estimate[l] / exact[l] for l in range(first, last + 1))
+    ranges = [f"{a} to {b}" for a, b in ((first, last), effective_range(estimate))]
+    return [
+        title,
+        spectrum.blocks,
+        spectrum.functions,
+        length,
+        f"{number(value)} ({bounds(*over_images)}; {bounds(*over_batches)})",
+        number(worst),
+        f"{number(whole)} ({bounds(*whole_bounds)})",
+        number(reinforcement(images, length)),
+        *ranges,
+        f"{centre(exact):.1f}, {centre(estimate):.1f}",
+    ]
+
+
+HEAD = [
+    "network",
+    "n",
+    "k",
+    "peak",
+    "estimate / exact at the peak (images; mini-batches)",
+    "largest in the range",
+    "of all lengths (mini-batches)",
+    "exact / root of energy",
+    "range, exact",
+    "range, estimate",
+    "centres",
+]
+
+
+def family():
+    return markdown(
+        HEAD,
+        [
+            row(f"{design}, seed {seed}", f"cifar10-family/spectrum-{design}-s{seed}.jsonl")
+            for design in FAMILY
+            for seed in (1, 2)
+        ],
+    )
+
+
+def resnets():
+    return markdown(
+        HEAD,
+        [row(f"ResNet-{depth}", f"spectrum/resnet{depth}.jsonl") for depth in (20, 32, 56)],
+    )
+
+
+def narrow():
+    return markdown(
+        HEAD,
+        [
+            row(f"{depth}x{k}", f"family/spectrum-depth{depth}-k{k}-seed1.jsonl")
+            for k in (1, 2, 4)
+            for depth in (8, 14, 26, 50)
+        ],
+    )
+
+
+def training_time():
+    return markdown(
+        ["epochs", *HEAD[1:]],
+        [row(str(epoch), f"training-time/epoch-{epoch}.jsonl") for epoch in (0, 1, 2, 4, 6)],
+    )

@@ -1,0 +1,119 @@
+"""Tables of docs/src/results/kinds.md: networks of other kinds."""
+
+from functools import partial
+
+from cancellation import overstatement, reinforcement, total
+from paper import local_decay
+from records import (
+    COHERENT,
+    Lesions,
+    Spectrum,
+    bounds,
+    centre,
+    dispersion,
+    effective_range,
+    magnitude,
+    markdown,
+    number,
+    peak,
+)
+
+NETWORKS = {
+    "stories260k": "Llama, 5 layers",
+    "katago": "Go network",
+    "s4d": "S4",
+    "resnet20-plain": "ResNet-20",
+    "resnet20-robust": "ResNet-20, robust",
+}
+
+
+def lesions():
+    rows = []
+    for name, title in (NETWORKS | {"depthwise110": "depthwise ResNet-110"}).items():
+        found = Lesions(f"kinds/lesion-{name}.txt")
+        costs = sorted(found.differences)
+        verdicts = [row["verdict"] for row in found.rows]
+        rows.append(
+            [
+                title,
+                f"{found.intact[1]} % of {found.intact[3]}",
+                len(costs),
+                *(verdicts.count(verdict) for verdict in ("needed", "undecided", "removable")),
+                f"{costs[0]:+.1f}, {costs[len(costs) // 2]:+.1f}, {costs[-1]:+.1f}",
+                *(
+                    "{:.2f} ({:.2f} to {:.2f})".format(*found.scores[score])
+                    if score in found.scores
+                    else "too few blocks"
+                    for score in ("cosine distance", "gradient share")
+                ),
+            ]
+        )
+    return markdown(
+        [
+            "network",
+            "error",
+            "n",
+            "needed",
+            "undecided",
+            "removable",
+            "least, median, largest cost",
+            "cosine distance and cost",
+            "gradient share and cost",
+        ],
+        rows,
+    )
+
+
+def spectra():
+    rows = []
+    for name, title in NETWORKS.items():
+        spectrum = Spectrum(f"kinds/spectrum-{name}.jsonl")
+        images = spectrum.images
+        exact = magnitude(images, COHERENT)
+        length = peak(exact)
+        mid, *over_images = spectrum.over_images(lambda some: centre(magnitude(some, COHERENT)))
+        spread = dispersion(exact, spectrum.blocks)
+        at_peak = partial(overstatement, length=length)
+        ratio, *ratio_bounds = spectrum.over_images(at_peak)
+        _, *batch_bounds = spectrum.over_batches(at_peak)
+        rows.append(
+            [
+                title,
+                spectrum.blocks,
+                "{} to {}".format(*effective_range(exact)),
+                f"{100 * exact[0] / sum(exact):.1f} %",
+                f"{mid:.2f} ({bounds(*over_images)})",
+                f"{spread:.2f}",
+                *local_decay(spectrum),
+                f"{number(ratio)} ({bounds(*ratio_bounds)}; {bounds(*batch_bounds)})",
+                number(total(images)),
+                number(reinforcement(images, length)),
+            ]
+        )
+    return markdown(
+        [
+            "network",
+            "n",
+            "range",
+            "share of length 0",
+            "centre (examples)",
+            "variance / binomial",
+            "decay, lower half (mini-batches)",
+            "upper half",
+            "estimate / exact at the peak (examples; mini-batches)",
+            "of all lengths",
+            "exact / root of energy",
+        ],
+        rows,
+    )
+
+
+def llama():
+    """Attention and perceptron of the Llama, layer by layer."""
+    found = Lesions("kinds/lesion-stories260k.txt").rows
+    cell = lambda row: f"{row['difference']:+.1f} ({row['lower']:+.1f} to {row['upper']:+.1f})"
+    rows = [
+        [layer, cell(found[2 * layer]), cell(found[2 * layer + 1])]
+        for layer in range(len(found) // 2)
+    ]
+    return markdown(["layer", "attention, points", "perceptron, points"], rows)
