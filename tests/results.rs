@@ -104,7 +104,7 @@ fn agree(name: &str, here: &Value, there: &Value) {
         (Value::Number(a), Value::Number(b)) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             let counts = a.fract() == 0.0 && b.fract() == 0.0;
-            let room = if counts { 2.0 } else { 1e-9 };
+            let room: f64 = if counts { 2.0 } else { 1e-9 };
             let scale = a.abs().max(b.abs());
             assert!((a - b).abs() <= room.max(0.01 * scale), "{name}: {a} {b}");
         }

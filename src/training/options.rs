@@ -156,7 +156,6 @@ impl TrainingOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::Recipe;
 
     #[test]
