@@ -182,7 +182,7 @@ fn a_compressed_checkpoint_is_the_same_network() {
 #[test]
 fn weights_that_are_not_finite_are_named() {
     let done = run("eval undefined.pt --normalize half --data plain.npz");
-    assert_eq!(done.code, 1, "{}{}", done.output, done.notes);
+    assert_eq!(done.code, 2, "{}{}", done.output, done.notes);
     let notes = &done.notes;
     assert!(notes.contains("layer3.0.conv2.weight"), "{notes}");
     assert_eq!(done.output, "");

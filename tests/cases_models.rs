@@ -254,7 +254,7 @@ mod needs_torch {
         without_errors(folder, "f64.pt", "oracle-ok.npz", &[]);
         let arguments = ["nan.pt", "--data", "oracle-ok.npz", "--normalize", "half"];
         let (code, error, _) = evaluated(folder, &arguments);
-        assert_eq!(code, 1, "{error}");
+        assert_eq!(code, 2, "{error}");
         assert!(error.contains("layer3.0.conv2.weight"), "{error}");
         // An infinite variance makes zeros, as in PyTorch; it is named all the same.
         let notes = without_errors(folder, "half.pt", "oracle.npz", &[]);
