@@ -340,7 +340,7 @@ mod needs_shared {
         ];
         let words = [&words[..], &["--results", "r.jsonl"]].concat();
         let first = limits::run(folder.path(), &words);
-        assert_eq!(first.status.code(), Some(1), "{first:?}");
+        assert_eq!(first.status.code(), Some(2), "{first:?}");
         assert_eq!(limits::run(folder.path(), &words).error, first.error);
     }
 

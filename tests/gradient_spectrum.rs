@@ -281,7 +281,7 @@ fn stages_pictures_and_checkpoints() {
 fn a_family_grows() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for (blocks, k) in [(3, 1), (6, 1), (12, 1), (3, 2), (3, 3)] {
+    for (blocks, k) in [(3, 1), (6, 1), (9, 1), (3, 2), (3, 3)] {
         let file = folder.path().join(format!("{blocks}-{k}.jsonl"));
         printed(
             pathscope()
@@ -324,7 +324,7 @@ fn a_family_grows() {
     assert!(text.contains("linear"), "{text}");
     let answer: serde_json::Value = serde_json::from_slice(&fs::read(&answer).unwrap()).unwrap();
     assert_eq!(answer["members"].as_array().unwrap().len(), 5);
-    assert_eq!(answer["members"][2]["blocks"], 12);
+    assert_eq!(answer["members"][2]["blocks"], 9);
     assert!(answer["growth"][0]["laws"][0][1]["exponent"].is_number());
     for name in ["width-n", "width-k", "centre-n", "rho-n"] {
         let svg = folder.path().join(format!("ranges-{name}.svg"));

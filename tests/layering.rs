@@ -71,15 +71,19 @@ fn commands_do_not_use_one_another() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
     let mut faults = Vec::new();
     for part in ["command", "args", "show"] {
-        for entry in fs::read_dir(folder.join(part)).unwrap() {
-            let file = entry.unwrap().path();
+        let files = folder.join(part).join("**/*.rs");
+        for file in glob::glob(files.to_str().unwrap()).unwrap() {
+            let file = file.unwrap();
             if file.ends_with("command/mod.rs") {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
             let uses = |line: &&str| {
                 let line = line.trim_start();
-                let sibling = part == "command"
+                // A command of several files has them in a folder of its own.
+                let sibling = file
+                    .parent()
+                    .is_some_and(|folder| folder.ends_with("command"))
                     && line.starts_with("use super::")
                     && line != "use super::Execute;"
                     && line != "use super::*;";

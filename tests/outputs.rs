@@ -11,7 +11,7 @@ use pathscope::cli::Cli;
 
 /// Command and option, and a command line with OUT for the value of the option; then the file that
 /// it would write, where that is not OUT itself.
-const OUTPUTS: [(&str, &str, &str, &str); 17] = [
+const OUTPUTS: [(&str, &str, &str, &str); 18] = [
     ("lesion", "plot", "MODEL --plot OUT.svg", "OUT.svg"),
     (
         "lesion",
@@ -63,6 +63,12 @@ const OUTPUTS: [(&str, &str, &str, &str); 17] = [
     ("man", "folder", "OUT", "OUT/pathscope-lesion.1"),
     ("study", "output", "MODEL -o OUT", "OUT/report.html"),
     (
+        "export",
+        "output",
+        "full-1.jsonl -o OUT",
+        "OUT/full-1/events.out.tfevents.0.pathscope",
+    ),
+    (
         "train",
         "output",
         "--recipe preresnet20-fashion --data fashion-mnist -o OUT",
@@ -92,6 +98,10 @@ fn workplace() -> tempfile::TempDir {
         ("assets/preresnet20.safetensors", "model.safetensors"),
         ("assets/fashion-mnist-2000", "fashion-mnist-2000"),
         ("assets/results/family/members.csv", "members.csv"),
+        (
+            "assets/results/path-restricted/full-1.jsonl",
+            "full-1.jsonl",
+        ),
         (
             "assets/results/family/spectrum-depth14-k1-seed1.jsonl",
             "spectrum.jsonl",
@@ -185,7 +195,7 @@ fn inputs_are_not_overwritten_even_by_force() {
 #[test]
 fn outputs_that_cannot_be_written_are_refused_at_once() {
     for (command, option, line, file) in OUTPUTS {
-        if ["man", "study", "train", "get"].contains(&command) {
+        if ["man", "study", "export", "train", "get"].contains(&command) {
             // The folder is created.
             continue;
         }

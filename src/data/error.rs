@@ -315,7 +315,10 @@ pub enum DataError {
         reason: String,
     },
     /// No normalisation has this name.
-    #[error("no normalisation is named `{name}`; known are {known}")]
+    #[error(
+        "no normalisation is named `{name}`; known are {known}, and means and deviations such as \
+         0.49,0.48,0.45/0.20,0.20,0.20"
+    )]
     UnknownPreset {
         /// The name given.
         name: String,

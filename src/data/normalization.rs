@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use super::{DataError, ImageShape};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +26,7 @@ impl TryFrom<Fields> for Normalization {
     }
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "imagenet",
     "cifar10",
     "cifar100",
@@ -32,6 +34,7 @@ const NAMES: [&str; 7] = [
     "fashion-mnist",
     "half",
     "none",
+    "bytes",
 ];
 
 impl Normalization {
@@ -73,7 +76,8 @@ impl Normalization {
     ///   / 255);
     /// - `mnist`, `fashion-mnist`: of the training sets (.1307, .3081; .2860, .3530);
     /// - `half`: mean and deviation .5, any number of channels;
-    /// - `none`: pixel / 255, any number of channels.
+    /// - `none`: pixel / 255, any number of channels;
+    /// - `bytes`: pixels as they are, 0 to 255, any number of channels.
     ///
     /// # Errors
     ///
@@ -96,6 +100,7 @@ impl Normalization {
             "fashion-mnist" => (vec![0.2860], vec![0.3530]),
             "half" => (vec![0.5], vec![0.5]),
             "none" => (vec![0.0], vec![1.0]),
+            "bytes" => (vec![0.0], vec![1.0 / 255.0]),
             _ => {
                 let known = NAMES.join(", ");
                 return Err(DataError::UnknownPreset {
@@ -177,5 +182,35 @@ impl Normalization {
                 std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation)
             })
             .collect())
+    }
+}
+impl FromStr for Normalization {
+    type Err = DataError;
+
+    /// The name of a preset, or the means and standard deviations of the channels in pixel / 255:
+    /// `0.4914,0.4822,0.4465/0.2023,0.1994,0.2010`.
+    ///
+    /// ```
+    /// use pathscope_data::Normalization;
+    ///
+    /// let normalization: Normalization = "0.5,0.4,0.3/0.2,0.2,0.2".parse()?;
+    /// assert_eq!(normalization.mean(), [0.5, 0.4, 0.3]);
+    /// assert_eq!("half".parse::<Normalization>()?, Normalization::preset("half")?);
+    /// assert!("0.5/0.2,x".parse::<Normalization>().is_err());
+    /// # Ok::<(), pathscope_data::DataError>(())
+    /// ```
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let numbers = |list: &str| -> Option<Vec<f32>> {
+            list.split(',')
+                .map(|number| number.trim().parse().ok())
+                .collect()
+        };
+        let lists = text
+            .split_once('/')
+            .and_then(|(means, deviations)| Some((numbers(means)?, numbers(deviations)?)));
+        match lists {
+            Some((means, deviations)) => Self::new(means, deviations),
+            None => Self::preset(text),
+        }
     }
 }

@@ -109,9 +109,9 @@ pub struct Architecture {
     pub classes: i64,
 }
 
-/// Most functions of a network, fifty times those of the deepest that were trained: what a file asks
+/// Most functions of a network, a hundred times those of the deepest that were trained: what a file asks
 /// for costs a bounded amount of memory before anything is known about it.
-const MOST_FUNCTIONS: usize = 1 << 16;
+const MOST_FUNCTIONS: usize = 1 << 17;
 
 /// `k` functions in each of `blocks` blocks.
 fn functions(blocks: usize, k: usize) -> Result<Vec<usize>, NetworkError> {

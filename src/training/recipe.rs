@@ -384,9 +384,7 @@ impl Recipe {
     /// A name that is not known.
     pub fn normalization(&self) -> Result<Normalization, TrainingError> {
         let name = self.normalization.as_deref();
-        Ok(Normalization::preset(
-            name.unwrap_or(self.data.normalization()),
-        )?)
+        Ok(name.unwrap_or(self.data.normalization()).parse()?)
     }
 }
 

@@ -44,8 +44,9 @@ pub(crate) struct Subject {
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArguments {
     /// Normalisation of the inputs if the file states none: imagenet, cifar10, cifar100, mnist,
-    /// fashion-mnist, half or none
-    #[arg(long, value_name = "PRESET")]
+    /// fashion-mnist, half, none, bytes (0 to 255), or means and deviations such as
+    /// 0.49,0.48,0.45/0.20,0.20,0.20
+    #[arg(long, value_name = "NORMALISATION")]
     normalize: Option<String>,
     /// Prefix of the network's tensors, where a file holds several networks
     #[arg(long, value_name = "PREFIX")]
@@ -71,8 +72,8 @@ impl ReadingArguments {
     /// # Errors
     /// An unknown preset.
     pub fn preset(&self) -> Result<Option<Normalization>, Problem> {
-        let preset = self.normalize.as_deref();
-        Ok(preset.map(Normalization::preset).transpose()?)
+        let given = self.normalize.as_deref();
+        Ok(given.map(str::parse).transpose()?)
     }
 
     /// Reads the model in `file` and prints what it is.

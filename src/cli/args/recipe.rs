@@ -73,7 +73,7 @@ const FIELDS: [Field; 19] = [
     field("k", "architecture.k", "N", "Functions per block"),
     field("width", "architecture.width", "CHANNELS", "Channels of the stem and of the first stage"),
     field("widening", "architecture.widening", "FACTOR", "Factor on the channels of every stage, not of the stem"),
-    field("normalize", "normalization", "PRESET", "Normalisation of the inputs: imagenet, cifar10, cifar100, mnist, fashion-mnist, half or none"),
+    field("normalize", "normalization", "NORMALISATION", "Normalisation of the inputs: imagenet, cifar10, cifar100, mnist, fashion-mnist, half, none, bytes (0 to 255), or means and deviations such as 0.49,0.48,0.45/0.20,0.20,0.20"),
     field("epochs", "training.epochs", "N", "Number of epochs"),
     field("batch", "training.batch", "N", "Examples per mini-batch"),
     field("learning-rate", "training.learning_rate", "RATE", "Highest learning rate"),
