@@ -233,24 +233,9 @@ mod needs_poppler {
                 assert!(text.contains(&word), "{name}: {word:?} is not in {text:?}");
             }
         }
-        let expected = [
-            "commutator",
-            "decay",
-            "deletions",
-            "distance",
-            "lesion",
-            "measures",
-            "multiplicity",
-            "order",
-            "removal",
-            "scaling",
-            "spectrum",
-            "swaps",
-            "synergy",
-            "threshold",
-            "training",
-            "veit",
-        ];
-        assert_eq!(kinds, expected.map(str::to_owned).into());
+        assert_eq!(
+            kinds,
+            pathscope::report::plot::KINDS.map(str::to_owned).into()
+        );
     }
 }

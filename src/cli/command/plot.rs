@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::Execute;
 use crate::cli::args::number::share;
 use crate::cli::args::{OutputArguments, PICTURES, PictureArguments};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
-use crate::report::plot::{SHARE, pictures_of, veit};
+use crate::report::plot::{KINDS, SHARE, pictures_of, veit};
 use crate::report::{Picture, Run, Source};
 
 /// Plot results files, training logs, path counts or families of networks
@@ -33,8 +34,13 @@ pub(crate) struct Arguments {
     /// [default: KIND.svg]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Kinds of plots to draw, such as lesion or spectrum [default: all]
-    #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
+    /// Kinds of plots to draw [default: all]
+    #[arg(
+        long,
+        value_name = "KIND,...",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(KINDS)
+    )]
     kind: Vec<String>,
     /// Share of the gradient that an effective range holds
     #[arg(long, value_name = "SHARE", default_value_t = SHARE, value_parser = share)]

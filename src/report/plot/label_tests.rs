@@ -150,25 +150,7 @@ fn labels_in_a_column_are_at_least_6_points_and_apart() {
     ];
     pictures.extend(veit(&study, 0.95).unwrap().into_iter().take(1));
     let kinds: BTreeSet<&str> = pictures.iter().map(|picture| picture.kind).collect();
-    let every = [
-        "commutator",
-        "decay",
-        "deletions",
-        "distance",
-        "lesion",
-        "measures",
-        "multiplicity",
-        "order",
-        "removal",
-        "scaling",
-        "spectrum",
-        "swaps",
-        "synergy",
-        "threshold",
-        "training",
-        "veit",
-    ];
-    assert_eq!(kinds, every.into());
+    assert_eq!(kinds, super::KINDS.into());
     let column = Look {
         width: Some("3.3in".parse().unwrap()),
         ..Look::default()

@@ -52,6 +52,26 @@ use super::training_log::TrainingLog;
 /// Share of the gradient that effective ranges hold unless told otherwise.
 pub const SHARE: f64 = 0.95;
 
+/// Every [kind](Picture::kind) of picture.
+pub const KINDS: [&str; 16] = [
+    "commutator",
+    "decay",
+    "deletions",
+    "distance",
+    "lesion",
+    "measures",
+    "multiplicity",
+    "order",
+    "removal",
+    "scaling",
+    "spectrum",
+    "swaps",
+    "synergy",
+    "threshold",
+    "training",
+    "veit",
+];
+
 /// A picture that may show several networks.
 type OfNetworks = fn(&[Subject<'_>]) -> Option<Picture>;
 
