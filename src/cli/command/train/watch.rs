@@ -60,6 +60,7 @@ impl Watch<'_> {
         let position = run.trainer().position();
         self.bar
             .inc((position.epoch * run.examples() + position.examples) as u64);
+        self.bar.reset_eta();
         let mut recent = Recent::default();
         // Asked of one process, all end after the same mini-batch.
         while !run.parallel().whole.any(interrupt::asked()) {
