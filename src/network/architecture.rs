@@ -22,15 +22,16 @@ pub enum Family {
 /// What the k functions of a block take, and so its path polynomial (Zhang et al., arXiv 1611.05725).
 /// A block that changes the shape has the first function alone where others would continue it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Terms {
-    /// Each the block's input: F + G, `1 + k z`.
+    /// Each the block's input: F + G, 1 + k z
     #[default]
     Ways,
     /// Each the output of the one before, with the same convolutions and normalisations of its own:
-    /// F + F after F, `1 + z + ... + z^k`.
+    /// F + F after F, 1 + z + ... + z^k
     Poly,
-    /// Each the output of the one before, with convolutions of its own: F + G after F.
+    /// Each the output of the one before, with convolutions of its own: F + G after F
     Mpoly,
 }
 

@@ -25,35 +25,14 @@ pub(crate) struct ShapeArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub k: usize,
     /// What the functions of a block take
-    #[arg(long, value_enum, default_value_t = TermsName::Ways)]
-    pub terms: TermsName,
+    #[arg(long, value_enum, default_value_t = Terms::Ways)]
+    pub terms: Terms,
     /// Order of operations and layers of a function
     #[arg(long, value_enum, default_value_t = ArchitectureName::Preresnet)]
     pub arch: ArchitectureName,
     /// Channels of the stem and of the first stage [default: those of a shipped network, or 16]
     #[arg(long, value_name = "CHANNELS")]
     pub width: Option<i64>,
-}
-
-/// What the functions of a block take, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TermsName {
-    /// Each the block's input: F + G, 1 + k z
-    Ways,
-    /// Each the output of the one before, with the same convolutions: F + F after F, 1 + z + z^2
-    Poly,
-    /// Each the output of the one before: F + G after F
-    Mpoly,
-}
-
-impl TermsName {
-    fn terms(self) -> Terms {
-        match self {
-            Self::Ways => Terms::Ways,
-            Self::Poly => Terms::Poly,
-            Self::Mpoly => Terms::Mpoly,
-        }
-    }
 }
 
 /// Families by name.
@@ -125,7 +104,7 @@ impl ShapeArguments {
             unit,
             depth: self.depth()?,
             k: self.k,
-            terms: self.terms.terms(),
+            terms: self.terms,
             width: self.width,
             widening: 1,
             stages: None,
