@@ -12,6 +12,7 @@ mod results;
 mod selector;
 mod shape;
 mod table;
+mod training_log;
 
 pub(crate) use compute::ComputeArguments;
 pub(crate) use data::{BrokenImages, DataArguments};
@@ -24,3 +25,4 @@ pub(crate) use results::ResultsArguments;
 pub(crate) use selector::Selection;
 pub(crate) use shape::ShapeArguments;
 pub(crate) use table::TableArguments;
+pub(crate) use training_log::training_log;

@@ -1,15 +1,15 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use pathscope_analysis::{Interval, Level, Summary, equivalent_paired, wilson};
 
 use super::Execute;
-use crate::cli::args::{Format, FormatArguments};
+use crate::cli::args::{Format, FormatArguments, training_log};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::paper;
 use crate::cli::{Problem, Terminal};
 use crate::report::table::{Cell, Column, Priority, Table};
-use crate::training::{Evaluation, PaperRow, Restriction, RunHeader, RunRecord, read_log};
+use crate::training::{Evaluation, PaperRow, Restriction, RunHeader};
 
 /// Print the test errors of trainings beside those of the paper
 ///
@@ -49,7 +49,8 @@ impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let mut designs: Vec<Design> = Vec::new();
         for run in &self.runs {
-            let (header, test) = read(run)?;
+            let (header, result) = training_log(run)?;
+            let test = result.and_then(|result| result.test);
             let seed = header.seed;
             let known = designs
                 .iter_mut()
@@ -128,27 +129,6 @@ fn table(designs: &[Design]) -> Table {
             .into(),
     ];
     table
-}
-
-fn read(run: &Path) -> Result<(Box<RunHeader>, Option<Evaluation>), Problem> {
-    let log = if run.is_dir() {
-        run.join("log.jsonl")
-    } else {
-        run.to_owned()
-    };
-    let mut header = None;
-    let mut test = None;
-    for record in read_log(&log)? {
-        match record {
-            RunRecord::Header(found) => header = Some(found),
-            RunRecord::Result(result) => test = result.test,
-            RunRecord::Epoch(_) => {}
-        }
-    }
-    let header = header.ok_or_else(|| {
-        Problem::BadInput(format!("{}: not a training log: it has no header", log.display()))
-    })?;
-    Ok((header, test))
 }
 
 /// Whether two trainings differ in nothing but their seed.

@@ -11,11 +11,11 @@ use tch::Device;
 use super::data::Shelf;
 use super::watch::{Watch, announce};
 use super::{Arguments, resumption};
-use crate::cli::args::ComputeArguments;
+use crate::cli::args::{ComputeArguments, training_log};
 use crate::cli::show::evaluation::stated;
 use crate::cli::{Problem, Terminal, interrupt, ranks};
 use crate::team::{Queue, Team};
-use crate::training::{Recipe, RunHeader, RunRecord, RunResult, TrainingError, read_log};
+use crate::training::{Recipe, RunHeader, RunResult, TrainingError};
 
 /// The file beside the folders of the runs that names them.
 const LIST: &str = "runs.toml";
@@ -214,26 +214,14 @@ impl Family<'_> {
 
     /// What the log of a run says.
     fn log(&self, name: &str) -> Result<(Box<RunHeader>, Option<RunResult>), Problem> {
-        let file = self.place(name).join("log.jsonl");
-        if !file.exists() {
+        let place = self.place(name);
+        if !place.join("log.jsonl").exists() {
             return Err(Problem::BadInput(format!(
                 "{} was not begun: begin again in another folder",
-                self.place(name).display()
+                place.display()
             )));
         }
-        let mut header = None;
-        let mut result = None;
-        for record in read_log(&file)? {
-            match record {
-                RunRecord::Header(found) => header = Some(found),
-                RunRecord::Result(found) => result = Some(found),
-                RunRecord::Epoch(_) => {}
-            }
-        }
-        match header {
-            Some(header) => Ok((header, result)),
-            None => Err(Problem::BadInput(format!("{}: it has no header", file.display()))),
-        }
+        training_log(&place)
     }
 
     /// The test error of every run.
