@@ -19,12 +19,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
             percent(pair.relative),
             pair.examples,
         );
-        [(pair.first, pair.second), (pair.second, pair.first)].map(|(row, column)| MatrixEntry {
-            row,
-            column,
-            value: pair.relative,
-            hover: hover.clone(),
-        })
+        MatrixEntry::of_pair(pair.first, pair.second, pair.relative, &hover)
     });
     Some(Picture {
         kind: "commutator",

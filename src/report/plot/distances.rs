@@ -25,12 +25,7 @@ pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {
             significant(pair.standard_error, 2),
             pair.examples,
         );
-        [(pair.first, pair.second), (pair.second, pair.first)].map(|(row, column)| MatrixEntry {
-            row,
-            column,
-            value: pair.distance,
-            hover: hover.clone(),
-        })
+        MatrixEntry::of_pair(pair.first, pair.second, pair.distance, &hover)
     });
     let between = |pair: &Distance| {
         format!(

@@ -20,12 +20,7 @@ pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
             block_name(header, second),
             significant(value, 3),
         );
-        [(first, second), (second, first)].map(|(row, column)| MatrixEntry {
-            row,
-            column,
-            value,
-            hover: hover.clone(),
-        })
+        MatrixEntry::of_pair(first, second, value, &hover)
     });
     Some(Picture {
         kind: "synergy",
