@@ -421,9 +421,9 @@ impl<'a> Laboratory<'a> {
             .map(|(block, shape)| BlockIdentity {
                 name: block.name.clone(),
                 functions: block.functions.len(),
-                orders: match block.orders() {
-                    orders if orders.iter().all(|&order| order == 1) => Vec::new(),
-                    orders => orders,
+                orders: match block.has_continuations() {
+                    true => block.orders(),
+                    false => Vec::new(),
                 },
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),

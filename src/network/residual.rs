@@ -675,6 +675,12 @@ impl Block<Layer> {
         self.functions.iter().map(length).fold(0, usize::max)
     }
 
+    /// Whether a function continues another one.
+    #[must_use]
+    pub fn has_continuations(&self) -> bool {
+        self.orders().iter().any(|&order| order > 1)
+    }
+
     /// The order of each function: how many functions data pass in it, one after another. A function that
     /// begins with all layers of another one continues it and has an order of one more; any other
     /// takes the block's input and has order 1. So F and F after F are `1 + z + z^2` with the skip.

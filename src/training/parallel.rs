@@ -4,7 +4,7 @@ use std::ops::Range;
 use tch::{Kind, Tensor};
 
 use super::TrainingError;
-use pathscope_network::{Block, BlockIndex, FunctionIndex, Layer, TrainableNetwork};
+use pathscope_network::{Block, BlockIndex, FunctionIndex, TrainableNetwork};
 use pathscope_team::Team;
 
 /// How processes share the training of one network: groups of them share the examples of every
@@ -111,8 +111,8 @@ impl Parallel {
                  network has one; share out the examples instead",
             );
         }
-        let ordered = |block: &Block<Layer>| block.orders().iter().any(|&order| order > 1);
-        if network.specification().blocks.iter().any(ordered) {
+        let mut specified = network.specification().blocks.iter();
+        if specified.any(Block::has_continuations) {
             return refuse(
                 "model parallelism shares out functions of the block's input, and in this network \
                  some continue others; share out the examples instead",

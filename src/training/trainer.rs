@@ -12,7 +12,7 @@ use super::parallel::{functions, share};
 use super::step::{Batch, Machine, Measured, Trained};
 use super::{Optimizer, Parallel, TrainingError, TrainingOptions};
 use pathscope_data::{Dataset, Normalization};
-use pathscope_network::{Block, Layer, Plan, TrainableNetwork};
+use pathscope_network::{Block, Plan, TrainableNetwork};
 
 /// What an epoch gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,17 +88,15 @@ impl Trainer {
         normalization: Normalization,
     ) -> Result<Self, TrainingError> {
         options.check()?;
-        options
-            .restriction
-            .check(&network.structure().functions())?;
         let functions = network.structure().functions();
+        options.restriction.check(&functions)?;
         let scales = options
             .restriction
             .survival(&functions)
             .iter()
             .any(|&share| share < 1.0);
-        let ordered = |block: &Block<Layer>| block.orders().iter().any(|&order| order > 1);
-        if scales && network.specification().blocks.iter().any(ordered) {
+        let mut blocks = network.specification().blocks.iter();
+        if scales && blocks.any(Block::has_continuations) {
             // The last convolution of F is one of F after F as well.
             return Err(TrainingError::Restriction {
                 reason: "functions that continue others cannot be scaled apart in the finished \
