@@ -3,6 +3,8 @@
 
 #[allow(dead_code, reason = "each test file uses some of these")]
 mod graphs;
+#[allow(dead_code, reason = "each test file uses some of these")]
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +22,7 @@ use pathscope_analysis::Seed;
 use pathscope_analysis::record::{Measure, Options, Record};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
+use values::difference;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -60,16 +63,6 @@ fn fixture(name: &str) -> (Model, Fixture, Tensor) {
         .to_kind(kind)
         .reshape(&fixture.shape);
     (model, fixture, input)
-}
-
-fn difference(found: &Tensor, expected: &[f64]) -> f64 {
-    let found = Vec::<f64>::try_from(found.to_kind(Kind::Double).flatten(0, -1)).unwrap();
-    assert_eq!(found.len(), expected.len());
-    let largest = expected
-        .iter()
-        .fold(0.0_f64, |most, value| most.max(value.abs()));
-    let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    apart.fold(0.0, f64::max) / largest
 }
 
 #[test]

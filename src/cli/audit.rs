@@ -245,14 +245,9 @@ fn normalizations(images: ImageShape) -> Vec<(&'static str, Normalization)> {
         let preset = Normalization::preset(name).ok();
         all.extend(preset.map(|preset| (*name, preset)));
     }
-    let more = [
-        // Of many people's networks for CIFAR-10.
-        "0.4914,0.4822,0.4465/0.2023,0.1994,0.2010",
-    ];
-    all.extend(
-        more.into_iter()
-            .filter_map(|name| Some((name, name.parse().ok()?))),
-    );
+    // Of many people's networks for CIFAR-10.
+    let values = "0.4914,0.4822,0.4465/0.2023,0.1994,0.2010";
+    all.extend(values.parse().ok().map(|found| (values, found)));
     all.retain(|(_, preset)| preset.check(images).is_ok());
     all
 }

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::{Recipe, RecipeArchitecture, RecipeData, TrainingError};
-use pathscope_network::NetworkError;
 
 /// A table of Abdi & Nahavandi (arXiv 1609.05672).
 ///
@@ -79,14 +78,11 @@ impl QuotedRow {
     /// # Errors
     /// A recipe that is not shipped, or a network that cannot be built.
     pub fn parameters_here(&self) -> Result<Option<i64>, TrainingError> {
-        let count = |architecture: &RecipeArchitecture, data| -> Result<i64, NetworkError> {
-            architecture.parameters(data)
-        };
         let found = match (&self.architecture, self.recipes.first()) {
-            (Some(architecture), _) => count(architecture, RecipeData::Cifar10)?,
+            (Some(architecture), _) => architecture.parameters(RecipeData::Cifar10)?,
             (None, Some(name)) => {
                 let recipe = Recipe::named(name)?;
-                count(&recipe.architecture, recipe.data)?
+                recipe.architecture.parameters(recipe.data)?
             }
             (None, None) => return Ok(None),
         };

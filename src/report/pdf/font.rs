@@ -111,7 +111,7 @@ impl Font {
             Some(_) => CidFontType::Type0,
             None => CidFontType::Type2,
         };
-        // Six letters tell parts of the same font apart.
+        // Six letters distinguish parts of the same font.
         let hash = sha256(&part);
         let letters = hash.bytes().take(6).map(|digit| match digit {
             b'0'..=b'9' => char::from(digit - b'0' + b'A'),
