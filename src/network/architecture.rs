@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Function, Layer, NetworkError, Operation, Specification};
+use super::{Block, Factors, Function, Layer, NetworkError, Operation, Specification};
 
 /// The order of operations in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub enum Family {
     /// identity with zero channels behind, its function gives the new ones. Basic units are the plain
     /// form, bottlenecks the form BC; the width is the growth rate.
     Densenet,
+    /// Convolution-ReLU layers with gates between carrying and computing (Srivastava et al., arXiv
+    /// 1505.00387): no normalisation.
+    Highway,
     /// No skips at all: convolution-BN-ReLU layers in the manner of VGG, the control.
     Plain,
 }
@@ -96,6 +99,8 @@ pub struct Architecture {
     pub functions: Vec<usize>,
     /// What they take.
     pub terms: Terms,
+    /// What multiplies skips and functions.
+    pub factors: Factors,
     /// Channels of the stem's output.
     pub stem_width: i64,
     /// Channels of the 3x3 convolutions of the first stage; doubled from stage to stage.
@@ -139,7 +144,7 @@ impl Architecture {
     /// first stage, for `channels`-channel images of `classes` classes.
     ///
     /// The depth counts the convolutions on one way through the network and the linear layer:
-    /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain layers, and of dense
+    /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain and Highway layers, and of dense
     /// networks n + 4 for basic, 2 n + 4 for bottlenecks. Where n does
     /// not divide by three, earlier stages get the odd blocks (24 layers: 4, 4, 3).
     ///
@@ -178,6 +183,7 @@ impl Architecture {
             stages: (0..3).map(|stage| (blocks + 2 - stage) / 3).collect(),
             functions: functions(blocks, k)?,
             terms: Terms::Ways,
+            factors: Factors::One,
             stem_width: 16,
             width: 16,
             groups: None,
@@ -209,6 +215,7 @@ impl Architecture {
             stages: stages.to_vec(),
             functions: functions(sum(&stages), k)?,
             terms: Terms::Ways,
+            factors: Factors::One,
             stem_width: 64,
             width: 64,
             groups: None,
@@ -272,7 +279,7 @@ impl Architecture {
             let width = self.width << stage;
             let outputs = match self.unit {
                 Unit::Basic => width,
-                _ if self.family == Family::Plain => width,
+                _ if matches!(self.family, Family::Plain | Family::Highway) => width,
                 _ => width * 4,
             };
             let groups = self.groups.map_or(1, |groups| groups.count);
@@ -291,11 +298,15 @@ impl Architecture {
                     opens_stage: position == 0,
                     follows_normalised: stage == 0 && self.stem == Stem::Imagenet,
                 };
-                blocks.push(match self.family {
+                let block = match self.family {
                     Family::Resnet => self.post_activation(&place)?,
                     Family::Preresnet => self.pre_activation(&place)?,
+                    Family::Highway => {
+                        super::highway::block(&place.name, inputs, outputs, place.stride)
+                    }
                     Family::Plain | Family::Densenet => plain(&place),
-                });
+                };
+                blocks.push(self.factors.on(block, blocks.len(), sum(&self.stages)));
                 inputs = outputs;
             }
         }
@@ -326,8 +337,14 @@ impl Architecture {
         if self.terms != Terms::Ways && !residual {
             return refuse("only residual blocks have functions that continue others".into());
         }
-        if self.family == Family::Densenet && self.functions.iter().any(|&k| k != 1) {
-            return refuse("a dense layer has one function; give k = 1".into());
+        if self.factors != Factors::One && !(residual && self.terms == Terms::Ways) {
+            let rule = "factors need residual blocks whose functions each take the block's input";
+            return refuse(rule.into());
+        }
+        let single = matches!(self.family, Family::Densenet | Family::Highway);
+        if single && self.functions.iter().any(|&k| k != 1) {
+            let rule = "a layer of a dense or Highway network has one function; give k = 1";
+            return refuse(rule.into());
         }
         if self.groups.is_some() && (self.unit == Unit::Basic || !residual) {
             return refuse("groups need residual bottlenecks; give unit = \"bottleneck\"".into());
@@ -352,6 +369,9 @@ impl Architecture {
         let width = self.stem_width;
         let normalised = [batch_norm("bn1", width), relu()];
         match self.stem {
+            Stem::Cifar if self.family == Family::Highway => {
+                vec![convolution("conv1", self.channels, width, 3, 1), relu()]
+            }
             Stem::Cifar => {
                 let mut stem = vec![convolution("conv1", self.channels, width, 3, 1)];
                 if self.family != Family::Preresnet {
@@ -408,6 +428,7 @@ impl Architecture {
             pre: Vec::new(),
             skip: Some(self.skip(place, true)?),
             functions,
+            gate: None,
             post: vec![relu()],
         })
     }
@@ -446,6 +467,7 @@ impl Architecture {
             pre,
             skip: Some(self.skip(place, false)?),
             functions,
+            gate: None,
             post: Vec::new(),
         })
     }
@@ -584,7 +606,7 @@ impl Place {
 /// Convolutions of a block's function.
 fn layers_per_block(family: Family, unit: Unit) -> usize {
     match (family, unit) {
-        (Family::Plain, _) | (Family::Densenet, Unit::Basic) => 1,
+        (Family::Plain | Family::Highway, _) | (Family::Densenet, Unit::Basic) => 1,
         (Family::Densenet, _) | (_, Unit::Basic) => 2,
         (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
     }
@@ -606,6 +628,7 @@ fn plain(place: &Place) -> Block<Layer> {
         pre: Vec::new(),
         skip: None,
         functions: vec![Function { layers }],
+        gate: None,
         post: vec![relu()],
     }
 }

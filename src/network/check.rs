@@ -68,6 +68,10 @@ impl Work {
     ) -> Result<FeatureShape, NetworkError> {
         let place = format!("block {number}");
         let u = self.run(&block.pre, x, &place)?;
+        let gate = match &block.gate {
+            Some(gate) => Some(self.run(gate, u, &place)?),
+            None => None,
+        };
         let functions = block.functions.iter().map(|function| &function.layers);
         let mut sum = None;
         for layers in functions.chain(&block.skip) {
@@ -80,6 +84,10 @@ impl Work {
         let sum = sum.ok_or_else(|| NetworkError::Architecture {
             reason: format!("{place} has neither a function nor a skip"),
         })?;
+        if gate.is_some_and(|gate| gate != sum) {
+            let reason = format!("the gate of {place} has another shape than what it gates");
+            return Err(NetworkError::Architecture { reason });
+        }
         self.run(&block.post, sum, &place)
     }
 
@@ -129,6 +137,9 @@ fn word(operation: &Operation) -> &'static str {
         Operation::GroupNorm { .. } => "group normalisation",
         Operation::BatchNorm { .. } => "batch normalisation",
         Operation::Relu => "ReLU",
+        Operation::Sigmoid { .. } => "sigmoid",
+        Operation::Factor { .. } => "factor",
+        Operation::Bernoulli { .. } => "random choice",
         Operation::MaxPool { .. } => "maximum pooling",
         Operation::ZeroPad { .. } => "zero padding",
         Operation::AveragePool { .. } | Operation::GlobalAveragePool => "average pooling",
@@ -238,7 +249,12 @@ fn sizes(operation: &Operation) -> Result<(), &'static str> {
             inputs, outputs, ..
         } => require(counts(&[inputs, outputs]), COUNTS),
         Operation::Fragment(ref fragment) => fragment_sizes(fragment),
-        Operation::Relu | Operation::GlobalAveragePool => Ok(()),
+        Operation::Sigmoid { shift } => require(shift.is_finite(), "its shift is not a number"),
+        Operation::Bernoulli { keep } => require(
+            (0.0..=1.0).contains(&keep),
+            "its probability is not between 0 and 1",
+        ),
+        Operation::Relu | Operation::Factor { .. } | Operation::GlobalAveragePool => Ok(()),
     }
 }
 

@@ -46,6 +46,9 @@ impl Specification {
                 for function in sum.computed() {
                     add(&function.layers, u)?;
                 }
+                if let Some(gate) = sum.gate {
+                    add(gate, u)?;
+                }
                 if let Some(skip) = skip {
                     add(skip, u)?;
                 }

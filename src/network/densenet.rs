@@ -30,6 +30,7 @@ pub fn dense_block(
         pre,
         skip: Some(vec![pad(0, growth)]),
         functions: vec![Function { layers: function }],
+        gate: None,
         post: Vec::new(),
     }
 }

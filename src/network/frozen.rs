@@ -2,7 +2,7 @@ use tch::{Kind, Tensor};
 
 use super::trainable::{plain, standardized};
 use super::{
-    Forward, Geometry, Kernel, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork,
+    Forward, Geometry, Kernel, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork,
     Specification, TrainableLayer, TrainableNetwork,
 };
 
@@ -32,34 +32,28 @@ pub enum FrozenLayer {
         /// Additive term `[O]`.
         bias: Option<Tensor>,
     },
-    /// An operation that is computed as it stands.
+    /// A layer that is computed as it stands.
     Plain {
         /// What is computed.
-        operation: Operation,
+        layer: Layer,
         /// Its tensors, in the order of [`Layer::parameters`](super::Layer::parameters).
         parameters: Vec<Tensor>,
     },
 }
 
 impl Forward for FrozenLayer {
-    fn forward(&self, x: &Tensor, _mode: Mode) -> Result<Tensor, NetworkError> {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
         Ok(match self {
             Self::Convolution { kernel, bias, .. } => kernel.convolve(x, bias.as_ref())?,
             Self::Affine { scale, shift } => shift.f_addcmul(x, scale)?,
             Self::Linear { weight, bias } => x.f_linear(weight, bias.as_ref())?,
-            Self::Plain {
-                operation,
-                parameters,
-            } => plain(operation, parameters, x)?,
+            Self::Plain { layer, parameters } => plain(layer, parameters, x, mode)?,
         })
     }
 
     fn forward_owned(&self, mut x: Tensor, mode: Mode) -> Result<Tensor, NetworkError> {
         match self {
-            Self::Plain {
-                operation: Operation::Relu,
-                ..
-            } => Ok(x.f_relu_()?),
+            Self::Plain { layer, .. } if layer.operation == Operation::Relu => Ok(x.f_relu_()?),
             _ => self.forward(&x, mode),
         }
     }
@@ -67,7 +61,7 @@ impl Forward for FrozenLayer {
     fn output_may_be_overwritten(&self) -> bool {
         match self {
             Self::Convolution { .. } | Self::Affine { .. } | Self::Linear { .. } => true,
-            Self::Plain { operation, .. } => operation.output_may_be_overwritten(),
+            Self::Plain { layer, .. } => layer.operation.output_may_be_overwritten(),
         }
     }
 }
@@ -93,11 +87,8 @@ impl FrozenLayer {
                 weight: weight.shallow_clone(),
                 bias: clone(bias),
             },
-            Self::Plain {
-                operation,
-                parameters,
-            } => Self::Plain {
-                operation: operation.clone(),
+            Self::Plain { layer, parameters } => Self::Plain {
+                layer: layer.clone(),
                 parameters: parameters.iter().map(Tensor::shallow_clone).collect(),
             },
         }
@@ -207,7 +198,7 @@ fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, Netwo
                     }),
                 }
             }
-            (operation, parameters) => frozen.push(without_folding(operation, parameters)?),
+            (_, parameters) => frozen.push(without_folding(layer.layer(), parameters)?),
         }
     }
     frozen
@@ -216,12 +207,9 @@ fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, Netwo
         .collect()
 }
 
-fn without_folding(
-    operation: &Operation,
-    parameters: &[Tensor],
-) -> Result<FrozenLayer, NetworkError> {
+fn without_folding(layer: &Layer, parameters: &[Tensor]) -> Result<FrozenLayer, NetworkError> {
     let bias = parameters.get(1).map(Tensor::shallow_clone);
-    Ok(match (operation, parameters.first()) {
+    Ok(match (&layer.operation, parameters.first()) {
         (
             &Operation::Convolution {
                 stride,
@@ -257,8 +245,8 @@ fn without_folding(
                 bias,
             }
         }
-        (operation, _) => FrozenLayer::Plain {
-            operation: operation.clone(),
+        _ => FrozenLayer::Plain {
+            layer: layer.clone(),
             parameters: parameters.iter().map(Tensor::shallow_clone).collect(),
         },
     })
@@ -295,11 +283,8 @@ fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
             weight: settle(weight)?,
             bias: bias.map(settle).transpose()?,
         },
-        FrozenLayer::Plain {
-            operation,
-            parameters,
-        } => FrozenLayer::Plain {
-            operation,
+        FrozenLayer::Plain { layer, parameters } => FrozenLayer::Plain {
+            layer,
             parameters: parameters
                 .into_iter()
                 .map(settle)

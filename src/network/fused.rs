@@ -192,20 +192,20 @@ fn normalize(
     let scale = joined(row, 0, 0)?.ok_or_else(lost)?;
     let shift = joined(row, 1, 0)?.ok_or_else(lost)?;
     match (mode, features) {
-        (Mode::Training { momentum }, Features::Stacked(x)) => {
+        (Mode::Training { momentum, .. }, Features::Stacked(x)) => {
             let seen = ChannelMoments::room(&scale)?;
             let y = seen.normalize(x, Some((&scale, &shift)), epsilon)?;
             seen.enter(row, momentum)?;
             Ok(y)
         }
-        (Mode::Training { momentum }, Features::Shared(x)) => {
+        (Mode::Training { momentum, .. }, Features::Shared(x)) => {
             let first = row[0].parameters().first().ok_or_else(lost)?;
             let seen = ChannelMoments::room(first)?;
             let y = seen.normalize(x, None, epsilon)?;
             seen.enter(row, momentum)?;
             spread(&y, &scale, &shift, row.len() as i64)
         }
-        (Mode::Evaluation, features) => {
+        (Mode::Sampled { .. } | Mode::Evaluation, features) => {
             let mean = joined(row, 2, 0)?.ok_or_else(lost)?;
             let variance = joined(row, 3, 0)?.ok_or_else(lost)?;
             match features {
@@ -301,7 +301,7 @@ mod tests {
     use super::super::*;
     use tch::{Kind, Tensor};
 
-    const TRAINING: Mode = Mode::Training { momentum: 0.1 };
+    const TRAINING: Mode = Mode::Training { momentum: 0.1, seed: 0 };
 
     fn network(family: Family, unit: Unit, k: usize) -> TrainableNetwork {
         let depth = if unit == Unit::Basic { 8 } else { 11 };

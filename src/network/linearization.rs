@@ -20,10 +20,10 @@ enum Derivative {
         adjoint: Option<Kernel>,
         input: [i64; 2],
     },
-    /// Product with `[1, C, 1, 1]`, the same for all examples.
+    /// Product with `[1, C, 1, 1]` or `[1]`, the same for all examples.
     Scale(Tensor),
-    /// Product with `[B, C, H, W]`: 1 where the ReLU was open and 0 elsewhere, times the scale of
-    /// the normalisation before it, where there is one.
+    /// Product with `[B, C, H, W]`, the slope of each value: of a ReLU 1 where it was open and 0
+    /// elsewhere. Times the scale of the normalisation before it, where there is one.
     Mask(Tensor),
     MaxPool {
         indices: Tensor,
@@ -198,8 +198,18 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
         FrozenLayer::Linear { weight, .. } => Derivative::Linear {
             weight: weight.shallow_clone(),
         },
-        FrozenLayer::Plain { operation, .. } => match *operation {
+        FrozenLayer::Plain { layer: plain, .. } => match plain.operation {
             Operation::Relu => Derivative::Mask(x.f_gt(0.0)?.f_to_kind(x.kind())?),
+            Operation::Sigmoid { .. } => {
+                let y = layer.forward(x, Mode::Evaluation)?;
+                let slope = y.f_mul(&super::residual::closed(&y)?)?;
+                return Ok((y, Derivative::Mask(slope)));
+            }
+            Operation::Factor { .. } | Operation::Bernoulli { .. } => {
+                // The product with 1 is what everything is multiplied by.
+                let one = Tensor::f_ones([1, 1, 1, 1], (x.kind(), x.device()))?;
+                Derivative::Scale(layer.forward(&one, Mode::Evaluation)?)
+            }
             Operation::MaxPool {
                 kernel,
                 stride,
@@ -292,14 +302,52 @@ impl Chain {
             .try_fold(stack, |stack, derivative| derivative.pull_back(stack))
     }
 
-    /// Whether the first map that a stack meets writes in place: then it needs its own copy.
-    fn overwrites(&self) -> bool {
-        matches!(self.0.last(), Some(Derivative::Mask(_)))
+    /// The same where `stack` stays as it is.
+    fn pull_back_copy(&self, stack: &Tensor) -> Result<Tensor, NetworkError> {
+        self.pull_back(match self.0.last() {
+            // The first map that it meets writes in place.
+            Some(Derivative::Mask(_)) => super::duplicate(stack)?,
+            _ => stack.shallow_clone(),
+        })
     }
 
     fn is_identity(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The gate of a block at a batch, with what its derivative needs; all values `[B, C, H, W]`.
+#[derive(Debug)]
+struct Gate {
+    chain: Chain,
+    /// The share of the functions.
+    open: Tensor,
+    /// The share of the skip.
+    closed: Tensor,
+    /// The outputs that it multiplies: of the functions by number, and of the skip.
+    functions: Vec<Option<Tensor>>,
+    skip: Option<Tensor>,
+}
+
+impl Gate {
+    /// Cotangents at `u` that pass by the gate, where it multiplies `output` with `sign`.
+    fn pull_back(
+        &self,
+        stack: &Tensor,
+        output: &Tensor,
+        sign: f64,
+    ) -> Result<Tensor, NetworkError> {
+        let at_gate = times(stack, &output.f_mul_scalar(sign)?)?;
+        self.chain.pull_back(at_gate)
+    }
+}
+
+/// A new stack `[J B, ...]`: the product of `stack` with `factor` `[B, ...]`.
+fn times(stack: &Tensor, factor: &Tensor) -> Result<Tensor, NetworkError> {
+    let mut shape = factor.size();
+    shape.insert(0, -1);
+    let product = stack.f_view(shape.as_slice())?.f_mul(factor)?;
+    Ok(product.f_flatten(0, 1)?)
 }
 
 /// The derivative of one block at a batch.
@@ -311,6 +359,7 @@ pub struct LinearizedBlock {
     functions: Vec<Option<Chain>>,
     /// How many functions a path takes one after another in each of them.
     orders: Vec<usize>,
+    gate: Option<Gate>,
     post: Chain,
     /// Size of `u`, `[B, C, H, W]`.
     inner: Vec<i64>,
@@ -325,6 +374,7 @@ impl LinearizedBlock {
             skip: Some(identity()),
             functions: block.functions.iter().map(|_| None).collect(),
             orders: Vec::new(),
+            gate: None,
             post: identity(),
             inner: x.size(),
         }
@@ -357,7 +407,8 @@ impl LinearizedBlock {
     /// Whether skip and pre are both the identity, so that a cotangent passes unchanged.
     #[must_use]
     pub fn passes_unchanged(&self) -> bool {
-        self.pre.is_identity() && self.skip.as_ref().is_some_and(Chain::is_identity)
+        let skip = self.skip.as_ref().is_some_and(Chain::is_identity);
+        self.pre.is_identity() && skip && self.gate.is_none()
     }
 
     /// From the block's output to its sum. Rows `[J B, C, H, W]`; overwritten.
@@ -377,15 +428,17 @@ impl LinearizedBlock {
         function: usize,
         stack: &Tensor,
     ) -> Result<Option<Tensor>, NetworkError> {
-        let Some(Some(function)) = self.functions.get(function) else {
+        let Some(Some(chain)) = self.functions.get(function) else {
             return Ok(None);
         };
-        let stack = if function.overwrites() {
-            super::duplicate(stack)?
-        } else {
-            stack.shallow_clone()
+        let Some(gate) = &self.gate else {
+            return chain.pull_back_copy(stack).map(Some);
         };
-        function.pull_back(stack).map(Some)
+        let through = chain.pull_back(times(stack, &gate.open)?)?;
+        Ok(Some(match gate.functions.get(function) {
+            Some(Some(output)) => through.f_add(&gate.pull_back(stack, output, 1.0)?)?,
+            _ => through,
+        }))
     }
 
     /// From the sum through the skip to `u`; `None` where there is no skip. `stack` stays.
@@ -396,12 +449,14 @@ impl LinearizedBlock {
         let Some(skip) = &self.skip else {
             return Ok(None);
         };
-        let stack = if skip.overwrites() {
-            super::duplicate(stack)?
-        } else {
-            stack.shallow_clone()
+        let Some(gate) = &self.gate else {
+            return skip.pull_back_copy(stack).map(Some);
         };
-        skip.pull_back(stack).map(Some)
+        let through = skip.pull_back(times(stack, &gate.closed)?)?;
+        Ok(Some(match &gate.skip {
+            Some(output) => through.f_add(&gate.pull_back(stack, output, -1.0)?)?,
+            None => through,
+        }))
     }
 
     /// Cotangents at `u` where neither skip nor function carries any: zeros, one row for each of
@@ -513,20 +568,50 @@ fn block(
     let (u, pre) = Chain::of(sum.pre, x)?;
     let mut outputs = Vec::with_capacity(sum.terms.len() + 1);
     let mut functions: Vec<Option<Chain>> = block.functions.iter().map(|_| None).collect();
+    let mut gate = match sum.gate {
+        Some(layers) => {
+            let (open, chain) = Chain::of(layers, &u)?;
+            Some(Gate {
+                chain,
+                closed: super::residual::closed(&open)?,
+                open,
+                functions: block.functions.iter().map(|_| None).collect(),
+                skip: None,
+            })
+        }
+        None => None,
+    };
     for term in &sum.terms {
-        outputs.push(match functions.get_mut(term.number) {
+        let output = match functions.get_mut(term.number) {
             Some(carrying) if term.source == Source::Live => {
                 let (output, chain) = Chain::of(&term.function.layers, &u)?;
                 *carrying = Some(chain);
                 output
             }
             _ => term.output(step.block, &u, pass)?.tensor,
+        };
+        outputs.push(match &mut gate {
+            Some(gate) => {
+                let share = output.f_mul(&gate.open)?;
+                if let Some(kept) = gate.functions.get_mut(term.number) {
+                    *kept = Some(output);
+                }
+                share
+            }
+            None => output,
         });
     }
     let skip = match &sum.skip {
         Skip::Carried(layers) => {
             let (output, chain) = Chain::of(layers, &u)?;
-            outputs.push(output);
+            outputs.push(match &mut gate {
+                Some(gate) => {
+                    let share = output.f_mul(&gate.closed)?;
+                    gate.skip = Some(output);
+                    share
+                }
+                None => output,
+            });
             Some(chain)
         }
         Skip::Cut(layers) if outputs.is_empty() => {
@@ -550,6 +635,7 @@ fn block(
         skip,
         functions,
         orders: Vec::new(),
+        gate,
         post,
         inner: u.size(),
     };

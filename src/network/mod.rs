@@ -13,14 +13,17 @@
 //! reads it.
 
 mod architecture;
+mod chance;
 mod check;
 mod cost;
 mod densenet;
 mod error;
 mod exchange;
+mod factors;
 mod fragment;
 mod frozen;
 mod fused;
+mod highway;
 mod index;
 mod initialize;
 mod kernel;
@@ -42,6 +45,7 @@ pub use cost::Cost;
 pub use densenet::{dense_block, halving};
 pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
+pub use factors::Factors;
 pub use fragment::{
     Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed,
 };

@@ -50,6 +50,25 @@ pub enum Operation {
     },
     /// max(x, 0).
     Relu,
+    /// 1 / (1 + exp(-(x + shift))): what a gate lets pass. A shift below 0 begins with a gate that lets
+    /// little pass (Srivastava et al., arXiv 1505.00387).
+    Sigmoid {
+        /// Added to the input.
+        #[serde(default)]
+        shift: f64,
+    },
+    /// The product with one learned number.
+    Factor {
+        /// Whether training begins at 0 (SkipInit: De & Smith, arXiv 2002.10444) instead of 1.
+        #[serde(default)]
+        from_zero: bool,
+    },
+    /// Every value times a random 0 or 1 in training, and times the mean of these numbers in evaluation
+    /// (Swapout: Singh et al., arXiv 1605.06465).
+    Bernoulli {
+        /// Probability of 1.
+        keep: f64,
+    },
     /// Maximum over windows.
     MaxPool {
         /// Side of the window.
@@ -112,7 +131,8 @@ impl Operation {
             | Operation::GlobalAveragePool
             | Operation::Linear { .. } => true,
             // Its gradient is computed from its output.
-            Operation::Relu => false,
+            Operation::Relu | Operation::Sigmoid { .. } => false,
+            Operation::Factor { .. } | Operation::Bernoulli { .. } => true,
             // May be a view of the input, or end in an operation like ReLU.
             Operation::ZeroPad { .. } | Operation::PadShortcut { .. } | Operation::Fragment(_) => {
                 false
@@ -158,9 +178,9 @@ pub enum Role {
     Weight,
     /// Additive term of a convolution or linear layer.
     Bias,
-    /// Scale of a normalisation.
+    /// Scale of a normalisation, or a factor that starts at 1.
     Scale,
-    /// Shift of a normalisation.
+    /// Shift of a normalisation, or a factor that starts at 0.
     Shift,
     /// Running mean of a normalisation: a statistic, not trained.
     RunningMean,
@@ -247,6 +267,10 @@ impl Layer {
                 }
                 parameters
             }
+            Operation::Factor { from_zero } => {
+                let role = if from_zero { Role::Shift } else { Role::Scale };
+                vec![parameter("weight", role, vec![1])]
+            }
             Operation::Fragment(ref fragment) => fragment.parameters.clone(),
             _ => Vec::new(),
         }
@@ -311,7 +335,10 @@ impl Layer {
             | Operation::BatchNorm {
                 channels: expected, ..
             } => channels(expected).map(|()| input),
-            Operation::Relu => Ok(input),
+            Operation::Relu
+            | Operation::Sigmoid { .. }
+            | Operation::Factor { .. }
+            | Operation::Bernoulli { .. } => Ok(input),
             Operation::MaxPool {
                 kernel,
                 stride,

@@ -85,6 +85,7 @@ fn without_what_is_off(
     }
     Ok(Some(Block {
         functions: sum.computed().cloned().collect(),
+        gate: sum.gate.map(<[_]>::to_vec),
         ..block.clone()
     }))
 }
@@ -124,6 +125,7 @@ fn renumber(
         .iter_mut()
         .chain(block.skip.iter_mut().flatten())
         .chain(functions)
+        .chain(block.gate.iter_mut().flatten())
         .chain(&mut block.post)
         .for_each(rename);
     block.name = name;

@@ -33,6 +33,7 @@ impl Recalibration {
         }
         let mode = Mode::Training {
             momentum: 1.0 / (f64::from(self.batches) + 1.0),
+            seed: u64::from(self.batches),
         };
         let pass = Pass {
             mode,

@@ -21,7 +21,8 @@ pub struct ResidualNetwork<L> {
     pub head: Vec<L>,
 }
 
-/// `x' = post(skip(pre(x)) + sum_i f_i(pre(x)))`.
+/// `x' = post(skip(u) + sum_i f_i(u))` with `u = pre(x)`; of a gated block
+/// `post((1 - g) skip(u) + g sum_i f_i(u))` with `g = gate(u)` (Srivastava et al., arXiv 1505.00387).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block<L> {
     /// Its name in a checkpoint, such as `layer2.3`.
@@ -36,6 +37,10 @@ pub struct Block<L> {
     /// The k residual functions.
     #[serde(rename = "branches")]
     pub functions: Vec<Function<L>>,
+    /// What gives the share of the functions, between 0 and 1, in the shape of the sum: the transform gate
+    /// of a Highway network. Where all functions are off the skip is carried whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Vec<L>>,
     /// Applied to the sum: ReLU in post-activation networks (He et al. 2015).
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub post: Vec<L>,
@@ -55,12 +60,19 @@ pub type Specification = ResidualNetwork<Layer>;
 /// Whether batch normalisation uses the statistics of the batch or its running ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// Batch statistics; the running ones move towards them by `momentum`.
+    /// Batch statistics; the running ones move towards them by `momentum`. Random choices are drawn.
     Training {
         /// Weight of the new batch in the running statistics.
         momentum: f64,
+        /// Of the random choices in this pass.
+        seed: u64,
     },
-    /// Running statistics.
+    /// Running statistics, and random choices drawn as in training: stochastic inference.
+    Sampled {
+        /// Of the random choices in this pass.
+        seed: u64,
+    },
+    /// Running statistics; means stand for random choices.
     Evaluation,
 }
 
@@ -269,6 +281,7 @@ impl<L> ResidualNetwork<L> {
                         })
                     })
                     .collect::<Result<_, E>>()?,
+                gate: block.gate.as_ref().map(|gate| convert(gate)).transpose()?,
                 post: convert(&block.post)?,
             });
         }
@@ -279,7 +292,7 @@ impl<L> ResidualNetwork<L> {
         })
     }
 
-    /// All layers, in the order stem, blocks (pre, skip, functions, post), head.
+    /// All layers, in the order stem, blocks (pre, skip, functions, gate, post), head.
     pub fn layers(&self) -> impl Iterator<Item = &L> {
         let blocks = self.blocks.iter().flat_map(Block::layers);
         self.stem.iter().chain(blocks).chain(&self.head)
@@ -298,13 +311,14 @@ impl<L> Function<L> {
 }
 
 impl<L> Block<L> {
-    /// All layers of the block: pre, skip, functions, post.
+    /// All layers of the block: pre, skip, functions, gate, post.
     pub fn layers(&self) -> impl Iterator<Item = &L> {
         let functions = self.functions.iter().flat_map(|function| &function.layers);
         self.pre
             .iter()
             .chain(self.skip.iter().flatten())
             .chain(functions)
+            .chain(self.gate.iter().flatten())
             .chain(&self.post)
     }
 }
@@ -406,11 +420,16 @@ impl<L: Forward> Sum<'_, L> {
         u: &Tensor,
         pass: &Pass<'_>,
     ) -> Result<Option<Flow>, NetworkError> {
-        let total = self.add_terms(block, u, pass, |_| true)?;
+        let gate = self.opened(u, pass.mode)?;
+        let total = self.add_terms(block, u, pass, gate.as_ref(), |_| true)?;
         let Some(skip) = self.carried() else {
             return Ok(total);
         };
         let skip = chain(skip, u, pass.mode)?;
+        let skip = match &gate {
+            Some(gate) => Flow::owned(skip.tensor.f_mul(&closed(gate)?)?),
+            None => skip,
+        };
         Ok(Some(match total {
             Some(total) => total.plus(&skip.tensor)?,
             None => skip,
@@ -425,10 +444,14 @@ impl<L: Forward> Sum<'_, L> {
         pass: &Pass<'_>,
         exchange: &dyn Exchange,
     ) -> Result<Option<Flow>, NetworkError> {
+        if self.gate.is_some() {
+            let reason = format!("processes cannot share the functions of block {block}: it has a gate");
+            return Err(NetworkError::Architecture { reason });
+        }
         let u = exchange.enter(u)?;
         let taken = exchange.part(&u)?;
         let computes = |function| exchange.computes(FunctionIndex { block, function });
-        let total = self.add_terms(block, &taken, pass, computes)?;
+        let total = self.add_terms(block, &taken, pass, None, computes)?;
         let skip = match self.carried() {
             Some(skip) => Some(chain(skip, &u, pass.mode)?),
             None => None,
@@ -455,21 +478,35 @@ impl<L: Forward> Sum<'_, L> {
         }))
     }
 
-    /// The sum of those terms that `takes` wants, for the functions' input `u`.
+    /// What the gate gives for the functions' input `u`.
+    fn opened(&self, u: &Tensor, mode: Mode) -> Result<Option<Tensor>, NetworkError> {
+        let opened = |gate| Ok(chain(gate, u, mode)?.tensor);
+        self.gate.map(opened).transpose()
+    }
+
+    /// The sum of those terms that `takes` wants, for the functions' input `u`, each times what the gate
+    /// gives.
     fn add_terms(
         &self,
         block: BlockIndex,
         u: &Tensor,
         pass: &Pass<'_>,
+        gate: Option<&Tensor>,
         takes: impl Fn(usize) -> bool,
     ) -> Result<Option<Flow>, NetworkError> {
-        let gate = pass.gates.and_then(|gates| gates.get(block.position()));
-        let gated = |output: Flow| -> Result<Flow, NetworkError> {
-            let Some(gate) = gate else {
-                return Ok(output);
+        let survival = pass.gates.and_then(|gates| gates.get(block.position()));
+        let gated = |output: Flow, source: Source| -> Result<Flow, NetworkError> {
+            let kind = output.tensor.kind();
+            let output = match survival {
+                Some(survival) => Flow::owned(output.tensor.f_mul(&survival.f_to_kind(kind)?)?),
+                None => output,
             };
-            let gate = gate.f_to_kind(output.tensor.kind())?;
-            Ok(Flow::owned(output.tensor.f_mul(&gate)?))
+            // Through a function that is held or given nothing flows back, not even by its gate.
+            Ok(match gate {
+                Some(gate) if source == Source::Live => Flow::owned(output.tensor.f_mul(gate)?),
+                Some(gate) => Flow::owned(output.tensor.f_mul(&gate.f_detach()?)?),
+                None => output,
+            })
         };
         let taken = || self.terms.iter().filter(|term| takes(term.number));
         let live = taken().filter(|term| term.source == Source::Live);
@@ -477,7 +514,7 @@ impl<L: Forward> Sum<'_, L> {
         let together = L::sum_of(&live, u, pass.mode)?;
         let alone = |term: &&Term<'_, L>| together.is_none() || term.source != Source::Live;
         let mut total = match &together {
-            Some(sum) => Some(gated(Flow::owned(sum.shallow_clone()))?),
+            Some(sum) => Some(gated(Flow::owned(sum.shallow_clone()), Source::Live)?),
             None => None,
         };
         // Outputs that another function continues are computed once.
@@ -495,7 +532,7 @@ impl<L: Forward> Sum<'_, L> {
                 }
                 false => output,
             };
-            let output = gated(output)?;
+            let output = gated(output, term.source)?;
             total = Some(match total {
                 None => output,
                 Some(total) => total.plus(&output.tensor)?,
@@ -503,6 +540,11 @@ impl<L: Forward> Sum<'_, L> {
         }
         Ok(total)
     }
+}
+
+/// What a gate leaves to the skip.
+pub(super) fn closed(gate: &Tensor) -> Result<Tensor, NetworkError> {
+    Ok(gate.f_neg()?.f_add_scalar(1.0)?)
 }
 
 impl<L: Forward> Function<L> {
@@ -724,6 +766,7 @@ impl Block<Layer> {
             .iter()
             .map(|function| &function.layers)
             .chain(&self.skip)
+            .chain(&self.gate)
         {
             outputs.push((propagate(layers, u)?, layers));
         }

@@ -13,7 +13,7 @@ use super::{Block, Function, FunctionState, Layer, NetworkError, Plan, ResidualN
 pub(super) enum Resolved<'a, L> {
     /// The input is handed on: all functions of a block without a skip are off.
     Passed,
-    /// `post(skip(pre(x)) + sum of terms)`.
+    /// `post(skip(pre(x)) + sum of terms)`, weighted by the gate where there is one.
     Sum(Sum<'a, L>),
 }
 
@@ -26,6 +26,9 @@ pub(super) struct Sum<'a, L> {
     pub terms: Vec<Term<'a, L>>,
     /// What becomes of the skip.
     pub skip: Skip<'a, L>,
+    /// The share of the sum that the terms have; the skip has the rest. None where no term contributes:
+    /// a gated block whose functions are off carries all of its skip.
+    pub gate: Option<&'a [L]>,
     /// Applied to the sum.
     pub post: &'a [L],
 }
@@ -80,9 +83,11 @@ impl<L> Block<L> {
                 source: state.source()?,
             })
         });
+        let terms: Vec<_> = terms.collect();
         Resolved::Sum(Sum {
             pre: &self.pre,
-            terms: terms.collect(),
+            gate: self.gate.as_deref().filter(|_| !terms.is_empty()),
+            terms,
             skip,
             post: &self.post,
         })

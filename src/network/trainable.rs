@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use tch::{Device, Kind, Tensor};
 
+use super::chance::chosen;
 use super::initialize::{generator, initialize};
 use super::{
     Forward, Function, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role,
@@ -61,8 +62,8 @@ impl Forward for TrainableLayer {
             }
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
                 let (training, momentum) = match mode {
-                    Mode::Training { momentum } => (true, momentum),
-                    Mode::Evaluation => (false, 0.0),
+                    Mode::Training { momentum, .. } => (true, momentum),
+                    Mode::Sampled { .. } | Mode::Evaluation => (false, 0.0),
                 };
                 x.f_batch_norm(
                     Some(scale),
@@ -78,7 +79,7 @@ impl Forward for TrainableLayer {
             (Operation::Linear { .. }, [weight, ..]) => {
                 in_kind(x, weight.kind())?.f_linear(weight, self.parameter(1))?
             }
-            (operation, parameters) => plain(operation, parameters, x)?,
+            (_, parameters) => plain(&self.layer, parameters, x, mode)?,
         })
     }
 
@@ -127,11 +128,12 @@ pub(super) fn standardized(weight: &Tensor, epsilon: f64) -> Result<Tensor, Netw
 
 /// The operations that are the same in every execution.
 pub(super) fn plain(
-    operation: &Operation,
+    layer: &Layer,
     parameters: &[Tensor],
     x: &Tensor,
+    mode: Mode,
 ) -> Result<Tensor, NetworkError> {
-    Ok(match *operation {
+    Ok(match layer.operation {
         Operation::Fragment(ref fragment) => fragment.forward(parameters, x)?,
         Operation::GroupNorm {
             groups, epsilon, ..
@@ -144,6 +146,14 @@ pub(super) fn plain(
         )?,
         Operation::ZeroPad { padding } => x.f_constant_pad_nd([padding; 4])?,
         Operation::Relu => x.f_relu()?,
+        Operation::Sigmoid { shift: 0.0 } => x.f_sigmoid()?,
+        Operation::Sigmoid { shift } => x.f_add_scalar(shift)?.f_sigmoid()?,
+        Operation::Bernoulli { keep } => match mode {
+            Mode::Evaluation => x.f_mul_scalar(keep)?,
+            Mode::Training { seed, .. } | Mode::Sampled { seed } => {
+                x.f_mul(&chosen(x, keep, seed, &layer.name)?)?
+            }
+        },
         Operation::MaxPool {
             kernel,
             stride,
@@ -165,10 +175,18 @@ pub(super) fn plain(
                 .f_slice(3, None, None, stride)?;
             x.f_constant_pad_nd([0, 0, 0, 0, before, after])?
         }
+        Operation::Factor { .. } => match parameters {
+            [factor] => x.f_mul(&in_kind(factor, x.kind())?)?,
+            _ => return Err(lost()),
+        },
         Operation::Convolution { .. } | Operation::BatchNorm { .. } | Operation::Linear { .. } => {
-            return Err(NetworkError::Torch("a layer lost its parameters".into()));
+            return Err(lost());
         }
     })
+}
+
+fn lost() -> NetworkError {
+    NetworkError::Torch("a layer lost its parameters".into())
 }
 
 /// A network that can be trained, loaded and saved.

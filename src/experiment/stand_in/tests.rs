@@ -15,6 +15,7 @@ macro_rules! kinds {
 /// Three blocks that add their input to itself, then clip what is negative.
 fn identities() -> Specification {
     let block = |name: &str| Block {
+        gate: None,
         name: name.into(),
         pre: Vec::new(),
         skip: Some(Vec::new()),

@@ -144,6 +144,7 @@ pub(super) fn joined(stem: Run<'_>, blocks: Vec<Block<Layer>>, head: Run<'_>) ->
 /// `ReLU(skip(x) + f(x))`.
 pub(super) fn post_activation(place: &Place, skip: Vec<Layer>, function: Run<'_>) -> Block<Layer> {
     Block {
+        gate: None,
         name: place.name.clone(),
         pre: Vec::new(),
         skip: Some(skip),
@@ -162,6 +163,7 @@ pub(super) fn pre_activation(
     function: Run<'_>,
 ) -> Block<Layer> {
     Block {
+        gate: None,
         name: place.name.clone(),
         pre,
         skip: Some(skip),

@@ -608,6 +608,7 @@ impl<'g> Finder<'g> {
             })
             .collect::<Result<Vec<_>, NetworkError>>()?;
         Ok(Block {
+            gate: None,
             name: self.scope(block.to).to_owned(),
             pre,
             skip: Some(self.skip(state, skip)?),
