@@ -7,7 +7,7 @@ use pathscope::data::{Dataset, ImageShape, Normalization, normalized_batch};
 use pathscope::experiment::{
     ComputeOptions, GradientPoint, Grading, Journal, Laboratory, Loss, Origin, SpectrumOptions,
 };
-use pathscope::network::{
+use pathscope::network::{Factors, 
     Architecture, Family, FrozenNetwork, FunctionIndex, FunctionState, Pass, Plan, Shortcut, Terms,
     TrainableNetwork, Unit,
 };
@@ -31,6 +31,7 @@ fn architecture(
         stages: vec![blocks - blocks / 2, blocks / 2],
         functions: functions.to_vec(),
         terms: Terms::Ways,
+        factors: Factors::One,
         groups: None,
         stem_width: 2,
         width: 2,

@@ -12,7 +12,7 @@ use std::path::Path;
 use common::{asset, save_untrained_for, succeed};
 
 use pathscope::network::{
-    Architecture, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionIndex, FunctionState,
+    Architecture, BlockIndex, Factors, Family, FeatureShape, FrozenNetwork, FunctionIndex, FunctionState,
     Groups, Mode, Pass, Plan, Shortcut, Specification, Stem, Terms, TrainableNetwork, Unit,
 };
 use serde::Deserialize;
@@ -49,12 +49,20 @@ fn residual(family: Family, terms: Terms, k: usize) -> Architecture {
         stages: vec![2; 3],
         functions: vec![k; 6],
         terms,
+        factors: Factors::One,
         stem_width: 4,
         width: 4,
         groups: None,
         shortcut: Shortcut::B,
         channels: 3,
         classes: 10,
+    }
+}
+
+fn weighted(family: Family, factors: Factors) -> Architecture {
+    Architecture {
+        factors,
+        ..residual(family, Terms::Ways, 2)
     }
 }
 
@@ -93,6 +101,9 @@ fn systems() -> Vec<(&'static str, Architecture)> {
                 ..grouped
             },
         ),
+        ("highway", residual(Family::Highway, Terms::Ways, 1)),
+        ("learned-preresnet", weighted(Preresnet, Factors::Learned)),
+        ("skipinit-resnet", weighted(Resnet, Factors::SkipInit)),
     ]
 }
 
@@ -165,7 +176,10 @@ fn a_training_step_has_the_gradients_and_statistics_of_pytorch() {
         let (fixture, specification) = (fixture(name), architecture.build().unwrap());
         let network = network(name, &specification, &fixture);
         let pass = Pass {
-            mode: Mode::Training { momentum: 0.1 },
+            mode: Mode::Training {
+                momentum: 0.1,
+                seed: 0,
+            },
             ..Pass::EVALUATION
         };
         let plan = Plan::intact(&specification);

@@ -14,7 +14,7 @@ use pathscope::data::{
     write_idx_gz,
 };
 use pathscope::format;
-use pathscope::network::{
+use pathscope::network::{Factors, 
     Family, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
 };
 use pathscope::training::{
@@ -32,6 +32,7 @@ fn architecture(depth: usize, k: usize, width: i64) -> RecipeArchitecture {
         depth,
         k,
         terms: Terms::Ways,
+        factors: Factors::One,
         width: Some(width),
         widening: 1,
         stages: None,

@@ -93,18 +93,28 @@ const MOST_FUNCTIONS: usize = 1 << 20;
 /// The ways through one block, each with its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockPaths {
-    /// Length of the skip: 0, or in layers 1 for a projection.
-    pub skip: usize,
+    /// Length of the skip: 0, or in layers 1 for a projection. None where the block has no skip, so that
+    /// every path takes a function: `k z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<usize>,
     /// Length of each function: 1 in modules, its number of convolutions in layers; 2 in modules for a
     /// function after another one, so that a block of F and F after F is `1 + z + z^2`.
     pub functions: Vec<usize>,
+}
+
+impl BlockPaths {
+    /// The length of every way: of the skip, where there is one, and of each function.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        self.skip.into_iter().chain(self.functions.iter().copied())
+    }
 }
 
 /// The generating polynomial of path lengths: the coefficient of `z^l` is the number of paths of
 /// length `l`.
 ///
 /// In modules it is the product over blocks of `1 + k_l z` where each function takes the block's input;
-/// in general, as in layers, of `z^skip + sum_i z^function_i`.
+/// in general, as in layers, of `z^skip + sum_i z^function_i`, without the first term where there is no
+/// skip.
 ///
 /// ```
 /// use pathscope_analysis::{LengthRange, PathPolynomial};
@@ -136,7 +146,7 @@ impl PathPolynomial {
             functions
                 .iter()
                 .map(|&k| BlockPaths {
-                    skip: 0,
+                    skip: Some(0),
                     functions: vec![1; k],
                 })
                 .collect(),
@@ -175,8 +185,7 @@ impl PathPolynomial {
         if blocks.iter().all(|block| block.functions.is_empty()) {
             return Err(MultiplicityError::NoFunctions);
         }
-        let greatest =
-            |block: &BlockPaths| block.functions.iter().copied().fold(block.skip, usize::max);
+        let greatest = |block: &BlockPaths| block.lengths().max().unwrap_or(0);
         let longest = blocks.iter().map(greatest).fold(0, usize::saturating_add);
         if longest > LONGEST {
             return Err(MultiplicityError::TooLong {
@@ -192,7 +201,8 @@ impl PathPolynomial {
         &self.blocks
     }
 
-    /// The same network without the functions of these blocks; their skips stay.
+    /// The same network without the functions of these blocks; their skips stay, and blocks without one are
+    /// passed over.
     ///
     /// # Errors
     /// When a block does not exist.
@@ -200,10 +210,9 @@ impl PathPolynomial {
         let blocks = self.blocks.len();
         for &block in deleted {
             let found = self.blocks.get_mut(block);
-            found
-                .ok_or(MultiplicityError::NoSuchBlock { block, blocks })?
-                .functions
-                .clear();
+            let found = found.ok_or(MultiplicityError::NoSuchBlock { block, blocks })?;
+            found.functions.clear();
+            found.skip.get_or_insert(0);
         }
         Ok(self)
     }
@@ -224,18 +233,19 @@ impl PathPolynomial {
         deleted.dedup();
         for (block, function) in deleted.into_iter().rev() {
             let found = self.blocks.get_mut(block);
-            let list = &mut found
-                .ok_or(MultiplicityError::NoSuchBlock { block, blocks })?
-                .functions;
-            if function >= list.len() {
-                let functions = list.len();
+            let found = found.ok_or(MultiplicityError::NoSuchBlock { block, blocks })?;
+            let functions = found.functions.len();
+            if function >= functions {
                 return Err(MultiplicityError::NoSuchFunction {
                     block,
                     function,
                     functions,
                 });
             }
-            list.remove(function);
+            found.functions.remove(function);
+            if found.functions.is_empty() {
+                found.skip.get_or_insert(0);
+            }
         }
         Ok(self)
     }
@@ -265,9 +275,10 @@ impl PathPolynomial {
         self.blocks.iter().map(|block| block.functions.len()).sum()
     }
 
-    /// Number of paths: the product of `1 + k_l`; `(k + 1)^n` for equal blocks.
+    /// Number of paths: the product of `1 + k_l`, or `k_l` where there is no skip; `(k + 1)^n` for equal
+    /// blocks with one.
     pub fn paths(&self) -> BigUint {
-        product(self.blocks.iter().map(|block| block.functions.len() + 1))
+        product(self.blocks.iter().map(|block| block.lengths().count()))
     }
 
     /// Number of configurations: `2^(sum of k_l)`; the paper's multiplicity `2^(k n)`.
@@ -358,8 +369,7 @@ impl PathPolynomial {
 
 /// The ways through a block as `(length, number of ways)`, shortest first.
 pub(crate) fn terms(block: &BlockPaths) -> Vec<(usize, usize)> {
-    let mut lengths = block.functions.clone();
-    lengths.push(block.skip);
+    let mut lengths: Vec<usize> = block.lengths().collect();
     lengths.sort_unstable();
     lengths
         .chunk_by(|a, b| a == b)

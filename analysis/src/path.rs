@@ -38,7 +38,9 @@ impl Path {
 impl PathPolynomial {
     /// All paths, one at a time, the one of skips only first and the last block fastest.
     pub fn enumerate(&self) -> impl Iterator<Item = Path> + '_ {
-        let mut choices = Some(vec![0; self.blocks().len()]);
+        let first: Vec<usize> = self.blocks().iter().map(first_way).collect();
+        let ways = |block: &BlockPaths| block.lengths().next().is_some();
+        let mut choices = self.blocks().iter().all(ways).then_some(first);
         std::iter::from_fn(move || {
             let current = choices.take()?;
             choices = self.advance(current.clone());
@@ -62,7 +64,7 @@ impl PathPolynomial {
     /// ```
     /// use pathscope_analysis::{BlockPaths, PathPolynomial};
     /// // A function and itself again: 1 + z + z^2.
-    /// let block = BlockPaths { skip: 0, functions: vec![1, 2] };
+    /// let block = BlockPaths { skip: Some(0), functions: vec![1, 2] };
     /// let network = PathPolynomial::with_lengths(vec![block; 2])?;
     /// let longest = network.enumerate().map(|path| network.length_of(&path)).max();
     /// assert_eq!(longest, Some(4));
@@ -73,7 +75,7 @@ impl PathPolynomial {
         let blocks = self.blocks().iter().enumerate();
         blocks
             .map(|(index, block)| match taken(index) {
-                None => block.skip,
+                None => block.skip.unwrap_or(0),
                 Some(step) => block.functions.get(step.function).copied().unwrap_or(0),
             })
             .sum()
@@ -85,7 +87,7 @@ impl PathPolynomial {
                 *choice += 1;
                 return Some(choices);
             }
-            *choice = 0;
+            *choice = first_way(block);
         }
         None
     }
@@ -133,7 +135,7 @@ impl PathPolynomial {
     /// The `k` of all blocks, where it is one and every function counts as one.
     fn equal_blocks(&self) -> Option<usize> {
         let first = self.blocks().first()?;
-        let plain = first.skip == 0 && first.functions.iter().all(|&length| length == 1);
+        let plain = first.skip == Some(0) && first.functions.iter().all(|&length| length == 1);
         (plain && self.blocks().iter().all(|block| block == first)).then_some(first.functions.len())
     }
 
@@ -199,10 +201,11 @@ impl PathsOfLength<'_> {
                     choose(block, remaining, before, points)
                 }
             };
-            let used = function
-                .and_then(|f| block.functions.get(f))
-                .unwrap_or(&block.skip);
-            remaining = remaining.saturating_sub(*used);
+            let used = match function {
+                Some(function) => block.functions.get(function).copied(),
+                None => block.skip,
+            };
+            remaining = remaining.saturating_sub(used.unwrap_or(0));
             steps.extend(function.map(|function| PathStep {
                 block: index,
                 function,
@@ -211,6 +214,11 @@ impl PathsOfLength<'_> {
         steps.reverse();
         Path(steps)
     }
+}
+
+/// Choice 0 is the skip, choice i function i - 1.
+fn first_way(block: &BlockPaths) -> usize {
+    usize::from(block.skip.is_none())
 }
 
 /// The function to take through a block, or none for its skip: the first point decides between
@@ -229,7 +237,8 @@ fn choose(
     };
     let functions: Vec<BigUint> = block.functions.iter().map(|&length| ways(length)).collect();
     let taking: BigUint = functions.iter().sum();
-    if points[0] >= ratio(&taking, &(&taking + ways(block.skip)))? {
+    let skipping = block.skip.map(ways).unwrap_or_default();
+    if points[0] >= ratio(&taking, &(&taking + skipping))? {
         return None;
     }
     let mut reached = BigUint::ZERO;
@@ -262,27 +271,35 @@ mod tests {
     fn samples_are_uniform() {
         let in_layers = PathPolynomial::with_lengths(vec![
             BlockPaths {
-                skip: 0,
+                skip: Some(0),
                 functions: vec![2],
             },
             BlockPaths {
-                skip: 1,
+                skip: Some(1),
                 functions: vec![2, 3],
             },
             BlockPaths {
-                skip: 0,
+                skip: Some(0),
                 functions: vec![1, 2],
             },
         ])
         .unwrap();
         let orders = [vec![1, 2], vec![1, 1], vec![1, 2], vec![1, 2, 3]];
-        let second_order = orders.map(|functions| BlockPaths { skip: 0, functions });
+        let second_order = orders.clone().map(|functions| BlockPaths {
+            skip: Some(0),
+            functions,
+        });
+        let without_a_skip = [None, Some(0), None, Some(1)];
+        let without_a_skip = without_a_skip.into_iter().zip(orders);
+        let without_a_skip = without_a_skip.map(|(skip, functions)| BlockPaths { skip, functions });
+        let without_a_skip = PathPolynomial::with_lengths(without_a_skip.collect()).unwrap();
         let second_order = PathPolynomial::with_lengths(second_order.to_vec()).unwrap();
         let cases = [
             (PathPolynomial::new(&[1, 3, 2, 4]).unwrap(), 2),
             (PathPolynomial::uniform(4, 2).unwrap(), 2),
             (in_layers, 4),
             (second_order, 4),
+            (without_a_skip, 5),
         ];
         for (network, length) in cases {
             let all: BTreeSet<Path> = network
@@ -338,11 +355,11 @@ mod tests {
         assert!(network.paths_of_length(3).is_err());
         let gap = PathPolynomial::with_lengths(vec![
             BlockPaths {
-                skip: 0,
+                skip: Some(0),
                 functions: vec![3],
             },
             BlockPaths {
-                skip: 0,
+                skip: Some(0),
                 functions: vec![3, 3],
             },
         ])

@@ -112,7 +112,7 @@ impl PathCounts {
     ///
     /// ```
     /// use pathscope_analysis::{BlockPaths, LengthRange, PathCounts};
-    /// let basic = BlockPaths { skip: 0, functions: vec![2] };
+    /// let basic = BlockPaths { skip: Some(0), functions: vec![2] };
     /// let range = Some(LengthRange { first: 5, last: 17 });
     /// let resnet_110 = PathCounts::new("resnet-110", vec![basic; 54], None, range)?;
     /// assert!((resnet_110.modules.law.mean - 27.0).abs() < 1e-12);
@@ -126,8 +126,11 @@ impl PathCounts {
         parameters: Option<u64>,
         between: Option<LengthRange>,
     ) -> Result<Self, PathCountsError> {
-        let functions: Vec<usize> = blocks.iter().map(|block| block.functions.len()).collect();
-        let modules = PathPolynomial::new(&functions)?;
+        let in_modules = |block: &BlockPaths| BlockPaths {
+            skip: block.skip.map(|_| 0),
+            functions: vec![1; block.functions.len()],
+        };
+        let modules = PathPolynomial::with_lengths(blocks.iter().map(in_modules).collect())?;
         let layers = PathPolynomial::with_lengths(blocks)?;
         Self::of(name, &modules, &layers, parameters, between)
     }
@@ -140,7 +143,7 @@ impl PathCounts {
     ///
     /// ```
     /// use pathscope_analysis::{BlockPaths, PathCounts, PathPolynomial};
-    /// let block = |functions| vec![BlockPaths { skip: 0, functions }; 2];
+    /// let block = |functions| vec![BlockPaths { skip: Some(0), functions }; 2];
     /// let (modules, layers) = (block(vec![1, 2]), block(vec![2, 4]));
     /// let modules = PathPolynomial::with_lengths(modules)?;
     /// let layers = PathPolynomial::with_lengths(layers)?;
@@ -278,7 +281,7 @@ mod tests {
 
     fn basic(functions: usize) -> BlockPaths {
         BlockPaths {
-            skip: 0,
+            skip: Some(0),
             functions: vec![2; functions],
         }
     }
@@ -301,7 +304,7 @@ mod tests {
     #[test]
     fn a_projection_makes_layers_more_than_modules() {
         let mut blocks = vec![basic(1); 3];
-        blocks[1].skip = 1;
+        blocks[1].skip = Some(1);
         let counts = PathCounts::new("with a projection", blocks, Some(9), None).unwrap();
         assert_eq!(counts.layers_per_module(), None);
         let written = counts.layers.counts.as_deref().unwrap();

@@ -207,7 +207,9 @@ class ShapeOptions(TypedDict, total=False):
     k       functions per block [default: 1]
     terms   what the functions of a block take: "ways" (its input), "poly" or "mpoly" (the output of
             the one before) [default: "ways"]
-    arch    "preresnet", "resnet", "preresnet-bottleneck" or "resnet-bottleneck"
+    factors what multiplies skips and functions: "one", "learned", "skip-init" or "swapout"
+            [default: "one"]
+    arch    "preresnet", "resnet", "preresnet-bottleneck", "resnet-bottleneck" or "highway"
     width   channels of the stem and of the first stage
     """
 
@@ -215,6 +217,7 @@ class ShapeOptions(TypedDict, total=False):
     blocks: int
     k: int
     terms: str
+    factors: str
     arch: str
     width: int
 

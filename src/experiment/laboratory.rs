@@ -425,6 +425,7 @@ impl<'a> Laboratory<'a> {
                     true => block.orders(),
                     false => Vec::new(),
                 },
+                without_skip: block.skip.is_none(),
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),
                 changes_shape: !shape.is_preserving(),

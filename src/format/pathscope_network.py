@@ -36,6 +36,39 @@ class PadShortcut(nn.Module):
         return functional.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
 
 
+class Sigmoid(nn.Module):
+    """What a gate lets pass."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x):
+        return torch.sigmoid(x + self.shift)
+
+
+class Factor(nn.Module):
+    """The product with one learned number."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class Bernoulli(nn.Module):
+    """Every value times a random 0 or 1 in training, times their mean in evaluation."""
+
+    def __init__(self, keep):
+        super().__init__()
+        self.keep = keep
+
+    def forward(self, x):
+        return x * (torch.empty_like(x).bernoulli_(self.keep) if self.training else self.keep)
+
+
 def layer(of):
     """The module of one layer of the file's description."""
     kind = of["operation"]
@@ -66,11 +99,18 @@ def layer(of):
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     if kind == "relu":
         return nn.ReLU()
+    if kind == "sigmoid":
+        return Sigmoid(of.get("shift", 0.0))
+    if kind == "factor":
+        return Factor()
+    if kind == "bernoulli":
+        return Bernoulli(of["keep"])
     raise ValueError(f"the operation `{kind}` has no module: open the .pt2 file that it came from")
 
 
 class Network(nn.Module):
-    """x' = post(skip(u) + sum of functions(u)), u = pre(x), block by block."""
+    """x' = post(skip(u) + sum of functions(u)), u = pre(x), block by block; with a gate g = gate(u)
+    post((1 - g) skip(u) + g sum of functions(u))."""
 
     def __init__(self, card):
         super().__init__()
@@ -86,7 +126,8 @@ class Network(nn.Module):
         skip = of.get("skip")
         functions = [self._layers(function) for function in of["branches"]]
         skip = None if skip is None else self._layers(skip)
-        return self._layers(of.get("pre", [])), skip, functions, self._layers(of.get("post", []))
+        gate = self._layers(of["gate"]) if of.get("gate") and functions else None
+        return self._layers(of.get("pre", [])), skip, functions, gate, self._layers(of.get("post", []))
 
     def _place(self, name, module):
         """Puts a module where its name says, in modules within modules."""
@@ -108,10 +149,16 @@ class Network(nn.Module):
 
     def forward(self, x):
         x = run(self._stem, x)
-        for pre, skip, functions, post in self._blocks:
+        for pre, skip, functions, gate, post in self._blocks:
             u = run(pre, x)
             terms = [run(function, u) for function in functions]
-            x = run(post, sum(terms) if skip is None else sum(terms, run(skip, u)))
+            carried = [] if skip is None else [run(skip, u)]
+            if gate is not None:
+                share = run(gate, u)
+                terms = [share * term for term in terms]
+                carried = [(1 - share) * value for value in carried]
+            first, *others = carried + terms
+            x = run(post, sum(others, first))
         return run(self._head, x)
 
 

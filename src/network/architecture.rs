@@ -158,7 +158,7 @@ impl Architecture {
         channels: i64,
         classes: i64,
     ) -> Result<Self, NetworkError> {
-        let layers_per_block = layers_per_block(family, unit);
+        let layers_per_block = family.layers_per_block(unit);
         let around = match family {
             // Stem, two transitions and the linear layer.
             Family::Densenet => 4,
@@ -257,7 +257,8 @@ impl Architecture {
             Family::Densenet => self.stages.len().saturating_add(1),
             _ => 2,
         };
-        layers_per_block(self.family, self.unit)
+        self.family
+            .layers_per_block(self.unit)
             .saturating_mul(sum(&self.stages))
             .saturating_add(around)
     }
@@ -603,12 +604,15 @@ impl Place {
     }
 }
 
-/// Convolutions of a block's function.
-fn layers_per_block(family: Family, unit: Unit) -> usize {
-    match (family, unit) {
-        (Family::Plain | Family::Highway, _) | (Family::Densenet, Unit::Basic) => 1,
-        (Family::Densenet, _) | (_, Unit::Basic) => 2,
-        (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+impl Family {
+    /// Convolutions of a block's function.
+    #[must_use]
+    pub fn layers_per_block(self, unit: Unit) -> usize {
+        match (self, unit) {
+            (Self::Plain | Self::Highway, _) | (Self::Densenet, Unit::Basic) => 1,
+            (Self::Densenet, _) | (_, Unit::Basic) => 2,
+            (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Specification {
             };
             let skip = sum.carried();
             // Where all terms are given and the skip is cut, nothing reads what `pre` would give.
-            if skip.is_some() || sum.computed().next().is_some() {
+            if skip.is_some() || sum.gate.is_some() || sum.computed().next().is_some() {
                 let u = add(sum.pre, x)?;
                 for function in sum.computed() {
                     add(&function.layers, u)?;

@@ -622,6 +622,13 @@ impl Specification {
         Ok(shapes)
     }
 
+    /// Whether a pass in training draws random choices within the network.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        let random = |layer: &Layer| matches!(layer.operation, super::Operation::Bernoulli { .. });
+        self.layers().any(random)
+    }
+
     /// Classes of the head; `None` where it does not end in a linear layer.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {

@@ -143,14 +143,14 @@ impl ResidualNetwork<Layer> {
             let orders = block.orders();
             let Resolved::Sum(sum) = block.resolve(step) else {
                 return Ok(BlockPaths {
-                    skip: 0,
+                    skip: Some(0),
                     functions: Vec::new(),
                 });
             };
             let live = sum.terms.iter().filter(|term| term.source == Source::Live);
             let functions = live.filter_map(|term| orders.get(term.number).copied());
             Ok(BlockPaths {
-                skip: 0,
+                skip: sum.carried().map(|_| 0),
                 functions: functions.collect(),
             })
         };

@@ -30,6 +30,7 @@ struct Form {
     function: Way,
     pre: bool,
     post: bool,
+    gate: bool,
 }
 
 /// How features get from `u` to the sum.
@@ -78,13 +79,16 @@ fn forms() -> Vec<Form> {
     for (skip, function) in ways {
         for functions in 0..=2 {
             for (pre, post) in [(false, false), (false, true), (true, false), (true, true)] {
-                forms.push(Form {
-                    functions,
-                    skip,
-                    function,
-                    pre,
-                    post,
-                });
+                for gate in [false, true] {
+                    forms.push(Form {
+                        functions,
+                        skip,
+                        function,
+                        pre,
+                        post,
+                        gate,
+                    });
+                }
             }
         }
     }
@@ -119,6 +123,14 @@ fn specification(form: Form) -> Specification {
                 layers: form.function.layers(&format!("function{number}")),
             })
             .collect(),
+        gate: form.gate.then(|| {
+            let mut gate = match form.skip.unwrap_or(form.function) {
+                Way::Changing => Way::Changing.layers("gate"),
+                _ => Way::Keeping.layers("gate"),
+            };
+            gate.push(Layer::new("", Operation::Sigmoid { shift: -0.5 }));
+            gate
+        }),
         post: match form.post {
             true => vec![Layer::new("", Operation::Relu)],
             false => Vec::new(),
@@ -194,17 +206,28 @@ fn expected(
     }
     let u = run(&block.pre, x);
     let mut terms = Vec::new();
+    let gate = block.gate.as_ref().filter(|_| !step.functions.iter().all(off));
+    let open = gate.map_or(Tensor::from(1.0_f32), |gate| run(gate, &u));
+    let closed = match gate {
+        Some(_) => 1.0 - &open,
+        None => Tensor::from(1.0_f32),
+    };
     for (function, state) in block.functions.iter().zip(&step.functions) {
         match state {
-            FunctionState::On => terms.push(run(&function.layers, &u)),
-            FunctionState::Detached => terms.push(run(&function.layers, &u).detach()),
-            FunctionState::Substitute(_) => terms.push(given.expand_as(&run(&function.layers, &u))),
+            FunctionState::On => terms.push(run(&function.layers, &u) * &open),
+            FunctionState::Detached => terms.push((run(&function.layers, &u) * &open).detach()),
+            FunctionState::Substitute(_) => {
+                terms.push(given.expand_as(&run(&function.layers, &u)) * open.detach());
+            }
             FunctionState::Off => {}
         }
     }
     if let Some(skip) = &block.skip {
         let value = run(skip, &u);
-        terms.push(if step.skip { value } else { value.zeros_like() });
+        terms.push(match step.skip {
+            true => value * &closed,
+            false => value.zeros_like(),
+        });
     }
     run(
         &block.post,
@@ -286,7 +309,7 @@ fn forward_derivative_cost_and_paths_agree_on_every_step() {
             );
         }
     }
-    assert_eq!(seen, 1_160);
+    assert_eq!(seen, 2_320);
 }
 
 /// Trainable and frozen forward pass, derivative and autograd, and idleness of one step.
@@ -363,7 +386,11 @@ fn parameters(specification: &Specification, form: Form, step: &Step) -> i64 {
     if carried {
         layers.extend(block.skip.iter().flatten());
     }
-    if carried || step.functions.iter().any(computed) {
+    let gated = form.gate && !step.is_silent();
+    if gated {
+        layers.extend(block.gate.iter().flatten());
+    }
+    if carried || gated || step.functions.iter().any(computed) {
         layers.extend(&block.pre);
     }
     crate::residual::count(layers.into_iter())

@@ -19,6 +19,7 @@ pub fn header(options: Options) -> Header {
         name: format!("layer{}.{}", index / 3 + 1, index % 3),
         functions: 1,
         orders: Vec::new(),
+        without_skip: false,
         layers: 2,
         shape: format!("{0}x{1}x{1}", 16 << (index / 3), 32 >> (index / 3)),
         changes_shape: index == 3 || index == 6,

@@ -2,7 +2,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use super::{Evaluation, TrainingError};
 use pathscope_data::{Dataset, Normalization, normalized_batch};
-use pathscope_network::{FrozenNetwork, Pass, Plan, TrainableNetwork, channels_last};
+use pathscope_network::{FrozenNetwork, Mode, Pass, Plan, TrainableNetwork, channels_last};
 
 /// What of an image the network sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,14 @@ pub enum View {
         height: usize,
         /// Width of a crop.
         width: usize,
+    },
+    /// All of it, the mean probability over passes in which random choices are drawn as in training: the
+    /// stochastic inference of Singh et al. (arXiv 1605.06465).
+    Sampled {
+        /// How many there are.
+        passes: u32,
+        /// Of the choices.
+        seed: u64,
     },
 }
 
@@ -66,21 +74,35 @@ fn measure(
             .map(|&label| i64::from(label))
             .collect();
         let labels = Tensor::f_from_slice(&labels)?.f_to_device(device)?;
-        let logits = |batch: &Tensor| -> Result<Tensor, TrainingError> {
+        let logits = |batch: &Tensor, mode: Mode| -> Result<Tensor, TrainingError> {
             let batch = channels_last(batch)?;
-            Ok(network.forward(&batch, &plan, &Pass::EVALUATION)?)
+            let pass = Pass {
+                mode,
+                ..Pass::EVALUATION
+            };
+            Ok(network.forward(&batch, &plan, &pass)?)
+        };
+        let probabilities = |batch: &Tensor, mode: Mode| -> Result<Tensor, TrainingError> {
+            Ok(logits(batch, mode)?.f_softmax(-1, Kind::Float)?)
+        };
+        let mean = |several: Vec<Tensor>| -> Result<Tensor, TrainingError> {
+            let mean = Tensor::f_stack(&several, 0)?.f_mean_dim(0i64, false, Kind::Float)?;
+            Ok(mean.f_clamp_min(1e-30)?.f_log()?)
         };
         let log_probabilities = match view {
-            View::Whole => logits(&batch)?.f_log_softmax(-1, Kind::Float)?,
+            View::Whole => logits(&batch, Mode::Evaluation)?.f_log_softmax(-1, Kind::Float)?,
+            View::Sampled { passes, seed } => {
+                // Every pass and every part of the data has choices of its own.
+                let seeds = (0..u64::from(passes)).map(|pass| seed ^ pass << 32 ^ start as u64);
+                let several = seeds.map(|seed| probabilities(&batch, Mode::Sampled { seed }));
+                mean(several.collect::<Result<_, _>>()?)?
+            }
             View::TenCrops { height, width } => {
                 let crops = ten_crops(&batch, height, width)?;
-                let probabilities = crops
+                let several = crops
                     .iter()
-                    .map(|crop| Ok(logits(crop)?.f_softmax(-1, Kind::Float)?))
-                    .collect::<Result<Vec<_>, TrainingError>>()?;
-                let mean =
-                    Tensor::f_stack(&probabilities, 0)?.f_mean_dim(0i64, false, Kind::Float)?;
-                mean.f_clamp_min(1e-30)?.f_log()?
+                    .map(|crop| probabilities(crop, Mode::Evaluation));
+                mean(several.collect::<Result<_, _>>()?)?
             }
         };
         let weight: Option<Tensor> = None;

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{TrainingError, TrainingOptions};
 use pathscope_data::{ImageShape, Normalization};
-use pathscope_network::{Architecture, Family, Groups, NetworkError, Shortcut, Terms, Unit};
+use pathscope_network::{Architecture, Factors, Family, Groups, NetworkError, Shortcut, Terms, Unit};
 
 /// A training from first values to finished model, as a TOML file states it.
 ///
@@ -117,6 +117,9 @@ pub struct RecipeArchitecture {
     /// What they take: each the block's input, or the output of the one before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub terms: Terms,
+    /// What multiplies skips and functions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub factors: Factors,
     /// Channels of the stem and of the first stage: 16 for CIFAR networks, 64 for ImageNet,
     /// unless told; the growth rate of dense networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +193,7 @@ impl RecipeArchitecture {
         architecture = architecture.widened(self.widening);
         architecture.groups = self.groups;
         architecture.terms = self.terms;
+        architecture.factors = self.factors;
         if let Some(shortcut) = self.shortcut {
             architecture.shortcut = shortcut;
         }
@@ -214,6 +218,7 @@ impl RecipeArchitecture {
             (Family::Resnet, _) => "resnet",
             (Family::Plain, _) => "plain",
             (Family::Densenet, _) => "densenet",
+            (Family::Highway, _) => "highway",
         };
         let mut title = format!("{family}-{}", self.depth);
         match self.terms {
@@ -221,6 +226,12 @@ impl RecipeArchitecture {
             Terms::Ways => title += &format!(" k={}", self.k),
             Terms::Poly => title += &format!(" poly-{}", self.k),
             Terms::Mpoly => title += &format!(" mpoly-{}", self.k),
+        }
+        match self.factors {
+            Factors::One => {}
+            Factors::Learned => title += " learned factors",
+            Factors::SkipInit => title += " SkipInit",
+            Factors::Swapout => title += " swapout",
         }
         if let (Family::Densenet, Some(growth)) = (self.family, self.width) {
             title += &format!(" growth {growth}");
@@ -304,6 +315,12 @@ presets![
     "preresnet56-poly2-cifar10",
     "preresnet56-mpoly2-cifar10",
     "preresnet56-2way-cifar10",
+    "preresnet56-learned-cifar10",
+    "preresnet110-skipinit-cifar10",
+    "highway19-cifar10",
+    "highway32-cifar10",
+    "swapout20-cifar10",
+    "swapout32-cifar10",
     "preresnet20-cifar10",
     "preresnet110-cifar10-restricted",
     "preresnet110-cifar10-stochastic-depth",

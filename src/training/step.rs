@@ -1,3 +1,5 @@
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::average::Average;
@@ -89,6 +91,15 @@ pub(super) struct Batch<'a> {
     pub epoch: u64,
     pub iteration: u64,
     pub rate: f64,
+}
+
+/// The seed of the random choices within the network: the iteration and the examples' first place in the
+/// data decide, so a resumed training draws as one without a break, and each process for itself.
+fn choices(seed: u64, batch: &Batch<'_>) -> u64 {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(batch.iteration);
+    let first = batch.indices.first().copied().unwrap_or_default();
+    generator.next_u64() ^ first as u64
 }
 
 /// What was measured since the last look.
@@ -360,6 +371,7 @@ impl Pace<'_> {
         let pass = Pass {
             mode: Mode::Training {
                 momentum: BATCH_NORM_MOMENTUM,
+                seed: choices(trained.options.seed, batch),
             },
             gates: batch.gates,
             exchange: borders.as_ref().map(|borders| borders as &dyn Exchange),

@@ -345,8 +345,10 @@ impl Trainer {
             self.device,
         )?;
         let gates = draw.gates.map(|gates| part_of(&gates, &part)).transpose()?;
-        let is_usual =
-            draw.plan == self.intact && gates.is_none() && indices.len() == self.options.batch;
+        let is_usual = draw.plan == self.intact
+            && gates.is_none()
+            && indices.len() == self.options.batch
+            && !self.network.specification().draws();
         let batch = Batch {
             data,
             indices: &indices[part],

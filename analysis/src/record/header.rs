@@ -211,6 +211,9 @@ pub struct BlockIdentity {
     /// where each is 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<usize>,
+    /// Whether it has no skip, so that every path takes one of its functions; left out where it has one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_skip: bool,
     /// Convolutions in its longest function: a block's length in layers.
     pub layers: usize,
     /// Shape at its output, `CxHxW`.
@@ -227,7 +230,14 @@ impl BlockIdentity {
             true => vec![1; self.functions],
             false => self.orders.clone(),
         };
-        BlockPaths { skip: 0, functions }
+        BlockPaths {
+            skip: self.skip(),
+            functions,
+        }
+    }
+
+    fn skip(&self) -> Option<usize> {
+        (!self.without_skip).then_some(0)
     }
 
     /// The same with lengths in layers, those of shorter functions in proportion to their order.
@@ -237,7 +247,7 @@ impl BlockIdentity {
         let most = orders.iter().copied().fold(1, usize::max);
         let layers = |order: &usize| order.saturating_mul(self.layers) / most;
         BlockPaths {
-            skip: 0,
+            skip: self.skip(),
             functions: orders.iter().map(layers).collect(),
         }
     }

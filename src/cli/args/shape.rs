@@ -8,7 +8,7 @@ use crate::cli::Problem;
 use crate::data::{Dataset, Normalization, ReadRequest, Split, open};
 use crate::experiment::{ComputeOptions, Laboratory};
 use crate::format::{Model, ModelCard, Open, load_model, parameter_hash};
-use crate::network::{Family, FeatureShape, Plan, Terms, TrainableNetwork, Unit};
+use crate::network::{Factors, Family, FeatureShape, Plan, Terms, TrainableNetwork, Unit};
 use crate::training::{Recipe, RecipeArchitecture, Restriction};
 
 /// The shape of a network that is not given as a file.
@@ -27,6 +27,9 @@ pub(crate) struct ShapeArguments {
     /// What the functions of a block take
     #[arg(long, value_enum, default_value_t = Terms::Ways)]
     pub terms: Terms,
+    /// What multiplies skips and functions
+    #[arg(long, value_enum, default_value_t = Factors::One)]
+    pub factors: Factors,
     /// Order of operations and layers of a function
     #[arg(long, value_enum, default_value_t = ArchitectureName::Preresnet)]
     pub arch: ArchitectureName,
@@ -46,6 +49,8 @@ pub(crate) enum ArchitectureName {
     PreresnetBottleneck,
     /// Post-activation bottlenecks
     ResnetBottleneck,
+    /// Layers with gates between carrying and computing
+    Highway,
 }
 
 impl ArchitectureName {
@@ -55,15 +60,14 @@ impl ArchitectureName {
             Self::Resnet => (Family::Resnet, Unit::Basic),
             Self::PreresnetBottleneck => (Family::Preresnet, Unit::Bottleneck),
             Self::ResnetBottleneck => (Family::Resnet, Unit::Bottleneck),
+            Self::Highway => (Family::Highway, Unit::Basic),
         }
     }
 
     /// Convolutions of a block's function.
     pub fn layers_per_block(self) -> usize {
-        match self.family().1 {
-            Unit::Basic => 2,
-            Unit::Bottleneck | Unit::BottleneckStrideFirst => 3,
-        }
+        let (family, unit) = self.family();
+        family.layers_per_block(unit)
     }
 }
 
@@ -105,6 +109,7 @@ impl ShapeArguments {
             depth: self.depth()?,
             k: self.k,
             terms: self.terms,
+            factors: self.factors,
             width: self.width,
             widening: 1,
             stages: None,

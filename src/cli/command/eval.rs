@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use pathscope_analysis::{Interval, Level, Summary, wilson};
 use serde_json::json;
 
@@ -36,6 +36,13 @@ pub(crate) struct Arguments {
     /// of the image: 224 of 256 for folders of images, 28 of 32 for CIFAR
     #[arg(long, conflicts_with = "crop")]
     ten_crop: bool,
+    /// Average the probabilities over PASSES in which random choices are drawn as in training: stochastic
+    /// inference of Swapout networks
+    #[arg(long, value_name = "PASSES", value_parser = value_parser!(u32).range(1..=10_000), conflicts_with = "ten_crop")]
+    sampled: Option<u32>,
+    /// Seed of the random choices
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sampled")]
+    seed: u64,
     #[command(flatten)]
     format: FormatArguments,
     #[command(flatten)]
@@ -68,9 +75,9 @@ impl Execute for Arguments {
                 data,
                 audit,
             } = self.reading.open(file, load, compute, terminal)?;
-            let found = match self.ten_crop {
-                true => of_crops(&model, &data, compute),
-                false => of_whole(&model, &data, compute),
+            let found = match self.view(&data)? {
+                View::Whole => of_whole(&model, &data, compute),
+                view => averaged(&model, &data, compute, view),
             };
             let found = found.map_err(|problem| problem.with_network(&name))?;
             percents.push(100.0 * found.error());
@@ -81,6 +88,7 @@ impl Execute for Arguments {
                 "data": data.description(),
                 "data_hash": data.content_hash(),
                 "ten_crop": self.ten_crop,
+                "sampled": self.sampled,
                 "errors": found.errors,
                 "examples": found.predictions,
                 "audit": audit,
@@ -126,6 +134,32 @@ impl Execute for Arguments {
             ));
         }
         answer.print(self.format.get(), terminal)
+    }
+}
+
+impl Arguments {
+    /// What the network sees of the examples.
+    fn view(&self, data: &Dataset) -> Result<View, Problem> {
+        let option = match (self.ten_crop, self.sampled) {
+            (false, None) => return Ok(View::Whole),
+            (true, _) => "--ten-crop",
+            (false, _) => "--sampled",
+        };
+        if data.require_images().is_err() {
+            let why = format!("{option} applies to images, but these are sequences of tokens");
+            return Err(Problem::BadInput(why));
+        }
+        let shape = data.shape();
+        Ok(match self.sampled {
+            Some(passes) => View::Sampled {
+                passes,
+                seed: self.seed,
+            },
+            None => View::TenCrops {
+                height: shape.height * 7 / 8,
+                width: shape.width * 7 / 8,
+            },
+        })
     }
 }
 
@@ -176,18 +210,18 @@ fn of_whole(model: &Model, data: &Dataset, compute: ComputeOptions) -> Result<Ev
     })
 }
 
-/// The mean over ten crops of every image.
-fn of_crops(model: &Model, data: &Dataset, compute: ComputeOptions) -> Result<Evaluated, Problem> {
-    if data.require_images().is_err() {
-        let why = "--ten-crop applies to images, but these are sequences of tokens";
+/// The mean over several views of every image.
+fn averaged(
+    model: &Model,
+    data: &Dataset,
+    compute: ComputeOptions,
+    view: View,
+) -> Result<Evaluated, Problem> {
+    if matches!(view, View::Sampled { .. }) && !model.card.specification.draws() {
+        let why = "--sampled asks for random choices, but this network has none";
         return Err(Problem::BadInput(why.into()));
     }
     ranks::use_threads(compute.threads)?;
-    let shape = data.shape();
-    let view = View::TenCrops {
-        height: shape.height * 7 / 8,
-        width: shape.width * 7 / 8,
-    };
     let network = model.network.to_device(compute.device)?;
     let found = evaluate(&network, data, &model.card.normalization, view)?;
     Ok(Evaluated {

@@ -219,6 +219,10 @@ fn count(
         for blocks in [&mut modules, &mut layers] {
             if let Some(block) = blocks.get_mut(block.position()) {
                 block.functions.remove(function);
+                if block.functions.is_empty() {
+                    // What has neither skip nor function is passed over.
+                    block.skip.get_or_insert(0);
+                }
             }
         }
     }
@@ -236,28 +240,26 @@ fn block_paths(
     specification: &Specification,
 ) -> Result<(Vec<BlockPaths>, Vec<BlockPaths>), Problem> {
     let blocks = specification.blocks.iter();
+    if blocks.clone().all(|block| block.skip.is_none()) {
+        let what = "no block has a skip: a network without skips has a single path";
+        return Err(Problem::BadInput(what.into()));
+    }
     let counted = blocks.map(|block| {
-        let skip = block.skip.as_deref().ok_or_else(|| {
-            Problem::BadInput(format!(
-                "{} has no skip: a network without skips has a single path",
-                block.name
-            ))
-        })?;
         let modules = BlockPaths {
-            skip: 0,
+            skip: block.skip.as_ref().map(|_| 0),
             functions: block.orders(),
         };
         let layers = BlockPaths {
-            skip: convolutions(skip),
+            skip: block.skip.as_deref().map(convolutions),
             functions: block
                 .functions
                 .iter()
                 .map(|function| convolutions(&function.layers))
                 .collect(),
         };
-        Ok((modules, layers))
+        (modules, layers)
     });
-    counted.collect()
+    Ok(counted.unzip())
 }
 
 fn convolutions(layers: &[Layer]) -> usize {

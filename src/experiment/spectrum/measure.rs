@@ -267,13 +267,18 @@ impl<'a> Work<'a> {
             .min(options.longest.unwrap_or(usize::MAX));
         let mut drawn = Vec::new();
         if options.draws(Measure::Sampled) > 0 {
-            let laws = (0..=longest).map(|length| polynomial.paths_of_length(length));
+            let counts = polynomial.counts();
+            // Where blocks lack a skip, there is no path of few functions.
+            let exists = |length| counts.get(length).is_some_and(|count| *count > BigUint::ZERO);
+            let law = |length| exists(length).then(|| polynomial.paths_of_length(length));
+            let laws = (0..=longest).map(|length| law(length).transpose());
             let laws = laws.collect::<Result<Vec<_>, _>>();
             let laws = laws.map_err(|fault| analysis(&fault))?;
             let label = format!("paths of mini-batch {number}");
             for draw in 0..options.draws(Measure::Sampled) {
                 // From equal states of the generator, so that they end alike.
                 let path = |law: &PathsOfLength| law.sample(&mut options.seed.stream(&label, draw));
+                let path = |law: &Option<PathsOfLength>| law.as_ref().map_or_else(Path::default, path);
                 drawn.push(laws.iter().map(path).collect::<Vec<_>>());
             }
         }
@@ -395,7 +400,11 @@ impl<'a> Work<'a> {
     fn paths(&self, found: &[Found]) -> Vec<SampledPath> {
         let mut records = Vec::new();
         for (draw, paths) in self.drawn.iter().enumerate() {
+            let exists = |path: &Path| self.polynomial.length_of(path);
             for (length, path) in paths.iter().enumerate() {
+                if exists(path) != length {
+                    continue;
+                }
                 let norm = |example: &Found| example.sampled.get(draw)?.get(length).copied();
                 let steps = path.0.iter().map(|step| (step.block, step.function));
                 records.push(SampledPath {

@@ -40,7 +40,7 @@ fn log(name: &str, slower: f64) -> Source {
 fn counts() -> Source {
     let count = |name: &str, blocks: usize, functions: usize| {
         let block = BlockPaths {
-            skip: 0,
+            skip: Some(0),
             functions: vec![2; functions],
         };
         let range = Some(LengthRange { first: 5, last: 17 });
