@@ -1,7 +1,7 @@
 //! The one structure: parameter counts against the paper, the frozen execution against the
 //! trainable one, and the linearization against autograd.
 
-use pathscope::network::{
+use pathscope::network::{Factors, 
     Architecture, Block, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionIndex,
     FunctionState, Groups, Linearization, NetworkError, Pass, Plan, Shortcut, Terms,
     TrainableNetwork, Unit, cross_entropy_cotangent,
@@ -103,6 +103,14 @@ fn zoo() -> Vec<(String, Architecture)> {
     }
     let plain = Architecture::cifar(Family::Plain, Unit::Basic, 11, 1, 3, 10).unwrap();
     zoo.push(("plain".into(), plain));
+    let highway = Architecture::cifar(Family::Highway, Unit::Basic, 11, 1, 3, 10).unwrap();
+    zoo.push(("highway".into(), highway));
+    for factors in [Factors::Learned, Factors::SkipInit, Factors::Swapout] {
+        let mut weighted =
+            Architecture::cifar(Family::Preresnet, Unit::Basic, 14, 2, 3, 10).unwrap();
+        weighted.factors = factors;
+        zoo.push((format!("{factors:?}"), weighted));
+    }
     for unit in [Unit::Basic, Unit::Bottleneck] {
         let dense = Architecture::cifar(Family::Densenet, unit, 16, 1, 3, 10).unwrap();
         zoo.push((format!("densenet {unit:?}"), dense.with_width(6)));
@@ -259,6 +267,19 @@ fn impossible_architectures_are_refused() {
         Architecture {
             functions: vec![2; 12],
             ..base(Family::Densenet)
+        },
+        Architecture {
+            functions: vec![2; 14],
+            ..base(Family::Highway)
+        },
+        Architecture {
+            factors: Factors::Swapout,
+            ..base(Family::Plain)
+        },
+        Architecture {
+            terms: Terms::Poly,
+            factors: Factors::Learned,
+            ..Architecture::cifar(Family::Preresnet, Unit::Basic, 14, 2, 3, 10).unwrap()
         },
         Architecture {
             groups,

@@ -13,7 +13,7 @@ use pathscope::network::{Factors,
 };
 use pathscope_analysis::record::{Measure, Options, Record, SampledPath, Spectrum};
 use pathscope_analysis::{Path, PathPolynomial, Seed};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const SIDE: usize = 8;
 
@@ -46,7 +46,7 @@ fn network(architecture: &Architecture) -> TrainableNetwork {
     let network = TrainableNetwork::initialized(&architecture.build().unwrap(), 3).unwrap();
     tch::no_grad(|| {
         for (name, _, mut tensor) in network.named_parameters() {
-            if tensor.dim() == 1 && (name.contains("bn") || name.contains("norm")) {
+            if tensor.dim() == 1 && (name.contains("bn") || name.contains("norm") || name.contains("factor")) {
                 let noise = Tensor::rand_like(&tensor) * 0.5;
                 let _ = tensor.f_add_(&noise).unwrap();
             }
@@ -134,6 +134,11 @@ fn measure(
 fn jacobian(f: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Tensor {
     let x = x.copy().set_requires_grad(true);
     let y = f(&x).reshape([-1]);
+    if !y.requires_grad() {
+        // Nothing flows: the functions of a block without a skip are detached.
+        let (outputs, inputs) = (y.numel() as i64, x.numel() as i64);
+        return Tensor::zeros([outputs, inputs], (Kind::Double, Device::Cpu));
+    }
     let rows: Vec<Tensor> = (0..y.size()[0])
         .map(|row| {
             let gradient = Tensor::run_backward(&[y.get(row)], &[&x], true, false);
@@ -290,6 +295,20 @@ fn cases() -> Vec<(String, Architecture)> {
             format!("{terms:?} {family:?} {unit:?} {functions:?}"),
             network,
         ));
+    }
+    for factors in [Factors::Learned, Factors::SkipInit, Factors::Swapout] {
+        for family in [Family::Resnet, Family::Preresnet] {
+            let network = Architecture {
+                factors,
+                ..architecture(family, Unit::Basic, Shortcut::B, &[1, 2, 1])
+            };
+            cases.push((format!("{factors:?} {family:?}"), network));
+        }
+    }
+    // Gated layers, and one without a skip; all layers without.
+    for family in [Family::Highway, Family::Plain] {
+        let network = architecture(family, Unit::Basic, Shortcut::B, &[1; 6]);
+        cases.push((format!("{family:?}"), network));
     }
     for unit in [Unit::Basic, Unit::Bottleneck] {
         let network = architecture(Family::Densenet, unit, Shortcut::B, &[1; 6]);

@@ -217,6 +217,39 @@ fn a_training_step_has_the_gradients_and_statistics_of_pytorch() {
     }
 }
 
+/// Swapout's two ways of inference (Singh et al., arXiv 1605.06465): the mean of a block's output over drawn
+/// zeros and ones is the output with their probabilities.
+#[test]
+fn drawn_choices_have_the_mean_of_the_deterministic_pass() {
+    let specification = weighted(Family::Preresnet, Factors::Swapout).build().unwrap();
+    let network = TrainableNetwork::initialized(&specification, 1).unwrap();
+    let frozen = FrozenNetwork::freeze(&network, Kind::Double).unwrap();
+    let images = tensor("images", &[2, 3, 8, 8]).to_kind(Kind::Double) * 8.0;
+    let plan = Plan::intact(&specification);
+    let mut x = frozen.structure().stem(&images, &Pass::EVALUATION).unwrap();
+    for step in plan.steps() {
+        let expected = frozen.structure().step(step, &x, &Pass::EVALUATION).unwrap();
+        let draws = 2_000;
+        let drawn: Vec<Tensor> = (0..draws)
+            .map(|seed| {
+                let pass = Pass {
+                    mode: Mode::Sampled { seed },
+                    ..Pass::EVALUATION
+                };
+                frozen.structure().step(step, &x, &pass).unwrap()
+            })
+            .collect();
+        let drawn = Tensor::stack(&drawn, 0);
+        let error = drawn.std_dim([0].as_slice(), true, false) / f64::from(draws as u32).sqrt();
+        let apart = (drawn.mean_dim([0].as_slice(), false, Kind::Double) - &expected).abs();
+        // Of at most 1,024 values none lies 6 standard errors off; where nothing is drawn none at all.
+        let off = apart.gt_tensor(&(error * 6.0 + 1e-12)).sum(Kind::Int64);
+        assert_eq!(off.int64_value(&[]), 0, "block {}", step.block);
+        assert!(drawn.std(false).double_value(&[]) > 0.0);
+        x = expected;
+    }
+}
+
 /// The lines of a results file.
 fn records(file: &Path) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(file).unwrap();

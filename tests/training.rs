@@ -130,6 +130,26 @@ mod needs_shared {
         overfits(&dense, 30, Restriction::None);
     }
 
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_highway_network_overfits() {
+        let highway = RecipeArchitecture {
+            family: Family::Highway,
+            ..architecture(8, 1, 16)
+        };
+        overfits(&highway, 80, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_network_with_learned_factors_overfits() {
+        let weighted = RecipeArchitecture {
+            factors: Factors::SkipInit,
+            ..architecture(8, 2, 16)
+        };
+        overfits(&weighted, 30, Restriction::None);
+    }
+
     /// Leaving out paths works against learning by heart, so only a few are left out.
     #[test]
     #[ignore = "needs ../shared"]
@@ -459,6 +479,9 @@ fn recipes_of_the_compared_networks_take_a_step() {
             "resnext",
             "wide-",
             "preresnet56-",
+            "preresnet110-skipinit",
+            "highway",
+            "swapout",
             "preresnet164",
         ];
         prefixes.iter().any(|prefix| name.starts_with(prefix))
@@ -475,7 +498,7 @@ fn recipes_of_the_compared_networks_take_a_step() {
         assert!(loss.is_finite(), "{name}: {loss}");
         taken += 1;
     }
-    assert_eq!(taken, 13);
+    assert_eq!(taken, 19);
 }
 
 /// What a restriction makes rarer is scaled in the last convolution, which F after F shares with F.
@@ -502,6 +525,33 @@ fn functions_that_continue_others_are_not_scaled_apart() {
             .contains("scaled apart")
     );
     assert!(trainer(paths(true)).is_ok() && trainer(Restriction::None).is_ok());
+}
+
+/// The choices within a Swapout network depend on seed and iteration alone: a training that was interrupted
+/// gives the same weights, another seed gives others.
+#[test]
+fn random_choices_within_the_network_are_drawn_again_alike() {
+    let data = made_up(64, "made up");
+    let normalization = Normalization::preset("none").unwrap();
+    let swapout = RecipeArchitecture {
+        factors: Factors::Swapout,
+        ..architecture(14, 2, 4)
+    };
+    let specification = swapout.build(1, 4).unwrap().build().unwrap();
+    let trained = |seed, steps| {
+        let network = TrainableNetwork::initialized(&specification, 3).unwrap();
+        let options = TrainingOptions {
+            seed,
+            ..options(1, Restriction::None)
+        };
+        let mut trainer = Trainer::new(network, options, normalization.clone()).unwrap();
+        (0..steps)
+            .map(|_| trainer.step(&data).unwrap().measured.unwrap().loss)
+            .collect::<Vec<_>>()
+    };
+    let losses = trained(1, 3);
+    assert_eq!(losses, trained(1, 3));
+    assert_ne!(losses[0], trained(2, 1)[0]);
 }
 
 #[test]
