@@ -1,8 +1,8 @@
 //! The one structure: parameter counts against the paper, the frozen execution against the
 //! trainable one, and the linearization against autograd.
 
-use pathscope::network::{Factors, 
-    Architecture, Block, BlockIndex, Family, FeatureShape, FrozenNetwork, FunctionIndex,
+use pathscope::network::{
+    Architecture, Block, BlockIndex, Factors, Family, FeatureShape, FrozenNetwork, FunctionIndex,
     FunctionState, Groups, Linearization, NetworkError, Pass, Plan, Shortcut, Terms,
     TrainableNetwork, Unit, cross_entropy_cotangent,
 };

@@ -81,7 +81,7 @@ fn rows_are_as_long_as_their_table_and_agree_with_their_recipes() {
             for (name, result) in row.recipes.iter().zip(&row.results) {
                 let recipe = Recipe::named(name).unwrap();
                 let quoted = recipe.paper.clone().unwrap();
-                assert_eq!(Some(recipe.architecture.k), row.k, "{name}");
+                assert!(row.k.is_none_or(|k| k == recipe.architecture.k), "{name}");
                 if quoted.table != table.number {
                     continue;
                 }

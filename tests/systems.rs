@@ -12,8 +12,9 @@ use std::path::Path;
 use common::{asset, save_untrained_for, succeed};
 
 use pathscope::network::{
-    Architecture, BlockIndex, Factors, Family, FeatureShape, FrozenNetwork, FunctionIndex, FunctionState,
-    Groups, Mode, Pass, Plan, Shortcut, Specification, Stem, Terms, TrainableNetwork, Unit,
+    Architecture, BlockIndex, Factors, Family, FeatureShape, FrozenNetwork, FunctionIndex,
+    FunctionState, Groups, Mode, Pass, Plan, Shortcut, Specification, Stem, Terms,
+    TrainableNetwork, Unit,
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -221,14 +222,19 @@ fn a_training_step_has_the_gradients_and_statistics_of_pytorch() {
 /// zeros and ones is the output with their probabilities.
 #[test]
 fn drawn_choices_have_the_mean_of_the_deterministic_pass() {
-    let specification = weighted(Family::Preresnet, Factors::Swapout).build().unwrap();
+    let specification = weighted(Family::Preresnet, Factors::Swapout)
+        .build()
+        .unwrap();
     let network = TrainableNetwork::initialized(&specification, 1).unwrap();
     let frozen = FrozenNetwork::freeze(&network, Kind::Double).unwrap();
     let images = tensor("images", &[2, 3, 8, 8]).to_kind(Kind::Double) * 8.0;
     let plan = Plan::intact(&specification);
     let mut x = frozen.structure().stem(&images, &Pass::EVALUATION).unwrap();
     for step in plan.steps() {
-        let expected = frozen.structure().step(step, &x, &Pass::EVALUATION).unwrap();
+        let expected = frozen
+            .structure()
+            .step(step, &x, &Pass::EVALUATION)
+            .unwrap();
         let draws = 2_000;
         let drawn: Vec<Tensor> = (0..draws)
             .map(|seed| {

@@ -14,8 +14,8 @@ use pathscope::data::{
     write_idx_gz,
 };
 use pathscope::format;
-use pathscope::network::{Factors, 
-    Family, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
+use pathscope::network::{
+    Factors, Family, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
 };
 use pathscope::training::{
     Optimizer, OptimizerOptions, Precision, Recipe, RecipeArchitecture, Restriction, RunRecord,

@@ -1,32 +1,35 @@
 #!/bin/sh
-# Trains each system of scripts/results/systems with two seeds on the first 10,000 images of CIFAR-10 and
-# measures it; the records lie in assets/results/systems, the networks in runs/systems.
+# The records behind docs/src/results/systems.md: each system of scripts/results/systems is trained with two
+# seeds on CIFAR-10 and measured. Run it in the folder of the project; an hour on one thread.
+#   scripts/results/systems.sh [SHARED]
 #
-#     scripts/results/systems.sh    (an hour on one thread)
+# SHARED is the folder that holds data/cifar10 [default: ../shared]; PATHSCOPE names the program, RUNS the
+# folder of the trainings [default: runs/systems].
 set -eu
-cd "$(dirname "$0")/../.."
-program=${PATHSCOPE:-pathscope}
-data=../shared/data/cifar10/cifar-10-batches-bin
+pathscope=${PATHSCOPE:-pathscope}
+data=${1:-../shared}/data/cifar10/cifar-10-batches-bin
 runs=${RUNS:-runs/systems}
-out=assets/results/systems
-mkdir -p "$runs" "$out"
-
+results=assets/results/systems
 recipes=$(ls scripts/results/systems/*.toml | paste -sd, -)
-"$program" train --recipes "$recipes" --seeds 1-2 --data $data --limit 10000 --threads 1 --at-once 1 \
-    --resume -o "$runs/family" || "$program" train --recipes "$recipes" --seeds 1-2 --data $data \
-    --limit 10000 --threads 1 --at-once 1 -o "$runs/family"
+mkdir -p "$results"
 
-for run in "$runs"/family/*-s[12]; do
+for seed in 1 2; do
+    [ -d "$runs/seed$seed" ] || "$pathscope" train --recipes "$recipes" --seeds $seed --data "$data" \
+        --limit 10000 --threads 1 --at-once 1 -o "$runs/seed$seed"
+done
+for run in "$runs"/seed?/*-s?; do
     name=$(basename "$run")
     model=$run/model.safetensors
-    "$program" -q lesion "$model" --data $data --each --threads 1 --results "$out/lesion-$name.jsonl"
-    case $name in
-    plain-*) ;; # one path
-    *)
-        "$program" -q gradient-spectrum "$model" --data $data --batches 4 --examples 4 --draws 4 \
-            --samples 4 --threads 1 --results "$out/spectrum-$name.jsonl"
-        "$program" -q ensemble "$model" --data $data --limit 400 --threads 1 \
-            --results "$out/ensemble-$name.jsonl"
-        ;;
-    esac
+    "$pathscope" -q lesion "$model" --data "$data" --each --threads 1 \
+        --results "$results/lesion-$name.jsonl" >"$results/lesion-$name.txt"
+    case $name in plain-*) continue ;; esac
+    "$pathscope" -q gradient-spectrum "$model" --data "$data" --batches 4 --examples 4 --draws 4 \
+        --samples 10 --threads 1 --results "$results/spectrum-$name.jsonl" >/dev/null
+done
+for run in "$runs"/seed?/swapout-s?; do
+    name=$(basename "$run")
+    "$pathscope" -q eval "$run/model.safetensors" --data "$data" --threads 1 --format json \
+        >"$results/deterministic-$name.json"
+    "$pathscope" -q eval "$run/model.safetensors" --data "$data" --sampled 30 --threads 1 --format json \
+        >"$results/sampled-$name.json"
 done

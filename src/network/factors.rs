@@ -23,7 +23,12 @@ pub enum Factors {
 
 impl Factors {
     /// `block`, the one at `position` (from 0) of `blocks`, with these factors.
-    pub(super) fn on(self, mut block: Block<Layer>, position: usize, blocks: usize) -> Block<Layer> {
+    pub(super) fn on(
+        self,
+        mut block: Block<Layer>,
+        position: usize,
+        blocks: usize,
+    ) -> Block<Layer> {
         let swapped = || Operation::Bernoulli {
             // Singh et al., arXiv 1605.06465, section 5: Linear(1, 0.5).
             keep: 1.0 - 0.5 * (position + 1) as f64 / blocks as f64,

@@ -301,7 +301,10 @@ mod tests {
     use super::super::*;
     use tch::{Kind, Tensor};
 
-    const TRAINING: Mode = Mode::Training { momentum: 0.1, seed: 0 };
+    const TRAINING: Mode = Mode::Training {
+        momentum: 0.1,
+        seed: 0,
+    };
 
     fn network(family: Family, unit: Unit, k: usize) -> TrainableNetwork {
         let depth = if unit == Unit::Basic { 8 } else { 11 };

@@ -445,7 +445,8 @@ impl<L: Forward> Sum<'_, L> {
         exchange: &dyn Exchange,
     ) -> Result<Option<Flow>, NetworkError> {
         if self.gate.is_some() {
-            let reason = format!("processes cannot share the functions of block {block}: it has a gate");
+            let reason =
+                format!("processes cannot share the functions of block {block}: it has a gate");
             return Err(NetworkError::Architecture { reason });
         }
         let u = exchange.enter(u)?;

@@ -2,7 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{TrainingError, TrainingOptions};
 use pathscope_data::{ImageShape, Normalization};
-use pathscope_network::{Architecture, Factors, Family, Groups, NetworkError, Shortcut, Terms, Unit};
+use pathscope_network::{
+    Architecture, Factors, Family, Groups, NetworkError, Shortcut, Terms, Unit,
+};
 
 /// A training from first values to finished model, as a TOML file states it.
 ///

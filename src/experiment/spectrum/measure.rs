@@ -246,6 +246,8 @@ struct Work<'a> {
     number: usize,
     longest: usize,
     polynomial: PathPolynomial,
+    /// The lengths that paths have: where blocks lack a skip, none takes few functions.
+    lengths: Vec<usize>,
     /// Paths drawn, `[draws][lengths]`, and the function that each takes in each block.
     drawn: Vec<Vec<Path>>,
     choices: Vec<Vec<Choices>>,
@@ -265,20 +267,24 @@ impl<'a> Work<'a> {
         let longest = polynomial
             .longest()
             .min(options.longest.unwrap_or(usize::MAX));
+        let counts = polynomial.counts();
+        let exists = |&length: &usize| {
+            counts
+                .get(length)
+                .is_some_and(|count| *count > BigUint::ZERO)
+        };
+        let lengths: Vec<usize> = (0..=longest).filter(exists).collect();
         let mut drawn = Vec::new();
         if options.draws(Measure::Sampled) > 0 {
-            let counts = polynomial.counts();
-            // Where blocks lack a skip, there is no path of few functions.
-            let exists = |length| counts.get(length).is_some_and(|count| *count > BigUint::ZERO);
-            let law = |length| exists(length).then(|| polynomial.paths_of_length(length));
-            let laws = (0..=longest).map(|length| law(length).transpose());
+            let laws = lengths
+                .iter()
+                .map(|&length| polynomial.paths_of_length(length));
             let laws = laws.collect::<Result<Vec<_>, _>>();
             let laws = laws.map_err(|fault| analysis(&fault))?;
             let label = format!("paths of mini-batch {number}");
             for draw in 0..options.draws(Measure::Sampled) {
                 // From equal states of the generator, so that they end alike.
                 let path = |law: &PathsOfLength| law.sample(&mut options.seed.stream(&label, draw));
-                let path = |law: &Option<PathsOfLength>| law.as_ref().map_or_else(Path::default, path);
                 drawn.push(laws.iter().map(path).collect::<Vec<_>>());
             }
         }
@@ -289,6 +295,7 @@ impl<'a> Work<'a> {
             plan,
             number,
             longest,
+            lengths,
             polynomial,
             choices: drawn.iter().map(of_draw).collect(),
             drawn,
@@ -316,6 +323,7 @@ impl<'a> Work<'a> {
             options: self.options,
             plan: self.plan,
             longest: self.longest,
+            lengths: &self.lengths,
             choices: &self.choices,
             number: self.number,
             together: together.min(TOGETHER) as i64,
@@ -400,11 +408,7 @@ impl<'a> Work<'a> {
     fn paths(&self, found: &[Found]) -> Vec<SampledPath> {
         let mut records = Vec::new();
         for (draw, paths) in self.drawn.iter().enumerate() {
-            let exists = |path: &Path| self.polynomial.length_of(path);
-            for (length, path) in paths.iter().enumerate() {
-                if exists(path) != length {
-                    continue;
-                }
+            for (&length, path) in self.lengths.iter().zip(paths) {
                 let norm = |example: &Found| example.sampled.get(draw)?.get(length).copied();
                 let steps = path.0.iter().map(|step| (step.block, step.function));
                 records.push(SampledPath {
@@ -424,6 +428,7 @@ struct Shared<'a> {
     options: &'a SpectrumOptions,
     plan: &'a Plan,
     longest: usize,
+    lengths: &'a [usize],
     choices: &'a [Vec<Choices>],
     number: usize,
     /// Bytes of cotangents of drawn paths that are carried together.
@@ -445,7 +450,7 @@ impl Shared<'_> {
         let (by_example, sum) = self.arrive(linearization, &stack, by_length.examples)?;
         let differences = norms(&sum.f_sub(ordinary)?)?;
         for ((example, norms), difference) in found.iter_mut().zip(by_example).zip(differences) {
-            example.coherent = norms;
+            example.coherent = self.at_lengths(stack.grades.iter().map(length), &norms);
             example.sum_check = difference / example.gradient.max(f64::MIN_POSITIVE);
         }
         Ok(())
@@ -493,9 +498,9 @@ impl Shared<'_> {
                 )?;
                 let (norms, _) = self.arrive(&linearization, &stack, examples)?;
                 for (example, norms) in found.iter_mut().zip(norms) {
-                    example
-                        .energy
-                        .push(norms.iter().map(|norm| norm * norm).collect());
+                    let squares: Vec<f64> = norms.iter().map(|norm| norm * norm).collect();
+                    let lengths = stack.grades.iter().map(length);
+                    example.energy.push(self.at_lengths(lengths, &squares));
                 }
             }
             if !self.choices.is_empty() {
@@ -511,7 +516,8 @@ impl Shared<'_> {
                 for (number, example) in found.iter_mut().enumerate() {
                     let of_draw = |paths: &Vec<Vec<f64>>| {
                         let of_path = |path: &Vec<f64>| path.get(number).copied();
-                        paths.iter().filter_map(of_path).collect()
+                        let norms: Vec<f64> = paths.iter().filter_map(of_path).collect();
+                        self.at_lengths(self.lengths.iter().copied(), &norms)
                     };
                     example.sampled = norms.iter().map(of_draw).collect();
                 }
@@ -545,6 +551,17 @@ impl Shared<'_> {
         })
     }
 
+    /// The values of `lengths` by length; 0 where no path has that length.
+    fn at_lengths(&self, lengths: impl Iterator<Item = usize>, values: &[f64]) -> Vec<f64> {
+        let mut all = vec![0.0; self.longest + 1];
+        for (length, value) in lengths.zip(values) {
+            if let Some(place) = all.get_mut(length) {
+                *place = *value;
+            }
+        }
+        all
+    }
+
     /// Norms `[examples][grades]` where the gradient is taken, and the sum over all grades.
     fn arrive(
         &self,
@@ -555,8 +572,7 @@ impl Shared<'_> {
         let count = pathscope_network::count(examples)?;
         let mut found = vec![Vec::with_capacity(stack.grades.len()); count];
         let mut sum: Option<Tensor> = None;
-        let lengths = stack.grades.iter().map(length);
-        for (number, _) in lengths.enumerate() {
+        for number in 0..stack.grades.len() {
             let rows = stack.rows.f_narrow(0, number as i64 * examples, examples)?;
             let rows = match self.options.at {
                 // The stem's ReLU works in place, on rows of its own.
