@@ -51,6 +51,13 @@ impl Piece {
         Value::Output(self.nodes.len() - 1, 0)
     }
 
+    /// `value` with zeros along the axis that has `behind` others behind it.
+    pub fn pad(&mut self, value: Value, behind: usize, before: i64, after: i64) -> Value {
+        let lengths = [vec![0; 2 * behind], vec![before, after]].concat();
+        let arguments = vec![Argument::Value(value), Argument::all_fixed(lengths)];
+        self.push("aten::constant_pad_nd", arguments)
+    }
+
     /// Channels `first` to `end` of `value`.
     pub fn slice(&mut self, value: Value, first: i64, end: i64) -> Value {
         let numbers = [1, first, end].map(Argument::fixed);
@@ -175,14 +182,6 @@ impl Finder<'_> {
             }
         }
         true
-    }
-
-    /// The layers from `from` to `term`, cut wherever everything passes through one value.
-    pub fn pieces(&self, from: Value, term: Value) -> Result<Vec<Layer>, NetworkError> {
-        if term == from {
-            return Ok(Vec::new());
-        }
-        self.cut(&self.waists(&[from], &[term]))
     }
 
     /// One layer for each step between `waists`, joined where a layer could not stand alone: where

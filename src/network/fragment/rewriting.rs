@@ -29,6 +29,16 @@ pub(super) struct Rewriting {
     made_from: HashMap<usize, Vec<usize>>,
     sources: HashMap<usize, Vec<usize>>,
     folded: usize,
+    /// The last concatenation whose list begins (`false`) or ends (`true`) with a value.
+    pub lists: HashMap<(bool, Value), Concatenation>,
+}
+
+/// A concatenation of several values.
+#[derive(Clone)]
+pub(super) struct Concatenation {
+    pub node: usize,
+    pub axis: Argument,
+    pub list: Vec<Argument>,
 }
 
 impl Rewriting {
@@ -43,6 +53,7 @@ impl Rewriting {
             made_from: HashMap::new(),
             sources: HashMap::new(),
             folded: 0,
+            lists: HashMap::new(),
         }
     }
 
@@ -167,6 +178,11 @@ impl Rewriting {
                 Some(terms) => self.sum_of_reshaped(place, node, terms)?,
                 None => self.reshaped(place, node)?,
             };
+            self.became.insert(Value::Output(place, 0), became);
+            return Ok(());
+        }
+        if node.name() == "cat" {
+            let became = self.concatenated(place, node)?;
             self.became.insert(Value::Output(place, 0), became);
             return Ok(());
         }
