@@ -308,15 +308,12 @@ impl Finder<'_> {
                 };
             }
         }
-        let blocks = by_sum
-            .values()
-            .filter(|inner| inner.is_plain() && inner.has_matrix);
-        let held = blocks
-            .filter(|inner| candidate.holds(inner))
-            .take(least)
-            .count();
-        let is_simple = candidate.is_plain() && candidate.functions.len() == 1;
-        match held == least && !is_simple {
+        if candidate.is_plain() && candidate.functions.len() == 1 {
+            return Inner::Nothing;
+        }
+        let is_held =
+            |inner: &&&Candidate| inner.is_plain() && inner.has_matrix && candidate.holds(inner);
+        match by_sum.values().filter(is_held).take(least).count() == least {
             true => Inner::Blocks,
             false => Inner::Nothing,
         }
