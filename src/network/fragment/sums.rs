@@ -286,21 +286,32 @@ impl Finder<'_> {
     }
 
     /// What `candidate` makes of the blocks between its values, of which `by_sum` holds all. One
-    /// addition may be a part of what a function does, unless channels are put beside it.
+    /// addition may be a part of what a function does, unless it works at another resolution or
+    /// channels are put beside it.
     pub fn inner(&self, candidate: &Candidate, by_sum: &BTreeMap<Value, &Candidate>) -> Inner {
-        let least = if candidate.appends() { 1 } else { 2 };
+        let is_elsewhere = |step: &Candidate| {
+            let shapes = self.probe.each(step.to).zip(self.probe.each(candidate.to));
+            // A function may widen its channels, which are one axis.
+            let differ = |(a, b): (Vec<i64>, Vec<i64>)| {
+                let axes = a.iter().zip(&b);
+                axes.filter(|(a, b)| a != b).count() > 1
+            };
+            step.has_matrix && shapes.is_some_and(differ)
+        };
         if let [function] = candidate.functions.as_slice()
             && let [term] = function.as_slice()
             && candidate.skip.value == candidate.from
         {
             let waists = self.waists(&[candidate.from], &[term.value]);
             let is_step = |step: &&Candidate| {
-                let carries = step.is_plain() || candidate.appends() && step.appends();
+                let appended = candidate.appends() && step.appends();
+                let carries = step.is_plain() || appended || is_elsewhere(step);
                 carries && waists.contains(&step.from)
             };
             let found = waists.iter().filter_map(|waist| by_sum.get(waist).copied());
             let steps: Vec<&Candidate> = found.filter(is_step).collect();
-            if let Some(last) = steps.last().filter(|_| steps.len() >= least) {
+            let alone = candidate.appends() || steps.iter().any(|step| is_elsewhere(step));
+            if let Some(last) = steps.last().filter(|_| alone || steps.len() > 1) {
                 let ends = steps.iter().flat_map(|step| [step.from, step.to]);
                 return Inner::Sequence {
                     between: ends.collect(),
@@ -313,7 +324,8 @@ impl Finder<'_> {
         }
         let is_held =
             |inner: &&&Candidate| inner.is_plain() && inner.has_matrix && candidate.holds(inner);
-        match by_sum.values().filter(is_held).take(least).count() == least {
+        let held = by_sum.values().filter(is_held).count();
+        match held > usize::from(!candidate.appends()) {
             true => Inner::Blocks,
             false => Inner::Nothing,
         }
