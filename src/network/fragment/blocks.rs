@@ -22,6 +22,8 @@ use crate::{Block, Function, Layer, NetworkError, Specification};
 pub(super) struct Found {
     pub specification: Specification,
     pub notes: Vec<String>,
+    /// What the graph calls the operations of each block.
+    pub nodes: Vec<Vec<String>>,
 }
 
 /// A graph with what is known of its values.
@@ -59,10 +61,16 @@ impl Found {
             }
             match finder.assemble(&blocks)? {
                 Assembled::Network(specification) => {
-                    let notes = finder.notes(&specification);
+                    let ids = |block: &Candidate| {
+                        let nodes = block.interior.iter();
+                        let nodes = nodes.filter_map(|&node| graph.nodes.get(node));
+                        let named = nodes.filter(|node| !node.id.is_empty());
+                        named.map(|node| node.id.clone()).collect()
+                    };
                     return Ok(Self {
+                        notes: finder.notes(&specification),
+                        nodes: blocks.iter().map(ids).collect(),
                         specification,
-                        notes,
                     });
                 }
                 // What is alive at that block has no row for each example.

@@ -47,6 +47,7 @@ impl Piece {
             operation: operation.to_owned(),
             arguments,
             scope: String::new(),
+            id: String::new(),
         });
         Value::Output(self.nodes.len() - 1, 0)
     }

@@ -56,7 +56,7 @@ impl Rewriting {
         let sum = Node {
             operation: "aten::add.Tensor".into(),
             arguments,
-            scope: node.scope.clone(),
+            ..node.clone()
         };
         let shapes = self.trial.seen.get(place).into_iter().flatten();
         let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
@@ -160,7 +160,7 @@ impl Rewriting {
                 Argument::Truth(false),
                 Argument::None,
             ],
-            scope: node.scope.clone(),
+            ..node.clone()
         })
     }
 }

@@ -163,9 +163,8 @@ impl Rewriting {
         let shapes = self.trial.seen.get(place).into_iter().flatten();
         let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
         let node = Node {
-            operation: node.operation.clone(),
             arguments,
-            scope: node.scope.clone(),
+            ..node.clone()
         };
         self.nodes
             .push((self.mean_of_all(&node).unwrap_or(node), shapes));
@@ -273,6 +272,7 @@ impl Rewriting {
                     operation: "aten::expand".into(),
                     arguments,
                     scope: String::new(),
+                    id: String::new(),
                 };
                 self.nodes.push((node, vec![shape]));
                 Argument::Value(Value::Output(self.nodes.len() - 1, 0))

@@ -293,8 +293,8 @@ impl Finder<'_> {
             let shapes = self.probe.each(step.to).zip(self.probe.each(candidate.to));
             // A function may widen its channels, which are one axis.
             let differ = |(a, b): (Vec<i64>, Vec<i64>)| {
-                let axes = a.iter().zip(&b);
-                axes.filter(|(a, b)| a != b).count() > 1
+                let pairs = a.iter().zip(&b);
+                a.len() == b.len() && pairs.filter(|(a, b)| a != b).count() > 1
             };
             step.has_matrix && shapes.is_some_and(differ)
         };
