@@ -126,10 +126,8 @@ MEMBERS = {
     "xception_aligned": "xception41p",
     "xcit": "xcit_nano_12_p8_224",
 }
-# Nothing is added to a skip in these members: their blocks concatenate, or follow one another.
-WITHOUT_SKIPS = (
-    "densenet", "efficientnet", "inception_v3", "inception_v4", "rdnet", "selecsls", "vgg", "vovnet",
-)
+# These members have no skip: their blocks concatenate several ways, or follow one another.
+WITHOUT_SKIPS = ("efficientnet", "inception_v3", "inception_v4", "vgg")
 
 
 def liven(torch, model, images):

@@ -9,6 +9,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use pathscope::data::{Dataset, ImageShape, Normalization};
 use pathscope::experiment::{
@@ -34,7 +35,7 @@ struct Fixture {
     deletions: Vec<Vec<f64>>,
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 14] = [
     "vit",
     "vit-dynamic",
     "convnext",
@@ -44,6 +45,11 @@ const NAMES: [&str; 9] = [
     "squeeze",
     "resnet",
     "groups",
+    "dense",
+    "gates",
+    "taps",
+    "unet",
+    "csp",
 ];
 
 fn path(name: &str, ending: &str) -> PathBuf {
@@ -73,6 +79,41 @@ fn blocks_logits_and_deletions_are_pytorchs() {
         let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
         assert_eq!(names, fixture.blocks, "{name}");
         assert_answers(name, &model, &fixture, &input);
+    }
+}
+
+/// The archive and the checkpoint of a DenseNet are the same network.
+#[test]
+#[ignore = "needs a Python with torch, torchvision and timm"]
+fn densenets_are_those_of_their_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let networks = ["densenet121", "timm-densenet121"];
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/make_exported.py");
+    let python = std::env::var("PATHSCOPE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let status = Command::new(python)
+        .arg(script)
+        .arg("--folder")
+        .arg(folder.path())
+        .args(networks)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    for name in networks {
+        let read = |ending| folder.path().join(format!("{name}.{ending}"));
+        let fixture: Fixture = serde_json::from_slice(&fs::read(read("json")).unwrap()).unwrap();
+        let input = Tensor::from_slice(&fixture.input)
+            .to_kind(Kind::Float)
+            .reshape(&fixture.shape);
+        let [archive, checkpoint] =
+            ["pt2", "pth"].map(|ending| load_model(&read(ending), None).unwrap());
+        assert_eq!(fixture.deletions.len(), 58);
+        assert_eq!(
+            archive.card.specification.blocks,
+            checkpoint.card.specification.blocks
+        );
+        for model in [archive, checkpoint] {
+            assert_answers(name, &model, &fixture, &input);
+        }
     }
 }
 
@@ -200,7 +241,9 @@ fn one_linearization_gives_autograds_gradient_for_classes_and_tokens() {
 
 #[test]
 fn spectra_add_up() {
-    for name in ["vit", "convnext", "groups"] {
+    for name in [
+        "vit", "convnext", "groups", "dense", "gates", "taps", "unet", "csp",
+    ] {
         let (model, fixture, _) = fixture(name);
         let side = usize::try_from(fixture.shape[2]).unwrap();
         let shape = ImageShape {

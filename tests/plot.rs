@@ -304,3 +304,68 @@ fn bad_input_says_what_to_give() {
             .stderr(predicate::str::contains(told));
     }
 }
+
+#[test]
+fn lesions_of_an_exported_network_become_node_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = |name: &str| format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let model = fixture("exported/gpt.pt2");
+    let lesion = format!(
+        "lesion {model} --data {} --each --results effects.jsonl",
+        fixture("tokens/gpt.npz")
+    );
+    cargo_bin_cmd!("pathscope")
+        .current_dir(folder.path())
+        .args(lesion.split(' '))
+        .assert()
+        .success();
+    let words = format!("effects.jsonl --graph {model} -o overlay");
+    export(&words, folder.path()).assert().success();
+    let written = fs::read(folder.path().join("overlay/effects.json")).unwrap();
+    let overlay: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let shown = overlay["graph"]["results"].as_object().unwrap();
+
+    let text = fs::read_to_string(folder.path().join("effects.jsonl")).unwrap();
+    let records: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let errors = |block: Option<u64>| {
+        let is_it = |record: &&serde_json::Value| {
+            record["change"]["blocks"][0].as_u64() == block && record["errors"].is_u64()
+        };
+        records.iter().find(is_it).unwrap()["errors"]
+            .as_f64()
+            .unwrap()
+    };
+    // What torch.export calls the first and the last product of blocks 0 and 1; 288 predictions.
+    for (block, names) in [(0, ["linear", "linear_1"]), (1, ["linear_2", "linear_3"])] {
+        let added = 100.0 * (errors(Some(block)) - errors(None)) / 288.0;
+        for name in names {
+            let value = shown[name]["value"].as_f64().unwrap();
+            assert!((value - added).abs() < 1e-9, "{name}: {value} {added}");
+        }
+    }
+    // The logits are no part of a block.
+    assert!(!shown.contains_key("linear_12"));
+    for (words, told) in [
+        (words.clone(), "--force"),
+        (
+            format!("{} --graph {model}", results("lesion.jsonl")),
+            "not of",
+        ),
+        (
+            format!(
+                "effects.jsonl --graph {}/assets/preresnet20.safetensors",
+                env!("CARGO_MANIFEST_DIR")
+            ),
+            "no exported network",
+        ),
+    ] {
+        let refusal = predicate::str::contains(told);
+        export(&words, folder.path())
+            .assert()
+            .code(2)
+            .stderr(refusal);
+    }
+}

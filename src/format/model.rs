@@ -61,6 +61,9 @@ pub struct Model {
     pub open: Open,
     /// Weights of linear layers that the file holds as those of convolutions of one pixel.
     pub one_pixel_kernels: Vec<String>,
+    /// What the graph of an exported program calls the operations of each block; empty for other
+    /// files.
+    pub graph_nodes: Vec<Vec<String>>,
 }
 
 impl Model {
@@ -327,6 +330,7 @@ fn built(
         notes,
         open,
         one_pixel_kernels,
+        graph_nodes: Vec::new(),
     })
 }
 
@@ -349,6 +353,7 @@ fn of_graph(exported: Exported, given: Option<&Normalization>) -> Result<Model, 
         input,
         title,
         notes: remarks,
+        nodes,
     } = exported;
     let input = FeatureShape::of(&input);
     let held: HashMap<String, Tensor> = network
@@ -394,6 +399,7 @@ fn of_graph(exported: Exported, given: Option<&Normalization>) -> Result<Model, 
         notes,
         open: Open::default(),
         one_pixel_kernels: Vec::new(),
+        graph_nodes: nodes,
     })
 }
 

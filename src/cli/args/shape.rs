@@ -220,6 +220,7 @@ impl ShapeArguments {
             notes: Vec::new(),
             open: Open::default(),
             one_pixel_kernels: Vec::new(),
+            graph_nodes: Vec::new(),
         })
     }
 }

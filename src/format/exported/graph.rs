@@ -153,7 +153,7 @@ impl Translator {
             }
             Meaning::Computes(operation, arguments) => {
                 let declared = self.declared_sizes(&outputs, graph);
-                let place = self.push(operation, arguments, scope(node), declared);
+                let place = self.push(made(node, operation, arguments), declared);
                 for (number, name) in outputs.iter().enumerate() {
                     let output = Argument::Value(Value::Output(place, number));
                     names.insert((*name).to_owned(), output);
@@ -164,25 +164,14 @@ impl Translator {
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        operation: String,
-        arguments: Vec<Argument>,
-        scope: String,
-        declared: Sizes,
-    ) -> usize {
+    fn push(&mut self, node: Node, declared: Sizes) -> usize {
         let place = self.nodes.len();
-        let follows = arguments
-            .iter()
-            .any(|argument| self.follows_input(argument));
-        if follows && operation != "python::sym_size" {
+        let mut arguments = node.arguments.iter();
+        let follows = arguments.any(|argument| self.follows_input(argument));
+        if follows && node.operation != "python::sym_size" {
             self.follows.insert(place);
         }
-        self.nodes.push(Node {
-            operation,
-            arguments,
-            scope,
-        });
+        self.nodes.push(node);
         self.declared.push(declared);
         place
     }
@@ -302,7 +291,7 @@ impl Translator {
         arguments: Vec<Argument>,
         node: &schema::Node,
     ) -> Argument {
-        let place = self.push(operation.into(), arguments, scope(node), Sizes::new());
+        let place = self.push(made(node, operation.into(), arguments), Sizes::new());
         Argument::Value(Value::Output(place, 0))
     }
 
@@ -410,7 +399,12 @@ impl Translator {
             .ok_or("writes to a lost view")?;
         let (operation, arguments) = inverse(&view, whole, new)
             .ok_or_else(|| format!("writes to a view by `{}`", view.operation))?;
-        let place = self.push(operation, arguments, view.scope, Sizes::new());
+        let again = Node {
+            operation,
+            arguments,
+            ..view
+        };
+        let place = self.push(again, Sizes::new());
         self.written(&of, Value::Output(place, 0), names, depth + 1)?;
         self.views.insert(name.to_owned(), View { of, node });
         Ok(())
@@ -445,7 +439,7 @@ impl Translator {
             if self.nodes.len() > MAX_NODES {
                 return Err("writes to too many views".into());
             }
-            let place = self.push(again.operation, again.arguments, again.scope, Sizes::new());
+            let place = self.push(again, Sizes::new());
             names.insert(view.clone(), Argument::Value(Value::Output(place, 0)));
             self.refresh_views(&view, names, depth + 1)?;
         }
@@ -544,6 +538,21 @@ fn inverse(view: &Node, whole: Argument, new: Value) -> Option<(String, Vec<Argu
             Some(("aten::reshape_as".into(), vec![new, whole]))
         }
         _ => None,
+    }
+}
+
+/// The operation that stands for `node`, with its name where it gives one value: then that value has
+/// the same name.
+fn made(node: &schema::Node, operation: String, arguments: Vec<Argument>) -> Node {
+    let id = match output_names(&node.outputs).as_slice() {
+        &[only] => pathscope_file::shortened(only),
+        _ => String::new(),
+    };
+    Node {
+        operation,
+        arguments,
+        scope: scope(node),
+        id,
     }
 }
 

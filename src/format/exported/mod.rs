@@ -42,6 +42,8 @@ pub(super) struct Exported {
     pub title: String,
     /// What a person should know about how it was read.
     pub notes: Vec<String>,
+    /// What the graph calls the operations of each block.
+    pub nodes: Vec<Vec<String>>,
 }
 
 /// What an archive holds, before anything is computed.
@@ -114,6 +116,7 @@ pub(super) fn read(
         input: each,
         title,
         notes: opened.notes,
+        nodes: opened.nodes,
     })
 }
 

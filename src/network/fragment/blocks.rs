@@ -1,11 +1,12 @@
 //! Residual blocks in a graph.
 //!
-//! A block is an addition of terms that all come from one value: one term is the skip, the others
+//! A block is a sum of terms that all come from one value (`sums`): one term is the skip, the others
 //! are its functions. The value need not be the only one that is alive there: what is needed
 //! elsewhere (the other side of a concatenation, features that the head takes from several depths,
 //! an outer skip) is carried past the block (`carry`). A block whose function is itself a sequence
-//! of blocks is taken apart: the inner ones become blocks, and the outer addition joins the last
-//! of them with what it was added to.
+//! of blocks is taken apart: the inner ones become blocks, and the outer sum joins the last of them
+//! with what it was added to. One whose several functions hold sequences of blocks (values that leave
+//! the features on the way are added up at the end) is computed between these, and carried.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,13 +14,16 @@ use super::carry::State;
 use super::layers::divide;
 use super::names::name_apart;
 use super::probe::Probe;
-use super::{Argument, Fragment, Granularity, Value};
+use super::sums::{Candidate, Inner, Term, first_after};
+use super::{Fragment, Granularity, Value};
 use crate::{Block, Function, Layer, NetworkError, Specification};
 
 /// What was found in a graph.
 pub(super) struct Found {
     pub specification: Specification,
     pub notes: Vec<String>,
+    /// What the graph calls the operations of each block.
+    pub nodes: Vec<Vec<String>>,
 }
 
 /// A graph with what is known of its values.
@@ -32,19 +36,6 @@ pub(super) struct Finder<'g> {
     pub between: Vec<bool>,
     /// Nodes between that use a value.
     users: HashMap<Value, Vec<usize>>,
-}
-
-/// An addition that may be a block.
-#[derive(Clone, Debug)]
-struct Candidate {
-    from: Value,
-    to: Value,
-    /// Terms of the addition; the first is the skip.
-    terms: Vec<Value>,
-    /// Whether the other terms are one function, their sum, instead of one each.
-    is_layer: bool,
-    /// What is computed between `from` and `to`, the additions included.
-    interior: BTreeSet<usize>,
 }
 
 impl Found {
@@ -63,17 +54,23 @@ impl Found {
         loop {
             if blocks.is_empty() {
                 return Err(NetworkError::Architecture {
-                    reason: "its graph has no residual block: no addition whose terms come from \
-                             one value"
+                    reason: "its graph has no residual block: no addition or concatenation whose \
+                             terms come from one of them"
                         .into(),
                 });
             }
             match finder.assemble(&blocks)? {
                 Assembled::Network(specification) => {
-                    let notes = finder.notes(&specification);
+                    let ids = |block: &Candidate| {
+                        let nodes = block.interior.iter();
+                        let nodes = nodes.filter_map(|&node| graph.nodes.get(node));
+                        let named = nodes.filter(|node| !node.id.is_empty());
+                        named.map(|node| node.id.clone()).collect()
+                    };
                     return Ok(Self {
+                        notes: finder.notes(&specification),
+                        nodes: blocks.iter().map(ids).collect(),
                         specification,
-                        notes,
                     });
                 }
                 // What is alive at that block has no row for each example.
@@ -141,7 +138,7 @@ impl<'g> Finder<'g> {
     }
 
     /// The operands of `value`'s node that follow from the input.
-    fn parents(&self, value: Value) -> BTreeSet<Value> {
+    pub fn parents(&self, value: Value) -> BTreeSet<Value> {
         let Value::Output(node, _) = value else {
             return BTreeSet::new();
         };
@@ -149,39 +146,12 @@ impl<'g> Finder<'g> {
         operands.filter(|&operand| self.follows(operand)).collect()
     }
 
-    /// The operands of an addition of two values that follow from the input.
-    fn summands(&self, value: Value) -> Option<[Value; 2]> {
-        let Value::Output(place, 0) = value else {
-            return None;
-        };
-        let node = self.graph.nodes.get(place)?;
-        let plain = node.operation == "aten::add.Tensor"
-            && matches!(node.arguments.get(2), None | Some(Argument::Number(_)))
-            && node.integer(2).unwrap_or(1) == 1;
-        let (left, right) = (node.value(0)?, node.value(1)?);
-        (plain && self.follows(left) && self.follows(right)).then_some([left, right])
-    }
-
-    /// `a + (b + c)` as a, b and c, as long as nothing else uses the inner sums; and the nodes that
-    /// add.
-    fn terms(&self, to: Value) -> (Vec<Value>, BTreeSet<usize>) {
-        let (mut terms, mut sums) = (Vec::new(), BTreeSet::new());
-        let mut open = vec![to];
-        while let Some(value) = open.pop() {
-            let once = value == to || self.users.get(&value).is_some_and(|users| users.len() == 1);
-            match (self.summands(value), value) {
-                (Some([left, right]), Value::Output(node, _)) if once => {
-                    sums.insert(node);
-                    open.extend([right, left]);
-                }
-                _ => terms.push(value),
-            }
-        }
-        (terms, sums)
+    pub fn is_used_once(&self, value: Value) -> bool {
+        self.users.get(&value).is_some_and(|users| users.len() == 1)
     }
 
     /// Nodes that `to` needs, back to nodes that stand before `first`.
-    fn ancestors_from(&self, to: &[Value], first: usize) -> BTreeSet<usize> {
+    pub fn ancestors_from(&self, to: &[Value], first: usize) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let mut open = to.to_vec();
         while let Some(value) = open.pop() {
@@ -196,72 +166,7 @@ impl<'g> Finder<'g> {
         found
     }
 
-    /// The addition that gives `to` as a block, where it is one. `waists` are the values that
-    /// everything passes through.
-    fn candidate(&self, to: Value, waists: &[Value]) -> Option<Candidate> {
-        /// Operations on a skip, at most.
-        const CHAIN: usize = 32;
-        let (terms, _) = self.terms(to);
-        let shape = self.probe.each(to)?;
-        let fits = |&term: &Value| self.probe.each(term).as_ref() == Some(&shape);
-        if terms.len() < 2 || !terms.iter().all(fits) || shape.is_empty() {
-            return None;
-        }
-        let mut best: Option<(usize, usize, Value)> = None;
-        for (place, &term) in terms.iter().enumerate() {
-            let others: Vec<Value> = terms
-                .iter()
-                .enumerate()
-                .filter(|&(other, _)| other != place)
-                .map(|(_, &other)| other)
-                .collect();
-            let mut value = term;
-            for length in 0..CHAIN.min(best.map_or(CHAIN, |best| best.0)) {
-                if self.comes_from(&others, value) {
-                    best = Some((length, place, value));
-                    break;
-                }
-                let parents = self.parents(value);
-                match (parents.len(), parents.first()) {
-                    (1, Some(&parent)) => value = parent,
-                    _ => break,
-                }
-            }
-        }
-        let (skip, from) = match best {
-            Some((_, skip, from)) => (skip, from),
-            // Several functions and no skip that stands out: between two waists the shortest way.
-            None => {
-                let place = waists.iter().position(|&waist| waist == to)?;
-                let from = *waists.get(place.checked_sub(1)?)?;
-                let first = first_after(from);
-                let weight = |term: &Value| self.ancestors_from(&[*term], first).len();
-                let terms = terms.iter().enumerate();
-                let (skip, _) = terms.min_by_key(|(_, term)| weight(term))?;
-                (skip, from)
-            }
-        };
-        self.probe.each(from).filter(|shape| !shape.is_empty())?;
-        let interior = self.interior(from, to);
-        let private = |&node: &usize| {
-            Value::Output(node, 0) == to || self.users_of(node).all(|user| interior.contains(&user))
-        };
-        if !interior.iter().all(private) {
-            return None;
-        }
-        let mut functions = terms;
-        let skip = functions.remove(skip);
-        functions.sort_unstable();
-        Some(Candidate {
-            from,
-            to,
-            terms: [vec![skip], functions].concat(),
-            is_layer: false,
-            interior,
-        })
-    }
-
-    fn users_of(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
+    pub fn users_of(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         let outputs = self.probe.nodes.get(node).map_or(0, Vec::len);
         let values = (0..outputs).map(move |output| Value::Output(node, output));
         // The result is used by whoever reads it.
@@ -274,7 +179,7 @@ impl<'g> Finder<'g> {
     }
 
     /// Whether each of `values` is computed from `from`.
-    fn comes_from(&self, values: &[Value], from: Value) -> bool {
+    pub fn comes_from(&self, values: &[Value], from: Value) -> bool {
         values.iter().all(|&value| {
             let found = self.ancestors_from(&[value], first_after(from));
             let uses = |node: &usize| self.operands(*node).contains(&from);
@@ -283,7 +188,7 @@ impl<'g> Finder<'g> {
     }
 
     /// The nodes that `to` needs and that follow from `from`.
-    fn interior(&self, from: Value, to: Value) -> BTreeSet<usize> {
+    pub fn interior(&self, from: Value, to: Value) -> BTreeSet<usize> {
         let mut inside = BTreeSet::new();
         for node in self.ancestors_from(&[to], first_after(from)) {
             let follows = self.operands(node).iter().any(|&operand| {
@@ -354,8 +259,8 @@ impl<'g> Finder<'g> {
             if self.summands(to).is_some() {
                 let (_, sums) = self.terms(to);
                 inner.extend(sums);
-                candidates.extend(self.candidate(to, &waists));
             }
+            candidates.extend(self.candidate(to, &waists));
         }
         let by_sum: BTreeMap<Value, &Candidate> = candidates
             .iter()
@@ -370,20 +275,21 @@ impl<'g> Finder<'g> {
             let Value::Output(sum, _) = candidate.to else {
                 continue;
             };
-            if taken.contains(&sum) || !(on_waists || self.has_matrix(candidate)) {
+            if taken.contains(&sum) || !(on_waists || candidate.has_matrix) {
                 continue;
             }
-            let block = match self.sequence(candidate, &by_sum) {
-                Some((steps, last)) => {
-                    expected.extend(steps);
-                    Candidate {
-                        from: last,
-                        interior: self.interior(last, candidate.to),
-                        ..candidate.clone()
-                    }
+            let block = match self.inner(candidate, &by_sum) {
+                Inner::Nothing => candidate.clone(),
+                Inner::Sequence { between, last } => {
+                    expected.extend(between);
+                    self.behind(candidate, last)
                 }
-                None => candidate.clone(),
+                Inner::Blocks => continue,
             };
+            // Behind inner blocks a concatenation may only put values side by side.
+            if block.appends() && !block.has_matrix {
+                continue;
+            }
             if block.interior.is_disjoint(&taken) {
                 taken.extend(&block.interior);
                 chosen.push(block);
@@ -411,11 +317,10 @@ impl<'g> Finder<'g> {
                 let Value::Output(sum, _) = before.to else {
                     return false;
                 };
-                let plain = |block: &Candidate| block.terms.first() == Some(&block.from);
                 self.scope(before.to) == self.scope(block.to)
                     && before.to == block.from
-                    && plain(before)
-                    && plain(&block)
+                    && before.is_plain()
+                    && block.is_plain()
                     && self
                         .users_of(sum)
                         .all(|user| block.interior.contains(&user))
@@ -423,9 +328,9 @@ impl<'g> Finder<'g> {
             match layers.last_mut().filter(follows) {
                 Some(layer) => {
                     layer.to = block.to;
-                    layer.terms.extend(block.terms.into_iter().skip(1));
+                    let functions = std::mem::take(&mut layer.functions).into_iter();
+                    layer.functions = vec![functions.chain(block.functions).flatten().collect()];
                     layer.interior.extend(block.interior);
-                    layer.is_layer = true;
                 }
                 None => layers.push(block),
             }
@@ -436,42 +341,6 @@ impl<'g> Finder<'g> {
                 reason: "no layer of its graph holds several blocks one after another".into(),
             }),
         }
-    }
-
-    /// Whether a function of the candidate holds a convolution or matrix: sums without one, such as
-    /// those that rotate queries, are parts of something else.
-    fn has_matrix(&self, candidate: &Candidate) -> bool {
-        let skip = candidate.terms.first();
-        let on_skip = skip.map(|&skip| self.interior(candidate.from, skip));
-        let nodes = candidate.interior.iter();
-        nodes
-            .filter(|node| on_skip.as_ref().is_none_or(|skip| !skip.contains(node)))
-            .filter_map(|&node| self.graph.nodes.get(node))
-            .any(|node| self.graph.weight(node).is_some())
-    }
-
-    /// Where the only function of `candidate` is a sequence of at least two blocks: the values
-    /// between these, and the sum of the last. One addition may be a part of what a function does.
-    fn sequence(
-        &self,
-        candidate: &Candidate,
-        by_sum: &BTreeMap<Value, &Candidate>,
-    ) -> Option<(Vec<Value>, Value)> {
-        let &[skip, function] = candidate.terms.as_slice() else {
-            return None;
-        };
-        if skip != candidate.from {
-            return None;
-        }
-        let waists = self.waists(&[candidate.from], &[function]);
-        let steps: Vec<&Candidate> = waists
-            .iter()
-            .filter_map(|waist| by_sum.get(waist).copied())
-            .filter(|step| step.terms.first() == Some(&step.from) && waists.contains(&step.from))
-            .collect();
-        let last = steps.last().filter(|_| steps.len() > 1)?.to;
-        let ends = steps.iter().flat_map(|step| [step.from, step.to]);
-        Some((ends.collect(), last))
     }
 
     /// The network of `blocks`.
@@ -576,7 +445,9 @@ impl<'g> Finder<'g> {
             Stage::Node(node) => self.operands(node).to_vec(),
             Stage::Block(block) => blocks.get(block).map_or_else(Vec::new, |block| {
                 let operands = block.interior.iter().flat_map(|&node| self.operands(node));
-                let all = operands.chain(&block.terms).chain([&block.from]).copied();
+                let functions = block.functions.iter().flatten().chain([&block.skip]);
+                let terms = functions.map(|term| term.value).chain([block.from]);
+                let all = operands.copied().chain(terms);
                 all.filter(|value| !own(&block.interior, value)).collect()
             }),
         };
@@ -592,27 +463,17 @@ impl<'g> Finder<'g> {
         state: &State,
         pre: Vec<Layer>,
     ) -> Result<Block<Layer>, NetworkError> {
-        let Some((&skip, functions)) = block.terms.split_first() else {
-            return Err(NetworkError::Torch("an addition has no terms".into()));
+        let function = |terms: &Vec<Term>| {
+            let layers = self.function(state, block.to, terms)?;
+            Ok(Function { layers })
         };
-        let sums = match block.is_layer {
-            true => vec![functions],
-            false => functions.chunks(1).collect(),
-        };
-        let functions = sums
-            .into_iter()
-            .map(|terms| {
-                Ok(Function {
-                    layers: self.function(state, terms)?,
-                })
-            })
-            .collect::<Result<Vec<_>, NetworkError>>()?;
+        let functions = block.functions.iter().map(function);
         Ok(Block {
             gate: None,
             name: self.scope(block.to).to_owned(),
             pre,
-            skip: Some(self.skip(state, skip)?),
-            functions,
+            skip: Some(self.skip(state, block.to, block.skip)?),
+            functions: functions.collect::<Result<_, NetworkError>>()?,
             post: Vec::new(),
         })
     }
@@ -637,13 +498,5 @@ impl<'g> Finder<'g> {
             "{share:.1} % of the parameters are outside the residual functions: in the stem, the \
              head and between blocks"
         )]
-    }
-}
-
-/// The first node that can use `value`.
-fn first_after(value: Value) -> usize {
-    match value {
-        Value::Output(node, _) => node + 1,
-        _ => 0,
     }
 }

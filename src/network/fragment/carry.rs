@@ -9,6 +9,7 @@ use tch::Kind;
 
 use super::blocks::Finder;
 use super::layers::{Piece, unclear};
+use super::sums::{Padding, Term};
 use super::{Argument, Length, Value};
 use crate::{Layer, NetworkError};
 
@@ -123,6 +124,9 @@ impl Finder<'_> {
 
     /// The shape of `state` for one example, with `main` as its features.
     pub fn state_shape(&self, state: &State, main: Value) -> Result<Vec<i64>, NetworkError> {
+        if state.is_pure() {
+            return self.shape_of(main);
+        }
         let layout = self.layout_of(state, main)?;
         let channels = layout.channels + layout.carried();
         Ok([vec![channels], layout.rest].concat())
@@ -162,16 +166,18 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// The features `main` beside what `state` carries, as one value of the piece.
+    /// The piece's value `features`, of the shape of the graph's `main`, beside what `state`
+    /// carries, as one value of the piece.
     pub fn encode(
         &self,
         piece: &mut Piece,
         state: &State,
+        features: Value,
         main: Value,
     ) -> Result<Value, NetworkError> {
         let layout = self.layout_of(state, main)?;
         let area = layout.area();
-        let mut parts = vec![Argument::Value(piece.find(main)?)];
+        let mut parts = vec![Argument::Value(features)];
         for part in &layout.parts {
             let mut value = piece.find(part.value)?;
             if !self.is_real(part.kind) {
@@ -182,8 +188,7 @@ impl Finder<'_> {
             if missing > 0 {
                 let flat = vec![Argument::Value(value), sized([part.elements])];
                 value = piece.push("aten::reshape", flat);
-                let pad = Argument::all_fixed([0, missing]);
-                value = piece.push("aten::constant_pad_nd", vec![Argument::Value(value), pad]);
+                value = piece.pad(value, 0, 0, missing);
             }
             let size = sized(
                 [part.channels]
@@ -196,66 +201,102 @@ impl Finder<'_> {
         Ok(piece.push("aten::cat", vec![Argument::List(parts), Argument::fixed(1)]))
     }
 
-    /// The layers of a function that adds the sum of `terms` to the features of `state`.
-    pub fn function(&self, state: &State, terms: &[Value]) -> Result<Vec<Layer>, NetworkError> {
-        let (&term, others) = terms.split_first().ok_or_else(unclear)?;
-        if state.is_pure() && others.is_empty() {
-            return self.pieces(state.main, term);
-        }
+    /// The layers of a function of the sum `to` that adds `terms` to the features of `state`.
+    pub fn function(
+        &self,
+        state: &State,
+        to: Value,
+        terms: &[Term],
+    ) -> Result<Vec<Layer>, NetworkError> {
+        let values: Vec<Value> = terms.iter().map(|term| term.value).collect();
         let mut layers = Vec::new();
-        // What needs only the features is cut into layers of its own.
-        let alone = others.is_empty() && self.needs_only(term, state.main);
         let mut piece = Piece::new();
-        self.decode(&mut piece, state)?;
-        if alone {
-            let features = piece.find(state.main)?;
-            let input = self.state_shape(state, state.main)?;
-            layers.push(self.layer(piece, features, input, self.shape_of(state.main)?)?);
-            layers.extend(self.pieces(state.main, term)?);
-            piece = Piece::new();
-            piece.insert(term, Value::Input);
+        let mut input = self.state_shape(state, state.main)?;
+        if values
+            .iter()
+            .all(|&value| self.needs_only(value, state.main))
+        {
+            // What needs only the features is cut into layers of its own.
+            let features = self.shape_of(state.main)?;
+            if !state.is_pure() {
+                let mut first = Piece::new();
+                let channels = features.first().copied().ok_or_else(unclear)?;
+                let sliced = first.slice(Value::Input, 0, channels);
+                layers.push(self.layer(first, sliced, input, features)?);
+            }
+            let waists = self.waists_with_rows(&[state.main], &values);
+            layers.extend(self.cut(&waists)?);
+            let last = waists.last().copied().unwrap_or(state.main);
+            piece.insert(last, Value::Input);
+            input = self.shape_of(last)?;
         } else {
-            self.copy(&mut piece, terms)?;
+            self.decode(&mut piece, state)?;
         }
-        let mut sum = piece.find(term)?;
-        for &other in others {
-            let pair = [sum, piece.find(other)?].map(Argument::Value).to_vec();
-            sum = piece.push("aten::add.Tensor", pair);
+        self.copy(&mut piece, &values)?;
+        let mut sum = None;
+        for term in terms {
+            let value = self.padded(&mut piece, *term)?;
+            sum = Some(match sum {
+                None => value,
+                Some(sum) => {
+                    let pair = [sum, value].map(Argument::Value).to_vec();
+                    piece.push("aten::add.Tensor", pair)
+                }
+            });
         }
-        if state.is_pure() {
-            let (input, output) = (self.shape_of(state.main)?, self.shape_of(term)?);
-            return Ok(vec![self.layer(piece, sum, input, output)?]);
+        let mut sum = sum.ok_or_else(unclear)?;
+        if !state.is_pure() {
+            let added = self.layout_of(state, to)?;
+            sum = piece.pad(sum, added.rest.len(), 0, added.carried());
         }
-        let added = self.layout_of(state, term)?;
-        let mut lengths = vec![0; 2 * added.rest.len()];
-        lengths.extend([0, added.carried()]);
-        let pad = vec![Argument::Value(sum), Argument::all_fixed(lengths)];
-        let wide = piece.push("aten::constant_pad_nd", pad);
-        let input = match alone {
-            true => self.shape_of(term)?,
-            false => self.state_shape(state, state.main)?,
-        };
-        layers.push(self.layer(piece, wide, input, self.state_shape(state, term)?)?);
+        if sum != Value::Input {
+            layers.push(self.layer(piece, sum, input, self.state_shape(state, to)?)?);
+        }
         Ok(layers)
     }
 
-    /// The layers of a skip that makes `term` the features of `state`.
-    pub fn skip(&self, state: &State, term: Value) -> Result<Vec<Layer>, NetworkError> {
+    /// What stands for `term` in the piece.
+    fn padded(&self, piece: &mut Piece, term: Term) -> Result<Value, NetworkError> {
+        let value = piece.find(term.value)?;
+        Ok(match term.padding {
+            Some(Padding {
+                behind,
+                before,
+                after,
+            }) => piece.pad(value, behind, before, after),
+            None => value,
+        })
+    }
+
+    /// The layers of a skip that makes `term` the features of `state` for the sum `to`.
+    pub fn skip(&self, state: &State, to: Value, term: Term) -> Result<Vec<Layer>, NetworkError> {
         if state.is_pure() {
-            return self.pieces(state.main, term);
+            return self.function(state, to, &[term]);
         }
-        if term == state.main {
+        if term == Term::whole(state.main) {
             return Ok(Vec::new());
         }
         let mut piece = Piece::new();
         self.decode(&mut piece, state)?;
-        self.copy(&mut piece, &[term])?;
-        let wide = self.encode(&mut piece, state, term)?;
+        self.copy(&mut piece, &[term.value])?;
+        let features = self.padded(&mut piece, term)?;
+        let wide = self.encode(&mut piece, state, features, to)?;
         let (input, output) = (
             self.state_shape(state, state.main)?,
-            self.state_shape(state, term)?,
+            self.state_shape(state, to)?,
         );
         Ok(vec![self.layer(piece, wide, input, output)?])
+    }
+
+    /// Waists that have rows for the examples, which a layer hands on.
+    fn waists_with_rows(&self, sources: &[Value], targets: &[Value]) -> Vec<Value> {
+        let mut waists = self.waists(sources, targets);
+        let has_rows = |value: &Value| self.probe.each(*value).is_some();
+        let trailing = waists.iter().rposition(has_rows);
+        waists.truncate(trailing.map_or(0, |last| last + 1));
+        let leading = waists.iter().position(has_rows);
+        waists.drain(..leading.unwrap_or(0));
+        waists
     }
 
     /// The layers that make state `to` out of state `from`.
@@ -263,14 +304,7 @@ impl Finder<'_> {
         if from == to {
             return Ok(Vec::new());
         }
-        let (sources, targets) = (from.values(), to.values());
-        let mut waists = self.waists(&sources, &targets);
-        // A layer hands on rows of the examples.
-        let has_rows = |value: &Value| self.probe.each(*value).is_some();
-        let trailing = waists.iter().rposition(has_rows);
-        waists.truncate(trailing.map_or(0, |last| last + 1));
-        let leading = waists.iter().position(has_rows);
-        waists.drain(..leading.unwrap_or(0));
+        let waists = self.waists_with_rows(&from.values(), &to.values());
         let (Some(&first), Some(&last)) = (waists.first(), waists.last()) else {
             return Ok(vec![self.transition(from, to)?]);
         };
@@ -288,17 +322,13 @@ impl Finder<'_> {
     fn transition(&self, from: &State, to: &State) -> Result<Layer, NetworkError> {
         let mut piece = Piece::new();
         self.decode(&mut piece, from)?;
-        let input = match from.is_pure() {
-            true => self.shape_of(from.main)?,
-            false => self.state_shape(from, from.main)?,
-        };
+        let input = self.state_shape(from, from.main)?;
         self.copy(&mut piece, &to.values())?;
-        let (result, output) = if to.is_pure() {
-            (piece.find(to.main)?, self.shape_of(to.main)?)
-        } else {
-            let result = self.encode(&mut piece, to, to.main)?;
-            (result, self.state_shape(to, to.main)?)
-        };
+        let mut result = piece.find(to.main)?;
+        if !to.is_pure() {
+            result = self.encode(&mut piece, to, result, to.main)?;
+        }
+        let output = self.state_shape(to, to.main)?;
         self.layer(piece, result, input, output)
     }
 }

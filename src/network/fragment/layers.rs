@@ -47,8 +47,16 @@ impl Piece {
             operation: operation.to_owned(),
             arguments,
             scope: String::new(),
+            id: String::new(),
         });
         Value::Output(self.nodes.len() - 1, 0)
+    }
+
+    /// `value` with zeros along the axis that has `behind` others behind it.
+    pub fn pad(&mut self, value: Value, behind: usize, before: i64, after: i64) -> Value {
+        let lengths = [vec![0; 2 * behind], vec![before, after]].concat();
+        let arguments = vec![Argument::Value(value), Argument::all_fixed(lengths)];
+        self.push("aten::constant_pad_nd", arguments)
     }
 
     /// Channels `first` to `end` of `value`.
@@ -175,14 +183,6 @@ impl Finder<'_> {
             }
         }
         true
-    }
-
-    /// The layers from `from` to `term`, cut wherever everything passes through one value.
-    pub fn pieces(&self, from: Value, term: Value) -> Result<Vec<Layer>, NetworkError> {
-        if term == from {
-            return Ok(Vec::new());
-        }
-        self.cut(&self.waists(&[from], &[term]))
     }
 
     /// One layer for each step between `waists`, joined where a layer could not stand alone: where

@@ -17,6 +17,7 @@ mod probe;
 mod reshape;
 mod rewriting;
 mod run;
+mod sums;
 mod table;
 mod trial;
 

@@ -65,6 +65,31 @@ impl Fragment {
                 (all && node.arguments.get(3)? == &Argument::None)
                     .then_some((Operation::GlobalAveragePool, Vec::new()))?
             }
+            "avg_pool2d"
+                if square(node, 3, 0)? == 0 && node.arguments.get(6)? == &Argument::None =>
+            {
+                let kernel = square(node, 1, 1)?;
+                let operation = Operation::AveragePool {
+                    kernel,
+                    stride: square(node, 2, kernel)?,
+                    ceiling: node.truth(4)?,
+                };
+                (operation, Vec::new())
+            }
+            "constant_pad_nd" if self.input.len() == 3 && node.real(2).unwrap_or(0.0) == 0.0 => {
+                let [0, 0, 0, 0, before, after] = node.integers(1)?[..] else {
+                    return None;
+                };
+                if before < 0 || after < 0 {
+                    return None;
+                }
+                let operation = Operation::PadShortcut {
+                    stride: 1,
+                    before,
+                    after,
+                };
+                (operation, Vec::new())
+            }
             "max_pool2d" if node.truth(5) == Some(false) && square(node, 4, 1)? == 1 => {
                 let kernel = square(node, 1, 1)?;
                 let operation = Operation::MaxPool {

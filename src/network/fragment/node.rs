@@ -12,6 +12,10 @@ pub struct Node {
     /// Where it stands in the model it was exported from, such as `blocks.3.attn`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
+    /// What the graph that it was read from calls it; empty where it stands for no single operation
+    /// there. Not written to files, which hold no such graph.
+    #[serde(skip)]
+    pub id: String,
 }
 
 /// A tensor (while a graph is read also a number) within a fragment.

@@ -20,6 +20,8 @@ pub struct Opened {
     pub tensors: HashMap<String, Tensor>,
     /// What a person should know about it.
     pub notes: Vec<String>,
+    /// What the program calls the operations of each block.
+    pub nodes: Vec<Vec<String>>,
     /// What the program gives for the batch it was tried on.
     pub logits: Tensor,
 }
@@ -56,12 +58,14 @@ impl Fragment {
             let Found {
                 specification,
                 notes,
+                nodes,
             } = Found::of(&graph, &probe, granularity)?;
             let names = graph.parameters.into_iter().map(|parameter| parameter.name);
             Ok(Opened {
                 specification,
                 tensors: names.zip(tensors).collect(),
                 notes,
+                nodes,
                 logits,
             })
         })

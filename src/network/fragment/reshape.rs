@@ -1,8 +1,8 @@
-//! Reshaping operations while a program is rewritten: values keep the shape with rows for the
-//! examples where they have it again.
+//! Reshaping and concatenation while a program is rewritten: values keep the shape with rows for
+//! the examples where they have it again, and a list to which layers append is one value that grows.
 
 use super::probe::Shape;
-use super::rewriting::Rewriting;
+use super::rewriting::{Concatenation, Rewriting};
 use super::{Argument, Node, Value};
 use crate::NetworkError;
 
@@ -56,7 +56,7 @@ impl Rewriting {
         let sum = Node {
             operation: "aten::add.Tensor".into(),
             arguments,
-            scope: node.scope.clone(),
+            ..node.clone()
         };
         let shapes = self.trial.seen.get(place).into_iter().flatten();
         let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
@@ -102,6 +102,44 @@ impl Rewriting {
         Ok(Argument::Value(Value::Output(kept, 0)))
     }
 
+    /// A concatenation: of one value that value, and where an earlier concatenation begins or ends
+    /// the list, of that one and the rest.
+    pub fn concatenated(&mut self, place: usize, node: &Node) -> Result<Argument, NetworkError> {
+        let kept = self.push(place, node)?;
+        let given = self.nodes.get_mut(kept);
+        let Some([Argument::List(list), axis]) = given.map(|(node, _)| &mut node.arguments[..])
+        else {
+            return Ok(Argument::Value(Value::Output(kept, 0)));
+        };
+        if let &[Argument::Value(only)] = list.as_slice() {
+            self.nodes.pop();
+            return Ok(Argument::Value(only));
+        }
+        let made = Concatenation {
+            node: kept,
+            axis: axis.clone(),
+            list: list.clone(),
+        };
+        for (ends, entry) in [(false, made.list.first()), (true, made.list.last())] {
+            let Some(&Argument::Value(value)) = entry else {
+                continue;
+            };
+            if let Some(before) = self.lists.insert((ends, value), made.clone())
+                && before.axis == made.axis
+                && before.list.len() < list.len()
+            {
+                let shared = vec![Argument::Value(Value::Output(before.node, 0))];
+                if ends && list.ends_with(&before.list) {
+                    list.truncate(list.len() - before.list.len());
+                    list.extend(shared);
+                } else if !ends && list.starts_with(&before.list) {
+                    list.splice(..before.list.len(), shared);
+                }
+            }
+        }
+        Ok(Argument::Value(Value::Output(kept, 0)))
+    }
+
     /// The mean over all positions, where `node` is the last step of its usual two: pooling to one
     /// position and flattening.
     pub fn mean_of_all(&self, node: &Node) -> Option<Node> {
@@ -122,7 +160,7 @@ impl Rewriting {
                 Argument::Truth(false),
                 Argument::None,
             ],
-            scope: node.scope.clone(),
+            ..node.clone()
         })
     }
 }

@@ -29,6 +29,16 @@ pub(super) struct Rewriting {
     made_from: HashMap<usize, Vec<usize>>,
     sources: HashMap<usize, Vec<usize>>,
     folded: usize,
+    /// The last concatenation whose list begins (`false`) or ends (`true`) with a value.
+    pub lists: HashMap<(bool, Value), Concatenation>,
+}
+
+/// A concatenation of several values.
+#[derive(Clone)]
+pub(super) struct Concatenation {
+    pub node: usize,
+    pub axis: Argument,
+    pub list: Vec<Argument>,
 }
 
 impl Rewriting {
@@ -43,6 +53,7 @@ impl Rewriting {
             made_from: HashMap::new(),
             sources: HashMap::new(),
             folded: 0,
+            lists: HashMap::new(),
         }
     }
 
@@ -152,9 +163,8 @@ impl Rewriting {
         let shapes = self.trial.seen.get(place).into_iter().flatten();
         let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
         let node = Node {
-            operation: node.operation.clone(),
             arguments,
-            scope: node.scope.clone(),
+            ..node.clone()
         };
         self.nodes
             .push((self.mean_of_all(&node).unwrap_or(node), shapes));
@@ -167,6 +177,11 @@ impl Rewriting {
                 Some(terms) => self.sum_of_reshaped(place, node, terms)?,
                 None => self.reshaped(place, node)?,
             };
+            self.became.insert(Value::Output(place, 0), became);
+            return Ok(());
+        }
+        if node.name() == "cat" {
+            let became = self.concatenated(place, node)?;
             self.became.insert(Value::Output(place, 0), became);
             return Ok(());
         }
@@ -257,6 +272,7 @@ impl Rewriting {
                     operation: "aten::expand".into(),
                     arguments,
                     scope: String::new(),
+                    id: String::new(),
                 };
                 self.nodes.push((node, vec![shape]));
                 Argument::Value(Value::Output(self.nodes.len() - 1, 0))
