@@ -15,7 +15,7 @@ use pathscope::data::{
 };
 use pathscope::format;
 use pathscope::network::{
-    Factors, Family, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
+    Factors, Family, Groups, Plan, Recalibration, Terms, TrainableNetwork, Unit, channels_last,
 };
 use pathscope::training::{
     Optimizer, OptimizerOptions, Precision, Recipe, RecipeArchitecture, Restriction, RunRecord,
@@ -128,6 +128,18 @@ mod needs_shared {
             ..architecture(22, 1, 12)
         };
         overfits(&dense, 30, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_network_of_grouped_convolutions_overfits() {
+        let grouped = RecipeArchitecture {
+            family: Family::Resnet,
+            unit: Unit::Bottleneck,
+            groups: Some(Groups { count: 2, width: 4 }),
+            ..architecture(11, 1, 8)
+        };
+        overfits(&grouped, 40, Restriction::None);
     }
 
     #[test]
