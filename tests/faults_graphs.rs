@@ -292,3 +292,55 @@ mod needs_shared {
         }
     }
 }
+
+/// Concatenations within concatenations, each of a value with what products make of it.
+fn nested(levels: usize) -> Vec<Value> {
+    let mut nodes = Vec::new();
+    let products = |from: &str, to: &str| {
+        let linear = |from: &str, number: usize, to: &str| {
+            let weight = format!("p_blocks_0_mlp_channels_fc{number}_weight");
+            let arguments = [("input", tensor(from)), ("weight", tensor(&weight))];
+            node("linear.default", &arguments, &[to])
+        };
+        let wide = format!("{to}_wide");
+        [linear(from, 1, &wide), linear(&wide, 2, to)]
+    };
+    let down = |level: usize| match level {
+        0 => "x".to_owned(),
+        level => format!("down{level}"),
+    };
+    for level in 0..levels {
+        nodes.extend(products(&down(level), &down(level + 1)));
+    }
+    let mut last = down(levels);
+    for level in (0..levels).rev() {
+        let [both, part] = ["both", "part"].map(|kind| format!("{kind}{level}"));
+        let joined = [
+            ("tensors", tensors(&[&down(level), &last])),
+            ("dim", int(1)),
+        ];
+        nodes.push(node("cat.default", &joined, &[&both]));
+        let channels = [
+            ("self", tensor(&both)),
+            ("dim", int(1)),
+            ("start", int(2)),
+            ("end", int(5)),
+        ];
+        nodes.push(node("slice.Tensor", &channels, &[&part]));
+        last = match level {
+            0 => "odd".to_owned(),
+            level => format!("up{level}"),
+        };
+        nodes.extend(products(&part, &last));
+    }
+    nodes
+}
+
+#[test]
+fn what_blocks_carry_is_bounded() {
+    // The sum that the builder adds mixes the examples.
+    for (levels, told) in [(20, "influence each other"), (400, "carry more than 50000")] {
+        let refusal = inspected("nested", nested(levels)).unwrap();
+        assert!(refusal.contains(told), "{levels}: {refusal}");
+    }
+}

@@ -14,9 +14,13 @@ use super::carry::State;
 use super::layers::divide;
 use super::names::name_apart;
 use super::probe::Probe;
-use super::sums::{Candidate, Inner, Term, first_after};
+use super::sums::{Candidate, Term, first_after};
 use super::{Fragment, Granularity, Value};
 use crate::{Block, Function, Layer, NetworkError, Specification};
+
+/// Values carried past blocks, at most: each is one of several operations in every block that it is
+/// carried past.
+const MAX_CARRIED: usize = 50_000;
 
 /// What was found in a graph.
 pub(super) struct Found {
@@ -278,19 +282,9 @@ impl<'g> Finder<'g> {
             if taken.contains(&sum) || !(on_waists || candidate.has_matrix) {
                 continue;
             }
-            let block = match self.inner(candidate, &by_sum) {
-                Inner::Nothing => candidate.clone(),
-                Inner::Sequence { between, last } => {
-                    expected.extend(between);
-                    self.behind(candidate, last)
-                }
-                Inner::Blocks => continue,
-            };
-            // Behind inner blocks a concatenation may only put values side by side.
-            if block.appends() && !block.has_matrix {
-                continue;
-            }
-            if block.interior.is_disjoint(&taken) {
+            let (block, between) = self.apart(candidate, &by_sum);
+            expected.extend(between);
+            if let Some(block) = block.filter(|block| block.interior.is_disjoint(&taken)) {
                 taken.extend(&block.interior);
                 chosen.push(block);
             }
@@ -346,7 +340,7 @@ impl<'g> Finder<'g> {
     /// The network of `blocks`.
     fn assemble(&self, blocks: &[Candidate]) -> Result<Assembled, NetworkError> {
         let steps = self.steps(blocks);
-        let states = self.states(blocks, &steps);
+        let states = self.states(blocks, &steps)?;
         let mut stem = None;
         let mut made: Vec<Block<Layer>> = Vec::new();
         let mut before = State::pure(Value::Input);
@@ -400,7 +394,10 @@ impl<'g> Finder<'g> {
     }
 
     /// What is alive before each block.
-    fn states(&self, blocks: &[Candidate], steps: &[Stage]) -> Vec<State> {
+    ///
+    /// # Errors
+    /// Values that are alive beside so many blocks that to carry them takes too long.
+    fn states(&self, blocks: &[Candidate], steps: &[Stage]) -> Result<Vec<State>, NetworkError> {
         let mut last: BTreeMap<Value, usize> = BTreeMap::new();
         for (time, step) in steps.iter().enumerate() {
             for value in self.used(blocks, step) {
@@ -410,6 +407,7 @@ impl<'g> Finder<'g> {
         last.insert(self.graph.result, usize::MAX);
         let mut live = BTreeSet::from([Value::Input]);
         let mut states = Vec::with_capacity(blocks.len());
+        let mut all = 0;
         for (time, step) in steps.iter().enumerate() {
             live.retain(|value| last.get(value).is_some_and(|&last| last >= time));
             match *step {
@@ -422,11 +420,18 @@ impl<'g> Finder<'g> {
                         continue;
                     };
                     let later = |value: &Value| last.get(value).is_some_and(|&last| last > time);
-                    let carried = live
-                        .iter()
-                        .filter(|value| **value != block.from || later(value))
-                        .copied()
+                    let beside = live.iter().copied();
+                    let carried: Vec<Value> = beside
+                        .filter(|value| *value != block.from || later(value))
                         .collect();
+                    all += carried.len();
+                    if all > MAX_CARRIED {
+                        return Err(NetworkError::Architecture {
+                            reason: format!(
+                                "its blocks carry more than {MAX_CARRIED} values past them"
+                            ),
+                        });
+                    }
                     states.push(State {
                         main: block.from,
                         carried,
@@ -435,7 +440,7 @@ impl<'g> Finder<'g> {
                 }
             }
         }
-        states
+        Ok(states)
     }
 
     /// The values that a step takes from before it.

@@ -39,17 +39,6 @@ pub(super) struct Candidate {
     pub has_matrix: bool,
 }
 
-/// What a sum makes of the blocks that its functions hold.
-pub(super) enum Inner {
-    /// They are parts of its functions.
-    Nothing,
-    /// Its only function is a sequence of blocks with these values between them, and what follows
-    /// the last of these.
-    Sequence { between: Vec<Value>, last: Value },
-    /// They stand beside it: it is no block itself.
-    Blocks,
-}
-
 impl Term {
     pub fn whole(value: Value) -> Self {
         let padding = None;
@@ -185,17 +174,6 @@ impl Finder<'_> {
         })
     }
 
-    /// `candidate` with only what follows `last`, the last of the blocks that its function holds.
-    pub fn behind(&self, candidate: &Candidate, last: Value) -> Candidate {
-        let interior = self.interior(last, candidate.to);
-        Candidate {
-            from: last,
-            has_matrix: self.has_matrix(last, candidate.skip, &interior),
-            interior,
-            ..candidate.clone()
-        }
-    }
-
     fn has_matrix(&self, from: Value, skip: Term, interior: &BTreeSet<usize>) -> bool {
         let on_skip = self.interior(from, skip.value);
         let nodes = interior.difference(&on_skip);
@@ -285,10 +263,14 @@ impl Finder<'_> {
         Some((from, Term::whole(skip), functions))
     }
 
-    /// What `candidate` makes of the blocks between its values, of which `by_sum` holds all. One
-    /// addition may be a part of what a function does, unless it works at another resolution or
-    /// channels are put beside it.
-    pub fn inner(&self, candidate: &Candidate, by_sum: &BTreeMap<Value, &Candidate>) -> Inner {
+    /// What remains of `candidate` as a block beside the blocks between its values, of which `by_sum`
+    /// holds all, and the values between these. One addition may be a part of what a function does,
+    /// unless it works at another resolution or channels are put beside it.
+    pub fn apart(
+        &self,
+        candidate: &Candidate,
+        by_sum: &BTreeMap<Value, &Candidate>,
+    ) -> (Option<Candidate>, Vec<Value>) {
         let is_elsewhere = |step: &Candidate| {
             let shapes = self.probe.each(step.to).zip(self.probe.each(candidate.to));
             // A function may widen its channels, which are one axis.
@@ -312,22 +294,24 @@ impl Finder<'_> {
             let steps: Vec<&Candidate> = found.filter(is_step).collect();
             let alone = candidate.appends() || steps.iter().any(|step| is_elsewhere(step));
             if let Some(last) = steps.last().filter(|_| alone || steps.len() > 1) {
-                let ends = steps.iter().flat_map(|step| [step.from, step.to]);
-                return Inner::Sequence {
-                    between: ends.collect(),
-                    last: last.to,
+                let between = steps.iter().flat_map(|step| [step.from, step.to]);
+                let interior = self.interior(last.to, candidate.to);
+                let block = Candidate {
+                    from: last.to,
+                    has_matrix: self.has_matrix(last.to, candidate.skip, &interior),
+                    interior,
+                    ..candidate.clone()
                 };
+                // Behind its blocks a concatenation may only put values side by side.
+                let is_block = block.has_matrix || !block.appends();
+                return (is_block.then_some(block), between.collect());
             }
-        }
-        if candidate.is_plain() && candidate.functions.len() == 1 {
-            return Inner::Nothing;
         }
         let is_held =
             |inner: &&&Candidate| inner.is_plain() && inner.has_matrix && candidate.holds(inner);
-        let held = by_sum.values().filter(is_held).count();
-        match held > usize::from(!candidate.appends()) {
-            true => Inner::Blocks,
-            false => Inner::Nothing,
-        }
+        let is_simple = candidate.is_plain() && candidate.functions.len() == 1;
+        let stands_beside = !is_simple
+            && by_sum.values().filter(is_held).count() > usize::from(!candidate.appends());
+        ((!stands_beside).then(|| candidate.clone()), Vec::new())
     }
 }
