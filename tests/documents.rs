@@ -275,6 +275,7 @@ pages! {
     results_kinds: "docs/src/results/kinds.md",
     results_lesions: "docs/src/results/lesions.md",
     results_paper: "docs/src/results/paper.md",
+    results_systems: "docs/src/results/systems.md",
     find_blocks: "docs/src/how-to/find-blocks.md",
     open_models: "docs/src/how-to/open-models.md",
     reorder: "docs/src/how-to/reorder.md",

@@ -79,13 +79,21 @@ pub(crate) fn agreements(audit: &Audit) -> Table {
     table
 }
 
+/// Whether the layer multiplies by one number, or by random zeros and ones.
+fn is_factor(layer: &Layer) -> bool {
+    use crate::network::Operation::{Bernoulli, Factor};
+    matches!(layer.operation, Factor { .. } | Bernoulli { .. })
+}
+
 /// The skip of a block, in words.
 fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
     match &block.skip {
         None => "none",
+        Some(_) if block.gate.is_some() => "gated",
         Some(layers) if layers.is_empty() && block.pre.is_empty() => "identity",
         Some(layers) if layers.is_empty() && block.pre.iter().all(is_bn_relu) => "shared BN-ReLU",
         Some(layers) if layers.is_empty() => "identity after shared layers",
+        Some(layers) if layers.iter().all(is_factor) => "times a factor",
         Some(_) if shape.is_preserving() => "projection",
         Some(_) => "changes shape",
     }
