@@ -7,11 +7,11 @@ from records import (
     ENERGY,
     SAMPLED,
     Spectrum,
+    Table,
     bounds,
     centre,
     effective_range,
     magnitude,
-    markdown,
     number,
     peak,
 )
@@ -82,7 +82,7 @@ HEAD = [
 
 
 def family():
-    return markdown(
+    return Table(
         HEAD,
         [
             row(f"{design}, seed {seed}", f"cifar10-family/spectrum-{design}-s{seed}.jsonl")
@@ -93,14 +93,14 @@ def family():
 
 
 def resnets():
-    return markdown(
+    return Table(
         HEAD,
         [row(f"ResNet-{depth}", f"spectrum/resnet{depth}.jsonl") for depth in (20, 32, 56)],
     )
 
 
 def narrow():
-    return markdown(
+    return Table(
         HEAD,
         [
             row(f"{depth}x{k}", f"family/spectrum-depth{depth}-k{k}-seed1.jsonl")
@@ -111,7 +111,7 @@ def narrow():
 
 
 def training_time():
-    return markdown(
+    return Table(
         ["epochs", *HEAD[1:]],
         [row(str(epoch), f"training-time/epoch-{epoch}.jsonl") for epoch in (0, 1, 2, 4, 6)],
     )

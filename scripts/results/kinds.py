@@ -8,12 +8,12 @@ from records import (
     COHERENT,
     Lesions,
     Spectrum,
+    Table,
     bounds,
     centre,
     dispersion,
     effective_range,
     magnitude,
-    markdown,
     number,
     peak,
 )
@@ -48,7 +48,7 @@ def lesions():
                 ),
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "error",
@@ -90,7 +90,7 @@ def spectra():
                 number(reinforcement(images, length)),
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "n",
@@ -116,4 +116,11 @@ def llama():
         [layer, cell(found[2 * layer]), cell(found[2 * layer + 1])]
         for layer in range(len(found) // 2)
     ]
-    return markdown(["layer", "attention, points", "perceptron, points"], rows)
+    return Table(["layer", "attention, points", "perceptron, points"], rows)
+
+
+def perceptron_over_attention():
+    """Least and largest ratio of the costs of perceptron and attention in a layer of the Llama."""
+    costs = Lesions("kinds/lesion-stories260k.txt").differences
+    ratios = [perceptron / attention for attention, perceptron in zip(costs[::2], costs[1::2])]
+    return f"{min(ratios):.1f} to {max(ratios):.1f}"
