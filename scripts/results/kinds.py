@@ -1,11 +1,14 @@
 """Tables of docs/src/results/kinds.md: networks of other kinds."""
 
+import math
+import statistics
 from functools import partial
 
 from cancellation import overstatement, reinforcement, total
 from paper import local_decay
 from records import (
     COHERENT,
+    STUDENT,
     Lesions,
     Spectrum,
     Table,
@@ -20,11 +23,13 @@ from records import (
 
 NETWORKS = {
     "stories260k": "Llama, 5 layers",
+    "rxnfp": "BERT, 12 layers",
     "katago": "Go network",
     "s4d": "S4",
     "resnet20-plain": "ResNet-20",
     "resnet20-robust": "ResNet-20, robust",
 }
+TRANSFORMERS = {"stories260k": "Llama", "rxnfp": "BERT"}
 
 
 def lesions():
@@ -108,19 +113,71 @@ def spectra():
     )
 
 
+def dearest(network):
+    """The largest cost of a block."""
+    return f"{max(Lesions(f'kinds/lesion-{network}.txt').differences):+.1f}"
+
+
+def by_layer(network):
+    """Rows of attention and of perceptron, layer by layer."""
+    rows = Lesions(f"kinds/lesion-{network}.txt").rows
+    return list(zip(rows[::2], rows[1::2]))
+
+
 def llama():
-    """Attention and perceptron of the Llama, layer by layer."""
-    found = Lesions("kinds/lesion-stories260k.txt").rows
+    """Attention and perceptron of the Llama."""
+    return apart("stories260k")
+
+
+def bert():
+    return apart("rxnfp")
+
+
+def apart(network):
     cell = lambda row: f"{row['difference']:+.1f} ({row['lower']:+.1f} to {row['upper']:+.1f})"
-    rows = [
-        [layer, cell(found[2 * layer]), cell(found[2 * layer + 1])]
-        for layer in range(len(found) // 2)
-    ]
-    return Table(["layer", "attention, points", "perceptron, points"], rows)
+    return Table(
+        ["layer", "attention, points", "perceptron, points"],
+        [[layer, *map(cell, pair)] for layer, pair in enumerate(by_layer(network))],
+    )
+
+
+def parts():
+    """Mean cost of attention and of perceptron, and their difference with its interval over layers."""
+    rows = []
+    for network, title in TRANSFORMERS.items():
+        pairs = [[row["difference"] for row in pair] for pair in by_layer(network)]
+        differences = [perceptron - attention for attention, perceptron in pairs]
+        attention, perceptron = (sum(costs) / len(pairs) for costs in zip(*pairs))
+        error = statistics.stdev(differences) / math.sqrt(len(pairs))
+        reach = STUDENT[len(pairs) - 1] * error
+        mean = perceptron - attention
+        rows.append(
+            [
+                title,
+                len(pairs),
+                f"{attention:+.2f}",
+                f"{perceptron:+.2f}",
+                f"{mean:+.2f} ({mean - reach:+.2f} to {mean + reach:+.2f})",
+                f"{sum(difference > 0 for difference in differences)} of {len(pairs)}",
+            ]
+        )
+    return Table(
+        [
+            "network",
+            "layers",
+            "mean of attention, points",
+            "of perceptron",
+            "difference (layers)",
+            "layers in which the perceptron costs more",
+        ],
+        rows,
+    )
 
 
 def perceptron_over_attention():
     """Least and largest ratio of the costs of perceptron and attention in a layer of the Llama."""
-    costs = Lesions("kinds/lesion-stories260k.txt").differences
-    ratios = [perceptron / attention for attention, perceptron in zip(costs[::2], costs[1::2])]
+    ratios = [
+        perceptron["difference"] / attention["difference"]
+        for attention, perceptron in by_layer("stories260k")
+    ]
     return f"{min(ratios):.1f} to {max(ratios):.1f}"

@@ -160,7 +160,17 @@ def spearman(pairs):
 
 
 # Quantiles 0.975 of Student's t by degrees of freedom.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
+STUDENT = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    11: 2.201,
+}
 # Quantiles 0.95: two one-sided tests at 5 % are an interval of 90 %.
 STUDENT_90 = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132}
 
