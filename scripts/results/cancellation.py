@@ -8,7 +8,6 @@ from records import (
     SAMPLED,
     Spectrum,
     Table,
-    bounds,
     centre,
     effective_range,
     magnitude,
@@ -46,9 +45,6 @@ def row(title, file):
     exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
     length = peak(exact)
     at_peak = lambda some: overstatement(some, length)
-    value, *over_images = spectrum.over_images(at_peak)
-    _, *over_batches = spectrum.over_batches(at_peak)
-    whole, *whole_bounds = spectrum.over_batches(total)
     first, last = effective_range(exact)
     worst = max(estimate[l] / exact[l] for l in range(first, last + 1))
     ranges = [f"{a} to {b}" for a, b in ((first, last), effective_range(estimate))]
@@ -57,10 +53,10 @@ def row(title, file):
         spectrum.blocks,
         spectrum.functions,
         length,
-        f"{number(value)} ({bounds(*over_images)}; {bounds(*over_batches)})",
+        spectrum.with_intervals(at_peak),
         number(worst),
-        f"{number(whole)} ({bounds(*whole_bounds)})",
-        number(reinforcement(images, length)),
+        spectrum.with_intervals(total),
+        spectrum.with_intervals(lambda some: reinforcement(some, length)),
         *ranges,
         f"{centre(exact):.1f}, {centre(estimate):.1f}",
     ]
@@ -73,8 +69,8 @@ HEAD = [
     "peak",
     "estimate / exact at the peak (images; mini-batches)",
     "largest in the range",
-    "of all lengths (mini-batches)",
-    "exact / root of energy",
+    "of all lengths (images; mini-batches)",
+    "exact / root of energy (images; mini-batches)",
     "range, exact",
     "range, estimate",
     "centres",

@@ -5,19 +5,16 @@ import statistics
 from functools import partial
 
 from cancellation import overstatement, reinforcement, total
-from paper import local_decay
+from paper import local_decay, spread
 from records import (
     COHERENT,
     STUDENT,
     Lesions,
     Spectrum,
     Table,
-    bounds,
     centre,
-    dispersion,
     effective_range,
     magnitude,
-    number,
     peak,
 )
 
@@ -76,23 +73,18 @@ def spectra():
         images = spectrum.images
         exact = magnitude(images, COHERENT)
         length = peak(exact)
-        mid, *over_images = spectrum.over_images(lambda some: centre(magnitude(some, COHERENT)))
-        spread = dispersion(exact, spectrum.blocks)
-        at_peak = partial(overstatement, length=length)
-        ratio, *ratio_bounds = spectrum.over_images(at_peak)
-        _, *batch_bounds = spectrum.over_batches(at_peak)
         rows.append(
             [
                 title,
                 spectrum.blocks,
                 "{} to {}".format(*effective_range(exact)),
                 f"{100 * exact[0] / sum(exact):.1f} %",
-                f"{mid:.2f} ({bounds(*over_images)})",
-                f"{spread:.2f}",
+                spectrum.with_intervals(lambda some: centre(magnitude(some, COHERENT))),
+                spectrum.with_intervals(partial(spread, blocks=spectrum.blocks)),
                 *local_decay(spectrum),
-                f"{number(ratio)} ({bounds(*ratio_bounds)}; {bounds(*batch_bounds)})",
-                number(total(images)),
-                number(reinforcement(images, length)),
+                spectrum.with_intervals(partial(overstatement, length=length)),
+                spectrum.with_intervals(total),
+                spectrum.with_intervals(partial(reinforcement, length=length)),
             ]
         )
     return Table(
@@ -101,13 +93,13 @@ def spectra():
             "n",
             "range",
             "share of length 0",
-            "centre (examples)",
-            "variance / binomial",
+            "centre (examples; mini-batches)",
+            "variance / binomial (examples; mini-batches)",
             "decay, lower half (mini-batches)",
             "upper half",
             "estimate / exact at the peak (examples; mini-batches)",
-            "of all lengths",
-            "exact / root of energy",
+            "of all lengths (examples; mini-batches)",
+            "exact / root of energy (examples; mini-batches)",
         ],
         rows,
     )

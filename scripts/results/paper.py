@@ -138,8 +138,6 @@ def ranges():
             interval(spectrum.images, lambda images, end=end: effective_range(exact(images))[end])
             for end in (0, 1)
         ]
-        mid, *over_images = spectrum.over_images(lambda images: centre(exact(images)))
-        _, *over_batches = spectrum.over_batches(lambda images: centre(exact(images)))
         rows.append(
             [
                 f"{design}, seed {seed}",
@@ -147,8 +145,8 @@ def ranges():
                 spectrum.functions,
                 f"{first} to {last}",
                 f"{ends[0][0]}–{ends[0][1]} to {ends[1][0]}–{ends[1][1]}",
-                f"{mid:.2f} ({bounds(*over_images)}; {bounds(*over_batches)})",
-                f"{mid / spectrum.blocks:.2f}",
+                spectrum.with_intervals(lambda images: centre(exact(images))),
+                f"{centre(exact(spectrum.images)) / spectrum.blocks:.2f}",
                 f"{number(rho(spectrum)[0])} ({rho(spectrum)[1]})",
                 *local_decay(spectrum),
             ]
@@ -223,15 +221,17 @@ def growth():
     return Table(["quantity", "exponent of n", "exponent of k", "scatter"], rows)
 
 
+def spread(images, blocks):
+    """Variance of the length over that of the binomial law with the same mean."""
+    return dispersion(exact(images), blocks)
+
+
 @functools.cache
 def law():
     """The measured lengths beside the binomial law of the same mean."""
     rows = []
     for (design, seed), spectrum in spectra().items():
         blocks = spectrum.blocks
-        spread = lambda images, blocks=blocks: dispersion(exact(images), blocks)
-        value, *over_images = spectrum.over_images(spread)
-        _, *over_batches = spectrum.over_batches(spread)
         measured = magnitude(spectrum.images, COHERENT)
         measured = [norm / sum(measured) for norm in measured]
         share = centre(measured) / blocks
@@ -245,7 +245,7 @@ def law():
         rows.append(
             [
                 f"{design}, seed {seed}",
-                f"{value:.2f} ({bounds(*over_images)}; {bounds(*over_batches)})",
+                spectrum.with_intervals(functools.partial(spread, blocks=blocks)),
                 f"{100 * distance:.1f} %",
                 f"{centre(measured):.2f}",
                 f"{blocks * k * decay / (1 + k * decay):.2f}",

@@ -63,6 +63,12 @@ class Spectrum:
         joined = lambda batches: statistic([image for batch in batches for image in batch])
         return (statistic(self.images), *interval(self.batches, joined))
 
+    def with_intervals(self, statistic):
+        """A statistic in words, with its intervals over images and over mini-batches."""
+        value, *over_images = self.over_images(statistic)
+        _, *over_batches = self.over_batches(statistic)
+        return f"{number(value)} ({bounds(*over_images)}; {bounds(*over_batches)})"
+
 
 COHERENT, ENERGY, SAMPLED = range(3)
 
