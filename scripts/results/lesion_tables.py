@@ -205,17 +205,26 @@ def stale(network):
     return f"{100 * (1 - fresh / frozen):.0f} %"
 
 
-def family_scores():
-    """Least and largest correlation in the family, of all scores but the first-order one."""
-    found = [
-        lesions(f"{design}-s{seed}").scores[score][0]
+def of_the_family():
+    """Correlations of the family's scores but the first-order one, with their intervals."""
+    return [
+        lesions(f"{design}-s{seed}").scores[score]
         for design in DESIGNS
         if design != "8x4"
         for seed in (1, 2)
         for score in SCORES
         if score != "first order"
     ]
+
+
+def family_scores():
+    found = [correlation for correlation, _, _ in of_the_family()]
     return f"{min(found):.2f} to {max(found):.2f}"
+
+
+def family_scores_above_0():
+    found = of_the_family()
+    return f"{sum(lower > 0 for _, lower, _ in found)} of {len(found)}"
 
 
 @functools.cache

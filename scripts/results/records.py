@@ -109,7 +109,7 @@ class Lesions:
     """What `pathscope lesion` printed: a row of difference and interval for each block or function."""
 
     ROW = re.compile(
-        r"^!?\s*(\d+(?:\.\d+)?)\s.*?([\d.]+)\s+([+-]?[\d.]+)\s+"
+        r"^[!-]?\s*(\d+(?:\.\d+)?)\s.*?([\d.]+)\s+([+-]?[\d.]+)\s+"
         r"([+-]?[\d.]+) to ([+-]?[\d.]+)\s+(<?\s?[\d.e-]+)\s*(needed|removable|undecided)?\s*$",
         re.MULTILINE,
     )
@@ -128,6 +128,14 @@ class Lesions:
             }
             for match in self.ROW.finditer(table)
         ]
+        _, records = read(name.replace(".txt", ".jsonl"))
+        intact, *changed = (record for record in records if record["type"] == "outcome")
+        points = [
+            100 * (record["errors"] - intact["errors"]) / intact["examples"] for record in changed
+        ]
+        # What was printed says what was recorded, row by row.
+        if any(abs(a - b) > 0.01 for a, b in zip(points, self.differences, strict=True)):
+            raise ValueError(f"{name} and its records differ")
         self.scores = {}
         if scores:
             ranking = scores[0].split("How well scores rank")[1]
