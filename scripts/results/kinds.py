@@ -21,12 +21,13 @@ from records import (
 NETWORKS = {
     "stories260k": "Llama, 5 layers",
     "rxnfp": "BERT, 12 layers",
+    "vit": "ViT, 6 layers",
     "katago": "Go network",
     "s4d": "S4",
     "resnet20-plain": "ResNet-20",
     "resnet20-robust": "ResNet-20, robust",
 }
-TRANSFORMERS = {"stories260k": "Llama", "rxnfp": "BERT"}
+TRANSFORMERS = {"stories260k": "Llama", "rxnfp": "BERT", "vit": "ViT"}
 
 
 def lesions():
@@ -123,6 +124,10 @@ def llama():
 
 def bert():
     return apart("rxnfp")
+
+
+def vit():
+    return apart("vit")
 
 
 def apart(network):
