@@ -45,7 +45,7 @@ spectrum() {
     [ -e "$runs/$name/model.safetensors" ] || return 0
     "$pathscope" -q gradient-spectrum "$runs/$name/model.safetensors" \
         --data assets/fashion-mnist-2000 --batches 6 --examples 4 --draws 4 --samples 10 \
-        --json "$results/spectrum-$name.jsonl" >"$results/spectrum-$name.txt"
+        --results "$results/spectrum-$name.jsonl" >/dev/null
 }
 
 # One line of the table for `pathscope threshold`, from the log of a training.
@@ -70,9 +70,9 @@ measure)
     members | while read -r depth k seed; do spectrum "$depth" "$k" "$seed" </dev/null; done
     echo "depth,k,parameters,errors,examples,seed" >"$results/members.csv"
     members | while read -r depth k seed; do member "$depth" "$k" "$seed"; done >>"$results/members.csv"
-    "$pathscope" effective-range "$results"/spectrum-*.jsonl --json "$results/ranges.json" \
+    "$pathscope" effective-range "$results"/spectrum-*.jsonl --force --json "$results/ranges.json" \
         --plot "$results/ranges.svg" >"$results/ranges.txt"
-    "$pathscope" threshold "$results/members.csv" --tolerance 0.25 --json "$results/threshold.json" \
+    "$pathscope" threshold "$results/members.csv" --tolerance 0.25 --force --json "$results/threshold.json" \
         --plot "$results/threshold.svg" >"$results/threshold.txt"
     ;;
 *) usage ;;

@@ -117,7 +117,8 @@ mod needs_shared {
 
     const CIFAR: &str = "data/cifar10/cifar-10-batches-bin";
 
-    /// Measures again what a file below `assets/results` holds, and compares.
+    /// Measures again what a file below `assets/results` holds, and compares. Model and data are below
+    /// `../shared` unless their paths are absolute.
     fn again(file: &str, command: &str, model: &str, data: &str, options: &str) {
         let folder = tempfile::tempdir().unwrap();
         let results = folder.path().join("results.jsonl");
@@ -169,6 +170,19 @@ mod needs_shared {
             "models/cifar10-family/8x4-s1.safetensors",
             CIFAR,
             "--each --bn frozen",
+        );
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn the_deletions_in_a_vision_transformer() {
+        let model = project().join("assets/results/kinds/vit.pt2");
+        again(
+            "kinds/lesion-vit.jsonl",
+            "lesion",
+            model.to_str().unwrap(),
+            CIFAR,
+            "--each --normalize cifar10",
         );
     }
 

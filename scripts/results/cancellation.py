@@ -7,11 +7,10 @@ from records import (
     ENERGY,
     SAMPLED,
     Spectrum,
-    bounds,
+    Table,
     centre,
     effective_range,
     magnitude,
-    markdown,
     number,
     peak,
 )
@@ -46,9 +45,6 @@ def row(title, file):
     exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
     length = peak(exact)
     at_peak = lambda some: overstatement(some, length)
-    value, *over_images = spectrum.over_images(at_peak)
-    _, *over_batches = spectrum.over_batches(at_peak)
-    whole, *whole_bounds = spectrum.over_batches(total)
     first, last = effective_range(exact)
     worst = max(estimate[l] / exact[l] for l in range(first, last + 1))
     ranges = [f"{a} to {b}" for a, b in ((first, last), effective_range(estimate))]
@@ -57,10 +53,10 @@ def row(title, file):
         spectrum.blocks,
         spectrum.functions,
         length,
-        f"{number(value)} ({bounds(*over_images)}; {bounds(*over_batches)})",
+        spectrum.with_intervals(at_peak),
         number(worst),
-        f"{number(whole)} ({bounds(*whole_bounds)})",
-        number(reinforcement(images, length)),
+        spectrum.with_intervals(total),
+        spectrum.with_intervals(lambda some: reinforcement(some, length)),
         *ranges,
         f"{centre(exact):.1f}, {centre(estimate):.1f}",
     ]
@@ -73,8 +69,8 @@ HEAD = [
     "peak",
     "estimate / exact at the peak (images; mini-batches)",
     "largest in the range",
-    "of all lengths (mini-batches)",
-    "exact / root of energy",
+    "of all lengths (images; mini-batches)",
+    "exact / root of energy (images; mini-batches)",
     "range, exact",
     "range, estimate",
     "centres",
@@ -82,7 +78,7 @@ HEAD = [
 
 
 def family():
-    return markdown(
+    return Table(
         HEAD,
         [
             row(f"{design}, seed {seed}", f"cifar10-family/spectrum-{design}-s{seed}.jsonl")
@@ -93,14 +89,14 @@ def family():
 
 
 def resnets():
-    return markdown(
+    return Table(
         HEAD,
         [row(f"ResNet-{depth}", f"spectrum/resnet{depth}.jsonl") for depth in (20, 32, 56)],
     )
 
 
 def narrow():
-    return markdown(
+    return Table(
         HEAD,
         [
             row(f"{depth}x{k}", f"family/spectrum-depth{depth}-k{k}-seed1.jsonl")
@@ -111,7 +107,7 @@ def narrow():
 
 
 def training_time():
-    return markdown(
+    return Table(
         ["epochs", *HEAD[1:]],
         [row(str(epoch), f"training-time/epoch-{epoch}.jsonl") for epoch in (0, 1, 2, 4, 6)],
     )

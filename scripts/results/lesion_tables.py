@@ -1,6 +1,9 @@
 """Tables of docs/src/results/lesions.md: the deletion of each block."""
 
-from records import RESULTS, Lesions, interval, markdown, spearman
+import functools
+import statistics
+
+from records import RESULTS, Lesions, Table, interval, spearman
 
 FOLDER = "lesion-table"
 DESIGNS = ["8x4", "24x1", "20x4", "30x4", "68x1", "56x2", "110x1"]
@@ -15,12 +18,13 @@ SCORES = [
 ]
 
 
-def lesions(network, statistics="frozen"):
-    return Lesions(f"{FOLDER}/{network}-{statistics}.txt")
+@functools.cache
+def lesions(network, kind="frozen"):
+    return Lesions(f"{FOLDER}/{network}-{kind}.txt")
 
 
-def measured(network, statistics):
-    file = RESULTS / FOLDER / f"{network}-{statistics}.txt"
+def measured(network, kind):
+    file = RESULTS / FOLDER / f"{network}-{kind}.txt"
     return file.exists() and file.stat().st_size > 0
 
 
@@ -56,7 +60,7 @@ def effects():
                 ),
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "error",
@@ -71,6 +75,28 @@ def effects():
     )
 
 
+def images(network):
+    return lesions(network).intact[3]
+
+
+def dearest(network):
+    """The largest cost of a block."""
+    return f"{max(lesions(network).differences):+.1f}"
+
+
+def needed(network):
+    """Needed blocks of all: "4 of 54"."""
+    verdicts = [row["verdict"] for row in lesions(network).rows]
+    return f"{verdicts.count('needed')} of {len(verdicts)}"
+
+
+def cost(network, block):
+    """Points that a block costs."""
+    (found,) = (row for row in lesions(network).rows if row["block"] == block)
+    return f"{found['difference']:+.1f}"
+
+
+@functools.cache
 def seeds():
     """Do two seeds need the same blocks?"""
     rows = []
@@ -96,7 +122,7 @@ def seeds():
                 apart,
             ]
         )
-    return markdown(
+    return Table(
         [
             "design",
             "n",
@@ -113,7 +139,7 @@ def seeds():
 def side_by_side(design):
     one, two = (lesions(f"{design}-s{seed}") for seed in (1, 2))
     rows = [[a["block"], cell(a), cell(b)] for a, b in zip(one.rows, two.rows)]
-    return markdown(["block", "seed 1, points", "seed 2, points"], rows)
+    return Table(["block", "seed 1, points", "seed 2, points"], rows)
 
 
 def blocks_24x1():
@@ -134,7 +160,7 @@ def recalibrated():
         needed = [
             sum(row["verdict"] == "needed" for row in found.rows) for found in (frozen, fresh)
         ]
-        means = [sum(found.differences) / len(found.differences) for found in (frozen, fresh)]
+        means = mean_costs(network)
         lower = sum(a["lower"] > b["upper"] for a, b in zip(frozen.rows, fresh.rows))
         higher = sum(b["lower"] > a["upper"] for a, b in zip(frozen.rows, fresh.rows))
         rows.append(
@@ -147,7 +173,7 @@ def recalibrated():
                 correlation(frozen.differences, fresh.differences),
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "needed: frozen, recalibrated",
@@ -160,6 +186,48 @@ def recalibrated():
     )
 
 
+def mean_costs(network):
+    """Mean cost of a block with frozen and with re-measured statistics."""
+    return [
+        statistics.mean(lesions(network, kind).differences) for kind in ("frozen", "recalibrate")
+    ]
+
+
+def saved(network):
+    """Points by which re-measured statistics make a deletion cheaper, on average."""
+    frozen, fresh = mean_costs(network)
+    return f"{frozen - fresh:.1f}"
+
+
+def stale(network):
+    """Share of the mean cost that re-measured statistics take off."""
+    frozen, fresh = mean_costs(network)
+    return f"{100 * (1 - fresh / frozen):.0f} %"
+
+
+def of_the_family():
+    """Correlations of the family's scores but the first-order one, with their intervals."""
+    return [
+        lesions(f"{design}-s{seed}").scores[score]
+        for design in DESIGNS
+        if design != "8x4"
+        for seed in (1, 2)
+        for score in SCORES
+        if score != "first order"
+    ]
+
+
+def family_scores():
+    found = [correlation for correlation, _, _ in of_the_family()]
+    return f"{min(found):.2f} to {max(found):.2f}"
+
+
+def family_scores_above_0():
+    found = of_the_family()
+    return f"{sum(lower > 0 for _, lower, _ in found)} of {len(found)}"
+
+
+@functools.cache
 def scores():
     """How well the cheap scores rank the measured increase of the loss; 8x4 has too few blocks."""
     rows = []
@@ -169,4 +237,4 @@ def scores():
             rows.append(
                 [network, *("{:.2f} ({:.2f} to {:.2f})".format(*found[name]) for name in SCORES)]
             )
-    return markdown(["network", *SCORES], rows)
+    return Table(["network", *SCORES], rows)

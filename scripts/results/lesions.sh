@@ -4,8 +4,7 @@
 #   scripts/results/lesions.sh [SHARED]
 #
 # SHARED is the folder that holds models and data/cifar10 [default: ../shared]; PATHSCOPE names the
-# program, NETWORKS the networks, STATISTICS those of the normalisations. Large networks
-# see the first 400 or 200 of the 1,017 test images, so that two cores do.
+# program, NETWORKS the networks, STATISTICS those of the normalisations.
 set -eu
 pathscope=${PATHSCOPE:-pathscope}
 shared=${1:-../shared}
@@ -23,16 +22,11 @@ file() {
 for network in ${NETWORKS:-resnet20 resnet32 resnet56 8x4-s1 8x4-s2 24x1-s1 24x1-s2 20x4-s1 20x4-s2 30x4-s1 30x4-s2 68x1-s1 68x1-s2 56x2-s1 56x2-s2 110x1-s1 110x1-s2}; do
     for statistics in ${STATISTICS:-frozen recalibrate}; do
         calibration=
-        limit=
-        case $network in
-        20x4* | 30x4*) limit="--limit 400" ;;
-        56x2* | 68x1* | 110x1*) limit="--limit 200" ;;
-        esac
         scores=--scores
         [ "$statistics" = recalibrate ] && calibration="--calibration $data/data_batch_2.bin" scores=
         # shellcheck disable=SC2086 # no calibration is no word
         "$pathscope" -q lesion "$(file "$network")" --data "$data" --each --bn "$statistics" $calibration \
-            $scores $limit --results "$results/$network-$statistics.jsonl" \
+            $scores --results "$results/$network-$statistics.jsonl" \
             >"$results/$network-$statistics.txt"
     done
 done

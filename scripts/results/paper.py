@@ -1,6 +1,7 @@
 """Tables of docs/src/results/paper.md: the family of Table II of Abdi & Nahavandi."""
 
 import csv
+import functools
 import json
 import math
 import random
@@ -12,19 +13,23 @@ from records import (
     SAMPLED,
     STUDENT,
     Spectrum,
+    Table,
     bounds,
     centre,
     dispersion,
     effective_range,
     interval,
     magnitude,
-    markdown,
     number,
     read,
+    text,
 )
+from restricted import restrictions, trainings  # noqa: F401
 
 FOLDER = "cifar10-family"
 DESIGNS = ["24x1", "68x1", "110x1", "56x2", "8x4", "20x4", "30x4"]
+# Networks of whose functions each was deleted.
+FUNCTIONS_DELETED = ["8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2", "30x4-s1", "30x4-s2"]
 # More functions per block, then more blocks, at equal parameters.
 PAIRS = [("8x4", "24x1"), ("20x4", "68x1"), ("30x4", "110x1"), ("56x2", "110x1"), ("30x4", "56x2")]
 
@@ -47,9 +52,10 @@ def errors():
         [design, f"{parameters[design]:,}", *(f"{100 * error:.2f}" for error in found[design])]
         for design in DESIGNS
     ]
-    return markdown(["design", "parameters", "error %, seed 1", "seed 2"], rows)
+    return Table(["design", "parameters", "error %, seed 1", "seed 2"], rows)
 
 
+@functools.cache
 def pairs():
     """Differences at equal parameters, with intervals over images and over seeds apart."""
     found, _ = members()
@@ -70,11 +76,16 @@ def pairs():
                 f"{difference - seeds:+.2f} to {difference + seeds:+.2f}",
             ]
         )
-    return markdown(
-        ["pair", "points", "interval over images", "interval over seeds (2 and 2)"], rows
-    )
+    return Table(["pair", "points", "interval over images", "interval over seeds (2 and 2)"], rows)
 
 
+def difference(pair):
+    """A row of `pairs` in words."""
+    points, images, seeds = pairs().rows[[row[0] for row in pairs().rows].index(pair)][1:]
+    return f"{points} points; images {images}, seeds {seeds}"
+
+
+@functools.cache
 def spectra():
     return {
         (design, seed): Spectrum(f"{FOLDER}/spectrum-{design}-s{seed}.jsonl")
@@ -129,8 +140,6 @@ def ranges():
             interval(spectrum.images, lambda images, end=end: effective_range(exact(images))[end])
             for end in (0, 1)
         ]
-        mid, *over_images = spectrum.over_images(lambda images: centre(exact(images)))
-        _, *over_batches = spectrum.over_batches(lambda images: centre(exact(images)))
         rows.append(
             [
                 f"{design}, seed {seed}",
@@ -138,13 +147,13 @@ def ranges():
                 spectrum.functions,
                 f"{first} to {last}",
                 f"{ends[0][0]}–{ends[0][1]} to {ends[1][0]}–{ends[1][1]}",
-                f"{mid:.2f} ({bounds(*over_images)}; {bounds(*over_batches)})",
-                f"{mid / spectrum.blocks:.2f}",
+                spectrum.with_intervals(lambda images: centre(exact(images))),
+                f"{centre(exact(spectrum.images)) / spectrum.blocks:.2f}",
                 f"{number(rho(spectrum)[0])} ({rho(spectrum)[1]})",
                 *local_decay(spectrum),
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "n",
@@ -211,17 +220,20 @@ def growth():
             error = STUDENT[freedom] * math.sqrt(residual / freedom * inverse[place][place])
             cells.append(f"{fit[place]:.2f} ({fit[place] - error:.2f} to {fit[place] + error:.2f})")
         rows.append([name, *cells, f"{100 * math.sqrt(residual / freedom):.0f} %"])
-    return markdown(["quantity", "exponent of n", "exponent of k", "scatter"], rows)
+    return Table(["quantity", "exponent of n", "exponent of k", "scatter"], rows)
 
 
+def spread(images, blocks):
+    """Variance of the length over that of the binomial law with the same mean."""
+    return dispersion(exact(images), blocks)
+
+
+@functools.cache
 def law():
     """The measured lengths beside the binomial law of the same mean."""
     rows = []
     for (design, seed), spectrum in spectra().items():
         blocks = spectrum.blocks
-        spread = lambda images, blocks=blocks: dispersion(exact(images), blocks)
-        value, *over_images = spectrum.over_images(spread)
-        _, *over_batches = spectrum.over_batches(spread)
         measured = magnitude(spectrum.images, COHERENT)
         measured = [norm / sum(measured) for norm in measured]
         share = centre(measured) / blocks
@@ -235,14 +247,14 @@ def law():
         rows.append(
             [
                 f"{design}, seed {seed}",
-                f"{value:.2f} ({bounds(*over_images)}; {bounds(*over_batches)})",
+                spectrum.with_intervals(functools.partial(spread, blocks=blocks)),
                 f"{100 * distance:.1f} %",
                 f"{centre(measured):.2f}",
                 f"{blocks * k * decay / (1 + k * decay):.2f}",
                 f"{blocks * k / (k + 1):.1f}",
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "variance / binomial (images; mini-batches)",
@@ -253,6 +265,25 @@ def law():
         ],
         rows,
     )
+
+
+def paths(design):
+    """Number of paths of the gradient."""
+    n, k = (getattr(spectra()[design, 1], name) for name in ("blocks", "functions"))
+    power = f"{k + 1}^{n}"
+    return power if k == 1 else f"{power} = 2^{n * math.log2(k + 1):.1f}"
+
+
+def centre_too_high():
+    """By how much a constant rho puts the centre too high where there are 14 blocks or more."""
+    table = law()
+    first, second = table.column("centre by rho"), table.head.index("centre")
+    excess = [
+        float(row[first]) - float(row[second])
+        for row in table.rows
+        if row[0].startswith(("30x4", "56x2", "68x1", "110x1"))
+    ]
+    return f"{min(excess):.1f} to {max(excess):.1f}"
 
 
 def chi_square_tail(value, freedom):
@@ -284,7 +315,7 @@ def cochran(columns):
 def functions():
     """Deletions of single functions, block by block, with the test that they are alike."""
     rows = []
-    for network in ("8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2"):
+    for network in FUNCTIONS_DELETED:
         header, records = read(f"{FOLDER}/functions-{network}.jsonl")
         blocks = header["model"]["blocks"]
         intact = next(record for record in records if record["key"] == "intact")
@@ -317,7 +348,7 @@ def functions():
                 f"{min(min(c) for c in costs.values()):+.1f} to {max(max(c) for c in costs.values()):+.1f}",
             ]
         )
-    return markdown(
+    return Table(
         [
             "network",
             "blocks whose functions differ",
@@ -346,7 +377,7 @@ def correlations():
             means = [sum(block[name]) / len(block[name]) for block in blocks]
             cells.append(f"{min(means):.2f} to {max(means):.2f}")
         rows.append([network, *cells])
-    return markdown(
+    return Table(
         [
             "network",
             "cosine (images)",
@@ -358,6 +389,7 @@ def correlations():
     )
 
 
+@functools.cache
 def types():
     """The gradient by type of path (how often it takes the first, second, ... function) at each length."""
     rows = []
@@ -393,7 +425,7 @@ def types():
                     ", ".join(f"{100 * share:.0f} %" for share in use),
                 ]
             )
-    return markdown(
+    return Table(
         [
             "network",
             "length",
@@ -404,6 +436,18 @@ def types():
         ],
         rows,
     )
+
+
+def multinomial_distance():
+    return largest_distance("distance to the multinomial law")
+
+
+def root_distance():
+    return largest_distance("to its root")
+
+
+def largest_distance(column):
+    return f"{max(map(int, types().numbers(column)))} %"
 
 
 def distance(some, law):
@@ -426,6 +470,7 @@ def crossing(differences):
     return math.inf
 
 
+@functools.cache
 def threshold():
     """The crossing of k = 4 and k = 1 with intervals over images and over seeds, by simulation."""
     found, _ = members()
@@ -450,7 +495,7 @@ def threshold():
         low, high = values[250], values[9_749]
         return f"{low:.1f} to {'beyond 30' if math.isinf(high) else f'{high:.1f}'}"
 
-    return markdown(
+    return Table(
         [
             "threshold n0, layers of the wide network",
             "interval over images",
@@ -458,3 +503,12 @@ def threshold():
         ],
         [[f"{crossing(means):.1f}", ends(images), ends(seeds)]],
     )
+
+
+def layers(column="threshold"):
+    return threshold().cell(threshold().rows[0][0], column)
+
+
+def deep_threshold():
+    """The crossing that `pathscope threshold` prints, on the depth of the deep network."""
+    return re.search(r"From n0 = ([\d.]+) layers on", text(f"{FOLDER}/threshold.txt"))[1]

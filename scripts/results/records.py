@@ -63,6 +63,12 @@ class Spectrum:
         joined = lambda batches: statistic([image for batch in batches for image in batch])
         return (statistic(self.images), *interval(self.batches, joined))
 
+    def with_intervals(self, statistic):
+        """A statistic in words, with its intervals over images and over mini-batches."""
+        value, *over_images = self.over_images(statistic)
+        _, *over_batches = self.over_batches(statistic)
+        return f"{number(value)} ({bounds(*over_images)}; {bounds(*over_batches)})"
+
 
 COHERENT, ENERGY, SAMPLED = range(3)
 
@@ -103,7 +109,7 @@ class Lesions:
     """What `pathscope lesion` printed: a row of difference and interval for each block or function."""
 
     ROW = re.compile(
-        r"^!?\s*(\d+(?:\.\d+)?)\s.*?([\d.]+)\s+([+-]?[\d.]+)\s+"
+        r"^[!-]?\s*(\d+(?:\.\d+)?)\s.*?([\d.]+)\s+([+-]?[\d.]+)\s+"
         r"([+-]?[\d.]+) to ([+-]?[\d.]+)\s+(<?\s?[\d.e-]+)\s*(needed|removable|undecided)?\s*$",
         re.MULTILINE,
     )
@@ -122,6 +128,14 @@ class Lesions:
             }
             for match in self.ROW.finditer(table)
         ]
+        _, records = read(name.replace(".txt", ".jsonl"))
+        intact, *changed = (record for record in records if record["type"] == "outcome")
+        points = [
+            100 * (record["errors"] - intact["errors"]) / intact["examples"] for record in changed
+        ]
+        # What was printed says what was recorded, row by row.
+        if any(abs(a - b) > 0.01 for a, b in zip(points, self.differences, strict=True)):
+            raise ValueError(f"{name} and its records differ")
         self.scores = {}
         if scores:
             ranking = scores[0].split("How well scores rank")[1]
@@ -160,7 +174,19 @@ def spearman(pairs):
 
 
 # Quantiles 0.975 of Student's t by degrees of freedom.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
+STUDENT = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    11: 2.201,
+}
+# Quantiles 0.95: two one-sided tests at 5 % are an interval of 90 %.
+STUDENT_90 = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132}
 
 
 def number(value):
@@ -176,6 +202,41 @@ def bounds(low, high):
     return f"{number(low)} to {number(high)}"
 
 
-def markdown(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+class Table:
+    """A table of a page: the words of its cells, under the names of their columns."""
+
+    def __init__(self, head, rows):
+        self.head = head
+        self.rows = [list(map(str, row)) for row in rows]
+
+    def __str__(self):
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    def column(self, start):
+        """The place of the one column whose name begins so, or is just that."""
+        named = [place for place, name in enumerate(self.head) if name == start]
+        places = named or [place for place, name in enumerate(self.head) if name.startswith(start)]
+        if len(places) != 1:
+            raise ValueError(f"{len(places)} columns begin with {start!r}")
+        return places[0]
+
+    def cell(self, row, column):
+        (found,) = (cells for cells in self.rows if cells[0] == row)
+        return found[self.column(column)]
+
+    def numbers(self, column, *rows):
+        """The first number of every cell of a column, as written; of the rows that begin so, if given."""
+        place = self.column(column)
+        return [
+            NUMBER.search(cells[place])[0]
+            for cells in self.rows
+            if not rows or cells[0].startswith(rows)
+        ]
+
+
+NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+
+
+def as_float(written):
+    return float(written.replace(",", ""))
