@@ -188,6 +188,18 @@ mod needs_shared {
 
     #[test]
     #[ignore = "needs ../shared"]
+    fn the_deletions_and_lengths_in_a_highway_network() {
+        let model = project().join("assets/results/systems/highway-s1.safetensors");
+        let model = model.to_str().unwrap();
+        let lesions = "systems/lesion-highway-s1.jsonl";
+        again(lesions, "lesion", model, CIFAR, "--each");
+        let spectrum = "systems/spectrum-highway-s1.jsonl";
+        let options = "--batches 4 --examples 4 --draws 4 --samples 10";
+        again(spectrum, "gradient-spectrum", model, CIFAR, options);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
     fn the_deletions_in_a_go_network() {
         again(
             "kinds/lesion-katago.jsonl",
