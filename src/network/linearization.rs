@@ -6,6 +6,7 @@
 use tch::{Kind, Tensor};
 
 use super::error::{count, length};
+use super::gate::Gate;
 use super::residual::chain;
 use super::resolve::{Resolved, Skip, Source};
 use super::{
@@ -271,10 +272,10 @@ fn recorded(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Net
 
 /// The derivative of a run of layers.
 #[derive(Debug)]
-struct Chain(Vec<Derivative>);
+pub(super) struct Chain(Vec<Derivative>);
 
 impl Chain {
-    fn of(layers: &[FrozenLayer], x: &Tensor) -> Result<(Tensor, Self), NetworkError> {
+    pub fn of(layers: &[FrozenLayer], x: &Tensor) -> Result<(Tensor, Self), NetworkError> {
         let mut x = x.shallow_clone();
         let mut derivatives = Vec::with_capacity(layers.len());
         for layer in layers {
@@ -295,7 +296,7 @@ impl Chain {
     }
 
     /// `stack` may be overwritten.
-    fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
+    pub fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
         self.0
             .iter()
             .rev()
@@ -314,40 +315,6 @@ impl Chain {
     fn is_identity(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// The gate of a block at a batch, with what its derivative needs; all values `[B, C, H, W]`.
-#[derive(Debug)]
-struct Gate {
-    chain: Chain,
-    /// The share of the functions.
-    open: Tensor,
-    /// The share of the skip.
-    closed: Tensor,
-    /// The outputs that it multiplies: of the functions by number, and of the skip.
-    functions: Vec<Option<Tensor>>,
-    skip: Option<Tensor>,
-}
-
-impl Gate {
-    /// Cotangents at `u` that pass by the gate, where it multiplies `output` with `sign`.
-    fn pull_back(
-        &self,
-        stack: &Tensor,
-        output: &Tensor,
-        sign: f64,
-    ) -> Result<Tensor, NetworkError> {
-        let at_gate = times(stack, &output.f_mul_scalar(sign)?)?;
-        self.chain.pull_back(at_gate)
-    }
-}
-
-/// A new stack `[J B, ...]`: the product of `stack` with `factor` `[B, ...]`.
-fn times(stack: &Tensor, factor: &Tensor) -> Result<Tensor, NetworkError> {
-    let mut shape = factor.size();
-    shape.insert(0, -1);
-    let product = stack.f_view(shape.as_slice())?.f_mul(factor)?;
-    Ok(product.f_flatten(0, 1)?)
 }
 
 /// The derivative of one block at a batch.
@@ -434,11 +401,7 @@ impl LinearizedBlock {
         let Some(gate) = &self.gate else {
             return chain.pull_back_copy(stack).map(Some);
         };
-        let through = chain.pull_back(times(stack, &gate.open)?)?;
-        Ok(Some(match gate.functions.get(function) {
-            Some(Some(output)) => through.f_add(&gate.pull_back(stack, output, 1.0)?)?,
-            _ => through,
-        }))
+        gate.through_function(function, chain, stack).map(Some)
     }
 
     /// From the sum through the skip to `u`; `None` where there is no skip. `stack` stays.
@@ -452,11 +415,7 @@ impl LinearizedBlock {
         let Some(gate) = &self.gate else {
             return skip.pull_back_copy(stack).map(Some);
         };
-        let through = skip.pull_back(times(stack, &gate.closed)?)?;
-        Ok(Some(match &gate.skip {
-            Some(output) => through.f_add(&gate.pull_back(stack, output, -1.0)?)?,
-            None => through,
-        }))
+        gate.through_skip(skip, stack).map(Some)
     }
 
     /// Cotangents at `u` where neither skip nor function carries any: zeros, one row for each of
@@ -568,19 +527,9 @@ fn block(
     let (u, pre) = Chain::of(sum.pre, x)?;
     let mut outputs = Vec::with_capacity(sum.terms.len() + 1);
     let mut functions: Vec<Option<Chain>> = block.functions.iter().map(|_| None).collect();
-    let mut gate = match sum.gate {
-        Some(layers) => {
-            let (open, chain) = Chain::of(layers, &u)?;
-            Some(Gate {
-                chain,
-                closed: super::residual::closed(&open)?,
-                open,
-                functions: block.functions.iter().map(|_| None).collect(),
-                skip: None,
-            })
-        }
-        None => None,
-    };
+    let gate = sum.gate;
+    let gate = gate.map(|layers| Gate::at(layers, &u, block.functions.len()));
+    let mut gate = gate.transpose()?;
     for term in &sum.terms {
         let output = match functions.get_mut(term.number) {
             Some(carrying) if term.source == Source::Live => {
@@ -591,13 +540,7 @@ fn block(
             _ => term.output(step.block, &u, pass)?.tensor,
         };
         outputs.push(match &mut gate {
-            Some(gate) => {
-                let share = output.f_mul(&gate.open)?;
-                if let Some(kept) = gate.functions.get_mut(term.number) {
-                    *kept = Some(output);
-                }
-                share
-            }
+            Some(gate) => gate.of_function(term.number, output)?,
             None => output,
         });
     }
@@ -605,11 +548,7 @@ fn block(
         Skip::Carried(layers) => {
             let (output, chain) = Chain::of(layers, &u)?;
             outputs.push(match &mut gate {
-                Some(gate) => {
-                    let share = output.f_mul(&gate.closed)?;
-                    gate.skip = Some(output);
-                    share
-                }
+                Some(gate) => gate.of_skip(output)?,
                 None => output,
             });
             Some(chain)

@@ -23,6 +23,7 @@ mod factors;
 mod fragment;
 mod frozen;
 mod fused;
+mod gate;
 mod highway;
 mod index;
 mod initialize;
