@@ -107,6 +107,17 @@ impl BlockPaths {
     pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         self.skip.into_iter().chain(self.functions.iter().copied())
     }
+
+    /// Deletes these of the functions; a block that then has neither function nor skip is passed over.
+    ///
+    /// # Panics
+    /// A function that the block lacks.
+    pub fn delete(&mut self, functions: impl std::ops::RangeBounds<usize>) {
+        self.functions.drain(functions);
+        if self.functions.is_empty() {
+            self.skip.get_or_insert(0);
+        }
+    }
 }
 
 /// The generating polynomial of path lengths: the coefficient of `z^l` is the number of paths of
@@ -211,8 +222,7 @@ impl PathPolynomial {
         for &block in deleted {
             let found = self.blocks.get_mut(block);
             let found = found.ok_or(MultiplicityError::NoSuchBlock { block, blocks })?;
-            found.functions.clear();
-            found.skip.get_or_insert(0);
+            found.delete(..);
         }
         Ok(self)
     }
@@ -242,10 +252,7 @@ impl PathPolynomial {
                     functions,
                 });
             }
-            found.functions.remove(function);
-            if found.functions.is_empty() {
-                found.skip.get_or_insert(0);
-            }
+            found.delete(function..=function);
         }
         Ok(self)
     }

@@ -596,11 +596,16 @@ struct Place {
 
 impl Place {
     fn function_prefix(&self, function: usize) -> String {
-        if self.functions == 1 {
-            self.name.clone()
-        } else {
-            format!("{}.functions.{function}", self.name)
-        }
+        function_prefix(&self.name, self.functions, function)
+    }
+}
+
+/// Prefix of the layers of function `function` of the block called `name`, which has `functions`.
+pub(super) fn function_prefix(name: &str, functions: usize, function: usize) -> String {
+    if functions == 1 {
+        name.to_owned()
+    } else {
+        format!("{name}.functions.{function}")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::architecture::function_prefix;
 use super::{Block, Layer, Operation};
 
 /// What multiplies the skip and the functions of every block.
@@ -44,13 +45,11 @@ impl Factors {
         if let (Some(layers), Some(operation)) = (&mut block.skip, skip) {
             layers.push(Layer::new(format!("{name}.skip_factor"), operation));
         }
-        let several = block.functions.len() > 1;
+        let functions = block.functions.len();
         for (number, layers) in block.functions.iter_mut().enumerate() {
-            let name = match several {
-                true => format!("{name}.functions.{number}.factor"),
-                false => format!("{name}.factor"),
-            };
-            layers.layers.push(Layer::new(name, function.clone()));
+            let prefix = function_prefix(name, functions, number);
+            let factor = Layer::new(format!("{prefix}.factor"), function.clone());
+            layers.layers.push(factor);
         }
         block
     }

@@ -218,11 +218,7 @@ fn count(
     for FunctionIndex { block, function } in deleted.into_iter().rev() {
         for blocks in [&mut modules, &mut layers] {
             if let Some(block) = blocks.get_mut(block.position()) {
-                block.functions.remove(function);
-                if block.functions.is_empty() {
-                    // What has neither skip nor function is passed over.
-                    block.skip.get_or_insert(0);
-                }
+                block.delete(function..=function);
             }
         }
     }

@@ -246,6 +246,8 @@ struct Work<'a> {
     number: usize,
     longest: usize,
     polynomial: PathPolynomial,
+    /// Paths of each length.
+    counts: Vec<BigUint>,
     /// The lengths that paths have: where blocks lack a skip, none takes few functions.
     lengths: Vec<usize>,
     /// Paths drawn, `[draws][lengths]`, and the function that each takes in each block.
@@ -297,6 +299,7 @@ impl<'a> Work<'a> {
             longest,
             lengths,
             polynomial,
+            counts,
             choices: drawn.iter().map(of_draw).collect(),
             drawn,
         })
@@ -372,8 +375,7 @@ impl<'a> Work<'a> {
             batch: self.number,
             examples: found.len(),
             paths: self
-                .polynomial
-                .counts()
+                .counts
                 .iter()
                 .take(self.longest + 1)
                 .map(BigUint::to_string)
