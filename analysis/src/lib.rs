@@ -78,6 +78,7 @@ mod multiplicity;
 mod orders_at_tau;
 mod paired;
 mod paired_sequence;
+mod passage;
 mod path;
 mod path_counts;
 mod permutation;
@@ -91,7 +92,8 @@ mod type_count;
 mod verdict;
 mod width_against_depth;
 
-pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial};
+pub use multiplicity::{BlockPaths, MultiplicityError, PathPolynomial, path_count};
+pub use passage::{Channels, Passage};
 pub use path::{Path, PathStep, PathsOfLength};
 pub use path_counts::{PathCounts, PathCountsError, PathsBetween, PathsByLength, ShareByLength};
 pub use type_count::{TypeCount, type_counts};

@@ -3,6 +3,9 @@
 //! Two conventions, never mixed: *configurations* switch every function on or off, *paths* choose
 //! in every block the skip or one function: the terms of the product of `I + J_1 + ... + J_k`.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use num_bigint::{BigInt, BigUint};
 use num_traits::{One, Zero};
 use schemars::JsonSchema;
@@ -12,6 +15,7 @@ use crate::blockwise::{BlockwiseLaw, WeightedTerm};
 use crate::effective_range::LengthRange;
 use crate::exact;
 use crate::length_law::LengthLawError;
+use crate::passage::{Channels, Passage};
 
 /// Why a multiplicity has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +64,17 @@ pub enum MultiplicityError {
         /// Last length.
         last: usize,
     },
+    /// Another number of passages than of ways.
+    #[error(
+        "multiplicity: block {block} has {passages} passages; give one for its skip and one for each \
+         function, or none"
+    )]
+    Passages {
+        /// The block.
+        block: usize,
+        /// How many it has.
+        passages: usize,
+    },
     /// More blocks, layers or functions than any network has.
     #[error(
         "multiplicity: {longest} blocks, layers or functions are too many; the limit is {limit}"
@@ -100,12 +115,36 @@ pub struct BlockPaths {
     /// Length of each function: 1 in modules, its number of convolutions in layers; 2 in modules for a
     /// function after another one, so that a block of F and F after F is `1 + z + z^2`.
     pub functions: Vec<usize>,
+    /// What each way takes of the channels before it and what it gives: first the skip where there is
+    /// one, then each function. Empty where every way takes all that there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passage>,
 }
 
 impl BlockPaths {
+    /// A block whose ways all take what there is: a skip of this length, where there is one, and functions
+    /// of these.
+    #[must_use]
+    pub fn new(skip: Option<usize>, functions: Vec<usize>) -> Self {
+        Self {
+            skip,
+            functions,
+            passages: Vec::new(),
+        }
+    }
+
     /// The length of every way: of the skip, where there is one, and of each function.
     pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         self.skip.into_iter().chain(self.functions.iter().copied())
+    }
+
+    /// The channels that carry something behind way number `way`, the skip first, where `carried` did so
+    /// before it; `None` where nothing comes through.
+    pub(crate) fn through(&self, way: usize, carried: Channels) -> Option<Channels> {
+        match self.passages.is_empty() {
+            true => Some(carried),
+            false => self.passages.get(way)?.through(carried),
+        }
     }
 
     /// Deletes these of the functions; a block that then has neither function nor skip is passed over.
@@ -113,7 +152,19 @@ impl BlockPaths {
     /// # Panics
     /// A function that the block lacks.
     pub fn delete(&mut self, functions: impl std::ops::RangeBounds<usize>) {
+        let before = self.functions.len();
+        let start = match functions.start_bound() {
+            Bound::Included(&first) => first,
+            Bound::Excluded(&last) => last + 1,
+            Bound::Unbounded => 0,
+        };
         self.functions.drain(functions);
+        let gone = before - self.functions.len();
+        if !self.passages.is_empty() {
+            let first = start + usize::from(self.skip.is_some());
+            let end = (first + gone).min(self.passages.len());
+            self.passages.drain(first.min(end)..end);
+        }
         if self.functions.is_empty() {
             self.skip.get_or_insert(0);
         }
@@ -156,10 +207,7 @@ impl PathPolynomial {
         Self::with_lengths(
             functions
                 .iter()
-                .map(|&k| BlockPaths {
-                    skip: Some(0),
-                    functions: vec![1; k],
-                })
+                .map(|&k| BlockPaths::new(Some(0), vec![1; k]))
                 .collect(),
         )
     }
@@ -195,6 +243,15 @@ impl PathPolynomial {
         }
         if blocks.iter().all(|block| block.functions.is_empty()) {
             return Err(MultiplicityError::NoFunctions);
+        }
+        let complete = |block: &BlockPaths| {
+            block.passages.is_empty() || block.passages.len() == block.lengths().count()
+        };
+        if let Some(block) = blocks.iter().position(|block| !complete(block)) {
+            return Err(MultiplicityError::Passages {
+                block,
+                passages: blocks.get(block).map_or(0, |block| block.passages.len()),
+            });
         }
         let greatest = |block: &BlockPaths| block.lengths().max().unwrap_or(0);
         let longest = blocks.iter().map(greatest).fold(0, usize::saturating_add);
@@ -263,6 +320,17 @@ impl PathPolynomial {
     /// # Errors
     /// A factor that is negative or not finite.
     pub fn decayed(&self, rho: f64) -> Result<BlockwiseLaw, LengthLawError> {
+        if self.carries_several() {
+            // A product over blocks would count choices of ways that do not meet.
+            let shares = self.shares();
+            let shortest = shares.iter().position(|&share| share > 0.0).unwrap_or(0);
+            let longer = shares.into_iter().enumerate().skip(shortest);
+            let term = |(length, share): (usize, f64)| WeightedTerm {
+                length,
+                weight: share * rho.powi(i32::try_from(length - shortest).unwrap_or(i32::MAX)),
+            };
+            return BlockwiseLaw::new(&[longer.map(term).collect()]);
+        }
         let weighted = |block: &BlockPaths| {
             // By the shortest way first: a skip of some layers is on every path.
             let terms = terms(block);
@@ -283,9 +351,14 @@ impl PathPolynomial {
     }
 
     /// Number of paths: the product of `1 + k_l`, or `k_l` where there is no skip; `(k + 1)^n` for equal
-    /// blocks with one.
+    /// blocks with one. See [`path_count`].
     pub fn paths(&self) -> BigUint {
-        product(self.blocks.iter().map(|block| block.lengths().count()))
+        path_count(&self.blocks)
+    }
+
+    /// Whether a way takes some of the channels only, so that not every choice of ways is a path.
+    pub(crate) fn carries_several(&self) -> bool {
+        carries_several(&self.blocks)
     }
 
     /// Number of configurations: `2^(sum of k_l)`; the paper's multiplicity `2^(k n)`.
@@ -305,6 +378,9 @@ impl PathPolynomial {
 
     /// The greatest length of a path.
     pub fn longest(&self) -> usize {
+        if self.carries_several() {
+            return self.counts().len().saturating_sub(1);
+        }
         self.blocks
             .iter()
             .filter_map(|block| terms(block).last().map(|term| term.0))
@@ -313,8 +389,14 @@ impl PathPolynomial {
 
     /// Number of paths of each length: `counts[l]` for `l = 0..=longest`, exact.
     pub fn counts(&self) -> Vec<BigUint> {
+        if self.carries_several() {
+            let whole = self.blocks.iter().fold(Prefix::start(), |prefix, block| {
+                prefix.longer(block, LONGEST)
+            });
+            return whole.by_length();
+        }
         // The commonest block goes first, as a binomial power; the others are multiplied on.
-        let mut kinds = std::collections::BTreeMap::<Vec<(usize, usize)>, usize>::new();
+        let mut kinds = BTreeMap::<Vec<(usize, usize)>, usize>::new();
         for block in &self.blocks {
             *kinds.entry(terms(block)).or_default() += 1;
         }
@@ -371,6 +453,77 @@ impl PathPolynomial {
             .iter()
             .map(|count| exact::ratio(count, &paths).unwrap_or(0.0))
             .collect()
+    }
+}
+
+/// Number of paths through `blocks`, whether any has a function or not: of the choices of a way through
+/// each those whose ways meet, where they take some of the channels only.
+pub fn path_count(blocks: &[BlockPaths]) -> BigUint {
+    if !carries_several(blocks) {
+        return product(blocks.iter().map(|block| block.lengths().count()));
+    }
+    let mut counts = BTreeMap::from([(Channels::ALL, BigUint::one())]);
+    for block in blocks {
+        let mut after = BTreeMap::<Channels, BigUint>::new();
+        for (&carried, count) in &counts {
+            let ways = 0..block.lengths().count();
+            for carried in ways.filter_map(|way| block.through(way, carried)) {
+                *after.entry(carried).or_default() += count;
+            }
+        }
+        counts = after;
+    }
+    counts.into_values().sum()
+}
+
+fn carries_several(blocks: &[BlockPaths]) -> bool {
+    blocks.iter().any(|block| !block.passages.is_empty())
+}
+
+/// The beginnings of paths through the first blocks: how many of each length there are, by the channels
+/// that carry something behind them.
+#[derive(Clone, Debug)]
+pub(crate) struct Prefix(pub BTreeMap<Channels, Vec<BigUint>>);
+
+impl Prefix {
+    /// Before the first block.
+    pub fn start() -> Self {
+        Self(BTreeMap::from([(Channels::ALL, vec![BigUint::one()])]))
+    }
+
+    /// With one more block, up to length `longest`.
+    pub fn longer(&self, block: &BlockPaths, longest: usize) -> Self {
+        let mut after = BTreeMap::<Channels, Vec<BigUint>>::new();
+        for (&carried, counts) in &self.0 {
+            for (way, length) in block.lengths().enumerate() {
+                let Some(carried) = block.through(way, carried) else {
+                    continue;
+                };
+                let row = after.entry(carried).or_default();
+                let end = (counts.len() + length).min(longest + 1);
+                if row.len() < end {
+                    row.resize(end, BigUint::ZERO);
+                }
+                for (slot, count) in row.iter_mut().skip(length).zip(counts) {
+                    *slot += count;
+                }
+            }
+        }
+        Self(after)
+    }
+
+    /// How many there are of each length, whatever they carry; up to the longest.
+    pub fn by_length(&self) -> Vec<BigUint> {
+        let mut all = vec![BigUint::ZERO];
+        for counts in self.0.values() {
+            if all.len() < counts.len() {
+                all.resize(counts.len(), BigUint::ZERO);
+            }
+            for (sum, count) in all.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        all
     }
 }
 

@@ -55,10 +55,7 @@ fn statements_of_the_paper() {
     let share = modules.share(LengthRange { first: 5, last: 17 }).unwrap();
     // sum(comb(54, l) for l in range(5, 18)) / 2**54, Python
     assert!((share - 0.004536670150778743).abs() < 1e-15, "{share}");
-    let basic = BlockPaths {
-        skip: Some(0),
-        functions: vec![2],
-    };
+    let basic = BlockPaths::new(Some(0), vec![2]);
     let layers = PathPolynomial::with_lengths(vec![basic; 54]).unwrap();
     assert_eq!(layers.longest(), 108);
     assert_eq!(
@@ -113,10 +110,7 @@ fn refuse_what_has_no_answer() {
     );
     assert!(PathPolynomial::uniform(usize::MAX, 2).is_err());
     assert!(PathPolynomial::new(&[usize::MAX, usize::MAX]).is_err());
-    let huge = BlockPaths {
-        skip: Some(usize::MAX),
-        functions: vec![1],
-    };
+    let huge = BlockPaths::new(Some(usize::MAX), vec![1]);
     assert!(PathPolynomial::with_lengths(vec![huge; 2]).is_err());
     let network = PathPolynomial::uniform(3, 1).unwrap();
     assert!(network.share(LengthRange { first: 2, last: 1 }).is_err());
@@ -134,10 +128,7 @@ fn refuse_what_has_no_answer() {
 /// `(1 + z + z^2)^n` are the same from both ends and sum up to 3^n.
 #[test]
 fn ten_thousand_second_order_blocks() {
-    let block = BlockPaths {
-        skip: Some(0),
-        functions: vec![1, 2],
-    };
+    let block = BlockPaths::new(Some(0), vec![1, 2]);
     let network = PathPolynomial::with_lengths(vec![block; 10_000]).unwrap();
     let counts = network.counts();
     assert_eq!(counts.len(), 20_001);
@@ -154,10 +145,86 @@ fn any_blocks() -> impl Strategy<Value = Vec<BlockPaths>> {
         3 => ((0usize..2).prop_map(Some), functions(0..4)),
         1 => (Just(None), functions(1..4)),
     ];
-    let block = block.prop_map(|(skip, functions)| BlockPaths { skip, functions });
+    let block = block.prop_map(|(skip, functions)| BlockPaths::new(skip, functions));
     prop::collection::vec(block, 1..6).prop_filter("no function", |all| {
         all.iter().any(|block| !block.functions.is_empty())
     })
+}
+
+/// A fractal block of `columns` columns as steps that carry their values side by side, four channels
+/// each: column c reads the value that was made 2^c steps before, and a skip keeps what is still needed.
+fn fractal(columns: u32) -> Vec<BlockPaths> {
+    let channels = |first: usize, count: usize| Channels {
+        first: 4 * first,
+        count: 4 * count,
+    };
+    let passage = |takes, gives, mixes| Passage {
+        takes,
+        gives,
+        mixes,
+    };
+    let last = 1usize << (columns - 1);
+    // The steps that made the values that are carried, 0 for the block's input.
+    let mut carried = vec![0];
+    let block = |step: usize| {
+        let place = |made: usize| carried.iter().position(|&other| other == made).unwrap();
+        let sources = (0..=step.trailing_zeros()).map(|column| place(step - (1 << column)));
+        let sources: Vec<usize> = sources.collect();
+        // Column c reads at the next multiple of 2^c what was made at the one before.
+        let needed = |made: &usize| step < last && (0..columns).any(|c| step >> c << c == *made);
+        carried.retain(needed);
+        let kept = carried.len();
+        carried.push(step);
+        let skip = (kept > 0).then_some(0);
+        let keeps = skip.map(|_| passage(channels(0, kept), channels(0, kept), false));
+        let takes = sources.iter().map(|&place| channels(place, 1));
+        let functions = takes.map(|takes| passage(takes, channels(kept, 1), true));
+        BlockPaths {
+            skip,
+            functions: vec![1; sources.len()],
+            passages: keeps.into_iter().chain(functions).collect(),
+        }
+    };
+    (1..=last).map(block).collect()
+}
+
+/// `P_1 = z`, `P_(c + 1) = z + P_c^2` (Larsson et al., arXiv 1605.07648, equations 1 and 2).
+#[test]
+fn fractal_blocks_have_their_polynomials() {
+    let mut expected = vec![0u64, 1];
+    for columns in 1..=4 {
+        let network = PathPolynomial::with_lengths(fractal(columns)).unwrap();
+        let counts: Vec<BigUint> = expected.iter().copied().map(BigUint::from).collect();
+        assert_eq!(network.counts(), counts);
+        assert_eq!(network.paths(), counts.iter().sum::<BigUint>());
+        assert_eq!(network.longest(), 1 << (columns - 1));
+        let found: Vec<_> = network.enumerate().collect();
+        assert_eq!(BigUint::from(found.len()), network.paths());
+        let law = network.decayed(1.0).unwrap();
+        for (length, share) in network.shares().iter().enumerate() {
+            assert!((crate::LengthLaw::pmf(&law, length) - share).abs() < 1e-15);
+        }
+        let mut next = vec![0; 2 * expected.len() - 1];
+        for (i, a) in expected.iter().enumerate() {
+            for (j, b) in expected.iter().enumerate() {
+                next[i + j] += a * b;
+            }
+        }
+        next[1] += 1;
+        expected = next;
+    }
+    // Without the column of one function that spans the block there is one path less.
+    let without = PathPolynomial::with_lengths(fractal(3)).unwrap();
+    let without = without.without_functions(&[(3, 2)]).unwrap();
+    assert_eq!(without.counts()[1], BigUint::ZERO);
+    assert_eq!(without.paths(), BigUint::from(4u32));
+    let mut incomplete = fractal(2);
+    incomplete[0].passages.pop();
+    let error = PathPolynomial::with_lengths(incomplete).unwrap_err();
+    assert!(matches!(
+        error,
+        MultiplicityError::Passages { block: 0, .. }
+    ));
 }
 
 proptest! {
@@ -186,7 +253,7 @@ proptest! {
 
     #[test]
     fn powers_of_many_terms_agree_with_products(functions in prop::collection::vec(1usize..5, 2..5), skip in 0usize..3, times in 1usize..9) {
-        let block = BlockPaths { skip: Some(skip), functions };
+        let block = BlockPaths::new(Some(skip), functions);
         let terms = terms(&block);
         let product = (0..times).fold(vec![BigUint::one()], |counts, _| multiply(&counts, &terms));
         let mut power = power(&terms, times);
@@ -194,6 +261,7 @@ proptest! {
         prop_assert_eq!(power, product);
     }
 
+    #[test]
     fn unequal_blocks_agree_with_enumeration(functions in prop::collection::vec(0usize..4, 1..7)) {
         prop_assume!(functions.iter().any(|&k| k > 0));
         let network = PathPolynomial::new(&functions).unwrap();

@@ -1,13 +1,14 @@
 //! Single paths: all of a small network, or a fair sample of a large one.
 
 use num_bigint::BigUint;
-use num_traits::{One, Zero};
+use num_traits::Zero;
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::exact::ratio;
-use crate::multiplicity::{BlockPaths, MultiplicityError, PathPolynomial, multiply, terms};
+use crate::multiplicity::{BlockPaths, MultiplicityError, PathPolynomial, Prefix};
+use crate::passage::Channels;
 
 /// One function that a path takes; blocks that a path skips are not listed.
 #[derive(
@@ -41,21 +42,22 @@ impl PathPolynomial {
         let first: Vec<usize> = self.blocks().iter().map(first_way).collect();
         let ways = |block: &BlockPaths| block.lengths().next().is_some();
         let mut choices = self.blocks().iter().all(ways).then_some(first);
-        std::iter::from_fn(move || {
+        let next = move || {
             let current = choices.take()?;
             choices = self.advance(current.clone());
+            Some(current)
+        };
+        let choices = std::iter::from_fn(next).filter(|choices| self.is_connected(choices));
+        choices.map(|current| {
             let steps = current.iter().enumerate();
-            Some(Path(
-                // Choice 0 is the skip, choice i function i - 1.
-                steps
-                    .filter_map(|(block, choice)| {
-                        Some(PathStep {
-                            block,
-                            function: usize::checked_sub(*choice, 1)?,
-                        })
-                    })
-                    .collect(),
-            ))
+            // Choice 0 is the skip, choice i function i - 1.
+            let taken = steps.filter_map(|(block, choice)| {
+                Some(PathStep {
+                    block,
+                    function: usize::checked_sub(*choice, 1)?,
+                })
+            });
+            Path(taken.collect())
         })
     }
 
@@ -64,7 +66,7 @@ impl PathPolynomial {
     /// ```
     /// use pathscope_analysis::{BlockPaths, PathPolynomial};
     /// // A function and itself again: 1 + z + z^2.
-    /// let block = BlockPaths { skip: Some(0), functions: vec![1, 2] };
+    /// let block = BlockPaths::new(Some(0), vec![1, 2]);
     /// let network = PathPolynomial::with_lengths(vec![block; 2])?;
     /// let longest = network.enumerate().map(|path| network.length_of(&path)).max();
     /// assert_eq!(longest, Some(4));
@@ -79,6 +81,15 @@ impl PathPolynomial {
                 Some(step) => block.functions.get(step.function).copied().unwrap_or(0),
             })
             .sum()
+    }
+
+    /// Whether each choice takes something that the one before gives.
+    fn is_connected(&self, choices: &[usize]) -> bool {
+        let mut steps = self.blocks().iter().zip(choices);
+        let through = |carried, (block, &choice): (&BlockPaths, &usize)| {
+            block.through(choice - first_way(block), carried)
+        };
+        steps.try_fold(Channels::ALL, through).is_some()
     }
 
     fn advance(&self, mut choices: Vec<usize>) -> Option<Vec<usize>> {
@@ -121,12 +132,13 @@ impl PathPolynomial {
                 counts: Counts::Equal { functions },
             });
         }
-        let counts = self.prefix_counts(length)?;
-        match counts.last().and_then(|row| row.get(length)) {
+        let prefixes = self.prefixes(length)?;
+        let whole = prefixes.last().map(Prefix::by_length).unwrap_or_default();
+        match whole.get(length) {
             Some(paths) if !paths.is_zero() => Ok(PathsOfLength {
                 network: self,
                 length,
-                counts: Counts::Prefix(counts),
+                counts: Counts::Prefixes(prefixes),
             }),
             _ => Err(none),
         }
@@ -135,12 +147,14 @@ impl PathPolynomial {
     /// The `k` of all blocks, where it is one and every function counts as one.
     fn equal_blocks(&self) -> Option<usize> {
         let first = self.blocks().first()?;
-        let plain = first.skip == Some(0) && first.functions.iter().all(|&length| length == 1);
+        let plain = first.skip == Some(0)
+            && first.functions.iter().all(|&length| length == 1)
+            && first.passages.is_empty();
         (plain && self.blocks().iter().all(|block| block == first)).then_some(first.functions.len())
     }
 
-    /// `rows[b][l]`: ways through the blocks before `b` with length `l`, up to `length`.
-    fn prefix_counts(&self, length: usize) -> Result<Vec<Vec<BigUint>>, MultiplicityError> {
+    /// The beginnings of paths before each block, and behind the last, up to `length`.
+    fn prefixes(&self, length: usize) -> Result<Vec<Prefix>, MultiplicityError> {
         const MEMORY: usize = 1 << 30;
         let blocks = self.blocks().len();
         let each = self.log10_paths() / std::f64::consts::LOG10_2 / 8.0 + 32.0;
@@ -150,14 +164,12 @@ impl PathPolynomial {
         if bytes > MEMORY {
             return Err(MultiplicityError::TooLarge { blocks, bytes });
         }
-        let mut rows = vec![vec![BigUint::one()]];
+        let mut prefixes = vec![Prefix::start()];
         for block in self.blocks() {
-            let before = rows.last().map_or(&[][..], Vec::as_slice);
-            let mut row = multiply(before, &terms(block));
-            row.truncate(length + 1);
-            rows.push(row);
+            let next = prefixes.last().map(|before| before.longer(block, length));
+            prefixes.extend(next);
         }
-        Ok(rows)
+        Ok(prefixes)
     }
 }
 
@@ -180,7 +192,7 @@ enum Counts {
     Equal {
         functions: usize,
     },
-    Prefix(Vec<Vec<BigUint>>),
+    Prefixes(Vec<Prefix>),
 }
 
 impl PathsOfLength<'_> {
@@ -188,6 +200,8 @@ impl PathsOfLength<'_> {
     pub fn sample<R: Rng + ?Sized>(&self, random: &mut R) -> Path {
         let blocks = self.network.blocks();
         let mut remaining = self.length;
+        // What the path carries behind the block; unknown behind the last one.
+        let mut carried = None;
         let mut steps = Vec::new();
         for (index, block) in blocks.iter().enumerate().rev() {
             let points: [f64; 2] = [random.random(), random.random()];
@@ -196,10 +210,11 @@ impl PathsOfLength<'_> {
                     let taken = points[0] * ((index + 1) as f64) < remaining as f64;
                     taken.then(|| ((points[1] * *functions as f64) as usize).min(functions - 1))
                 }
-                Counts::Prefix(rows) => {
-                    let before = rows.get(index).map_or(&[][..], Vec::as_slice);
-                    choose(block, remaining, before, points)
-                }
+                Counts::Prefixes(prefixes) => prefixes.get(index).and_then(|before| {
+                    let (function, before) = choose(block, remaining, before, carried, points)?;
+                    carried = Some(before);
+                    function
+                }),
             };
             let used = match function {
                 Some(function) => block.functions.get(function).copied(),
@@ -221,38 +236,78 @@ fn first_way(block: &BlockPaths) -> usize {
     usize::from(block.skip.is_none())
 }
 
-/// The function to take through a block, or none for its skip: the first point decides between
-/// these two, the second between the functions.
+/// The function to take through a block, or none for its skip, and what the path then carries before the
+/// block, where it carries `after` behind it: the first point decides between skip and functions, the
+/// second between the functions.
 fn choose(
     block: &BlockPaths,
     remaining: usize,
-    before: &[BigUint],
+    before: &Prefix,
+    after: Option<Channels>,
     points: [f64; 2],
-) -> Option<usize> {
-    let ways = |length: usize| {
-        let rest = remaining.checked_sub(length);
-        rest.and_then(|rest| before.get(rest))
-            .cloned()
-            .unwrap_or_default()
-    };
-    let functions: Vec<BigUint> = block.functions.iter().map(|&length| ways(length)).collect();
-    let taking: BigUint = functions.iter().sum();
-    let skipping = block.skip.map(ways).unwrap_or_default();
-    if points[0] >= ratio(&taking, &(&taking + skipping))? {
-        return None;
+) -> Option<(Option<usize>, Channels)> {
+    let mut skips = Vec::new();
+    let mut functions = Vec::new();
+    for (way, length) in block.lengths().enumerate() {
+        for (&carried, counts) in &before.0 {
+            let behind = block.through(way, carried);
+            let count = remaining.checked_sub(length).and_then(|l| counts.get(l));
+            if behind.is_none() || after.is_some_and(|after| behind != Some(after)) {
+                continue;
+            }
+            let function = (way + first_way(block)).checked_sub(1);
+            let group = match function {
+                Some(_) => &mut functions,
+                None => &mut skips,
+            };
+            group.extend(count.map(|count| (count, (function, carried))));
+        }
     }
+    let total = |group: &[(&BigUint, _)]| group.iter().map(|way| way.0).sum::<BigUint>();
+    let (taking, skipping) = (total(&functions), total(&skips));
+    let (group, total) = match points[0] < ratio(&taking, &(&taking + &skipping))? {
+        true => (functions, taking),
+        false => (skips, skipping),
+    };
     let mut reached = BigUint::ZERO;
-    functions.iter().position(|ways| {
-        reached += ways;
-        ratio(&reached, &taking).is_some_and(|share| points[1] < share)
-    })
+    let chosen = group.into_iter().find(|(count, _)| {
+        reached += *count;
+        ratio(&reached, &total).is_some_and(|share| points[1] < share)
+    });
+    chosen.map(|(_, way)| way)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passage::Passage;
     use crate::seed::Seed;
     use std::collections::{BTreeMap, BTreeSet};
+
+    /// Two values side by side: each block makes the second from one of both, and keeps the first; the last
+    /// reads either.
+    fn side_by_side() -> Vec<BlockPaths> {
+        let channels = |first| Channels { first, count: 1 };
+        let (first, second) = (channels(0), channels(1));
+        let passage = |takes, gives, mixes| Passage {
+            takes,
+            gives,
+            mixes,
+        };
+        let keeps = passage(first, first, false);
+        let makes = |takes| passage(takes, second, true);
+        let block = BlockPaths {
+            skip: Some(0),
+            functions: vec![1, 1, 2],
+            passages: vec![keeps, makes(first), makes(second), makes(first)],
+        };
+        let last = BlockPaths {
+            skip: None,
+            functions: vec![1, 1],
+            passages: vec![passage(first, first, true), passage(second, first, true)],
+        };
+        vec![block.clone(), block.clone(), block, last]
+    }
 
     #[test]
     fn every_path_comes_once() {
@@ -270,36 +325,29 @@ mod tests {
     #[test]
     fn samples_are_uniform() {
         let in_layers = PathPolynomial::with_lengths(vec![
-            BlockPaths {
-                skip: Some(0),
-                functions: vec![2],
-            },
-            BlockPaths {
-                skip: Some(1),
-                functions: vec![2, 3],
-            },
-            BlockPaths {
-                skip: Some(0),
-                functions: vec![1, 2],
-            },
+            BlockPaths::new(Some(0), vec![2]),
+            BlockPaths::new(Some(1), vec![2, 3]),
+            BlockPaths::new(Some(0), vec![1, 2]),
         ])
         .unwrap();
         let orders = [vec![1, 2], vec![1, 1], vec![1, 2], vec![1, 2, 3]];
-        let second_order = orders.clone().map(|functions| BlockPaths {
-            skip: Some(0),
-            functions,
-        });
+        let second_order = orders
+            .clone()
+            .map(|functions| BlockPaths::new(Some(0), functions));
         let without_a_skip = [None, Some(0), None, Some(1)];
         let without_a_skip = without_a_skip.into_iter().zip(orders);
-        let without_a_skip = without_a_skip.map(|(skip, functions)| BlockPaths { skip, functions });
+        let without_a_skip =
+            without_a_skip.map(|(skip, functions)| BlockPaths::new(skip, functions));
         let without_a_skip = PathPolynomial::with_lengths(without_a_skip.collect()).unwrap();
         let second_order = PathPolynomial::with_lengths(second_order.to_vec()).unwrap();
+        let side_by_side = PathPolynomial::with_lengths(side_by_side()).unwrap();
         let cases = [
             (PathPolynomial::new(&[1, 3, 2, 4]).unwrap(), 2),
             (PathPolynomial::uniform(4, 2).unwrap(), 2),
             (in_layers, 4),
             (second_order, 4),
             (without_a_skip, 5),
+            (side_by_side, 3),
         ];
         for (network, length) in cases {
             let all: BTreeSet<Path> = network
@@ -354,14 +402,8 @@ mod tests {
         let network = PathPolynomial::new(&[1, 2]).unwrap();
         assert!(network.paths_of_length(3).is_err());
         let gap = PathPolynomial::with_lengths(vec![
-            BlockPaths {
-                skip: Some(0),
-                functions: vec![3],
-            },
-            BlockPaths {
-                skip: Some(0),
-                functions: vec![3, 3],
-            },
+            BlockPaths::new(Some(0), vec![3]),
+            BlockPaths::new(Some(0), vec![3, 3]),
         ])
         .unwrap();
         assert!(gap.paths_of_length(2).is_err());

@@ -112,7 +112,7 @@ impl PathCounts {
     ///
     /// ```
     /// use pathscope_analysis::{BlockPaths, LengthRange, PathCounts};
-    /// let basic = BlockPaths { skip: Some(0), functions: vec![2] };
+    /// let basic = BlockPaths::new(Some(0), vec![2]);
     /// let range = Some(LengthRange { first: 5, last: 17 });
     /// let resnet_110 = PathCounts::new("resnet-110", vec![basic; 54], None, range)?;
     /// assert!((resnet_110.modules.law.mean - 27.0).abs() < 1e-12);
@@ -129,6 +129,7 @@ impl PathCounts {
         let in_modules = |block: &BlockPaths| BlockPaths {
             skip: block.skip.map(|_| 0),
             functions: vec![1; block.functions.len()],
+            passages: block.passages.clone(),
         };
         let modules = PathPolynomial::with_lengths(blocks.iter().map(in_modules).collect())?;
         let layers = PathPolynomial::with_lengths(blocks)?;
@@ -143,7 +144,7 @@ impl PathCounts {
     ///
     /// ```
     /// use pathscope_analysis::{BlockPaths, PathCounts, PathPolynomial};
-    /// let block = |functions| vec![BlockPaths { skip: Some(0), functions }; 2];
+    /// let block = |functions| vec![BlockPaths::new(Some(0), functions); 2];
     /// let (modules, layers) = (block(vec![1, 2]), block(vec![2, 4]));
     /// let modules = PathPolynomial::with_lengths(modules)?;
     /// let layers = PathPolynomial::with_lengths(layers)?;
@@ -280,10 +281,7 @@ mod tests {
     use num_traits::One;
 
     fn basic(functions: usize) -> BlockPaths {
-        BlockPaths {
-            skip: Some(0),
-            functions: vec![2; functions],
-        }
+        BlockPaths::new(Some(0), vec![2; functions])
     }
 
     #[test]

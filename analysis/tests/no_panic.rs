@@ -51,7 +51,7 @@ proptest! {
         if let Ok(types) = type_counts(n, k) {
             prop_assert!(types.take(50).count() > 0);
         }
-        let blocks = functions.iter().map(|&k| BlockPaths { skip: Some(n), functions: vec![l; k] }).collect();
+        let blocks = functions.iter().map(|&k| BlockPaths::new(Some(n), vec![l; k])).collect();
         let _ = PathCounts::new("any", blocks, None, Some(LengthRange { first, last }));
         for law in [Binomial::new(n, p), Binomial::from_odds(n, p), Binomial::of_path_lengths(n, k)].into_iter().flatten() {
             let _ = (law.pmf(l), law.cdf(l), law.sf(l), law.quantile(p), law.central_interval(p), law.probabilities());

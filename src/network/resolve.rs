@@ -142,17 +142,14 @@ impl ResidualNetwork<Layer> {
             let block = self.block(step.block)?;
             let orders = block.orders();
             let Resolved::Sum(sum) = block.resolve(step) else {
-                return Ok(BlockPaths {
-                    skip: Some(0),
-                    functions: Vec::new(),
-                });
+                return Ok(BlockPaths::new(Some(0), Vec::new()));
             };
             let live = sum.terms.iter().filter(|term| term.source == Source::Live);
             let functions = live.filter_map(|term| orders.get(term.number).copied());
-            Ok(BlockPaths {
-                skip: sum.carried().map(|_| 0),
-                functions: functions.collect(),
-            })
+            Ok(BlockPaths::new(
+                sum.carried().map(|_| 0),
+                functions.collect(),
+            ))
         };
         plan.steps().iter().map(paths).collect()
     }

@@ -20,6 +20,7 @@ pub fn header(options: Options) -> Header {
         functions: 1,
         orders: Vec::new(),
         without_skip: false,
+        passages: Vec::new(),
         layers: 2,
         shape: format!("{0}x{1}x{1}", 16 << (index / 3), 32 >> (index / 3)),
         changes_shape: index == 3 || index == 6,

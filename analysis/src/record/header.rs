@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::check::{Fault, require};
 use super::number;
 use super::options::Options;
-use crate::BlockPaths;
+use crate::{BlockPaths, Passage};
 
 /// Version of the records that this crate writes. It grows when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -214,6 +214,10 @@ pub struct BlockIdentity {
     /// Whether it has no skip, so that every path takes one of its functions; left out where it has one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub without_skip: bool,
+    /// What each way through the block takes of the channels before it and what it gives, the skip
+    /// first; left out where every way takes all that there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passage>,
     /// Convolutions in its longest function: a block's length in layers.
     pub layers: usize,
     /// Shape at its output, `CxHxW`.
@@ -230,14 +234,15 @@ impl BlockIdentity {
             true => vec![1; self.functions],
             false => self.orders.clone(),
         };
-        BlockPaths {
-            skip: self.skip(),
-            functions,
-        }
+        self.with_passages(functions)
     }
 
-    fn skip(&self) -> Option<usize> {
-        (!self.without_skip).then_some(0)
+    fn with_passages(&self, functions: Vec<usize>) -> BlockPaths {
+        BlockPaths {
+            skip: (!self.without_skip).then_some(0),
+            functions,
+            passages: self.passages.clone(),
+        }
     }
 
     /// The same with lengths in layers, those of shorter functions in proportion to their order.
@@ -246,10 +251,7 @@ impl BlockIdentity {
         let orders = self.paths().functions;
         let most = orders.iter().copied().fold(1, usize::max);
         let layers = |order: &usize| order.saturating_mul(self.layers) / most;
-        BlockPaths {
-            skip: self.skip(),
-            functions: orders.iter().map(layers).collect(),
-        }
+        self.with_passages(orders.iter().map(layers).collect())
     }
 }
 

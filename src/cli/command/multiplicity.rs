@@ -241,18 +241,12 @@ fn block_paths(
         return Err(Problem::BadInput(what.into()));
     }
     let counted = blocks.map(|block| {
-        let modules = BlockPaths {
-            skip: block.skip.as_ref().map(|_| 0),
-            functions: block.orders(),
-        };
-        let layers = BlockPaths {
-            skip: block.skip.as_deref().map(convolutions),
-            functions: block
+        let modules = BlockPaths::new(block.skip.as_ref().map(|_| 0), block.orders());
+        let layers = BlockPaths::new(block.skip.as_deref().map(convolutions), block
                 .functions
                 .iter()
                 .map(|function| convolutions(&function.layers))
-                .collect(),
-        };
+                .collect());
         (modules, layers)
     });
     Ok(counted.unzip())

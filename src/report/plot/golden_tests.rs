@@ -39,10 +39,7 @@ fn log(name: &str, slower: f64) -> Source {
 
 fn counts() -> Source {
     let count = |name: &str, blocks: usize, functions: usize| {
-        let block = BlockPaths {
-            skip: Some(0),
-            functions: vec![2; functions],
-        };
+        let block = BlockPaths::new(Some(0), vec![2; functions]);
         let range = Some(LengthRange { first: 5, last: 17 });
         PathCounts::new(name, vec![block; blocks], None, range).unwrap()
     };
