@@ -1,6 +1,6 @@
 //! Changes to a network, evaluated and recorded.
 
-use num_bigint::BigUint;
+use pathscope_analysis::path_count;
 use pathscope_analysis::record::{
     BatchNormStatistics, BlockIdentity, Change, DataIdentity, GradientPoint, Header,
     InputNormalization, LesionSettings, ModelIdentity, Options, Outcome, Record, SCHEMA_VERSION,
@@ -394,8 +394,7 @@ impl<'a> Laboratory<'a> {
         measured: Outcome,
     ) -> Result<Outcome, ExperimentError> {
         let cost = self.specification().cost(&measurement.plan, self.input())?;
-        let ways = self.specification().ways(&measurement.plan)?;
-        let paths: BigUint = ways.into_iter().map(BigUint::from).product();
+        let paths = path_count(&self.specification().block_paths(&measurement.plan)?);
         Ok(Outcome {
             key: measurement.key.clone(),
             change: measurement.change.clone(),
@@ -413,6 +412,7 @@ impl<'a> Laboratory<'a> {
     /// A network whose cost cannot be counted.
     pub fn header(&self, options: Options, origin: Origin<'_>) -> Result<Header, ExperimentError> {
         let specification = self.specification();
+        let several = specification.carries_several();
         let cost = specification.cost(&self.intact(), self.input())?;
         let blocks = specification
             .blocks
@@ -426,6 +426,10 @@ impl<'a> Laboratory<'a> {
                     false => Vec::new(),
                 },
                 without_skip: block.skip.is_none(),
+                passages: match several {
+                    true => block.passages(),
+                    false => Vec::new(),
+                },
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),
                 changes_shape: !shape.is_preserving(),

@@ -36,6 +36,17 @@ class PadShortcut(nn.Module):
         return functional.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
 
 
+class Narrow(nn.Module):
+    """Some neighbouring channels."""
+
+    def __init__(self, first, count):
+        super().__init__()
+        self.channels = slice(first, first + count)
+
+    def forward(self, x):
+        return x[:, self.channels]
+
+
 class Sigmoid(nn.Module):
     """What a gate lets pass."""
 
@@ -93,6 +104,8 @@ def layer(of):
         return nn.AvgPool2d(of["kernel"], of["stride"], ceil_mode=ceiling, count_include_pad=False)
     if kind == "pad_shortcut":
         return PadShortcut(of["stride"], of["before"], of["after"])
+    if kind == "narrow":
+        return Narrow(of["first"], of["count"])
     if kind == "zero_pad":
         return nn.ZeroPad2d(of["padding"])
     if kind == "global_average_pool":
@@ -110,7 +123,7 @@ def layer(of):
 
 class Network(nn.Module):
     """x' = post(skip(u) + sum of functions(u)), u = pre(x), block by block; with a gate g = gate(u)
-    post((1 - g) skip(u) + g sum of functions(u))."""
+    post((1 - g) skip(u) + g sum of functions(u)); the functions' mean where a block says so."""
 
     def __init__(self, card):
         super().__init__()
@@ -127,7 +140,9 @@ class Network(nn.Module):
         functions = [self._layers(function) for function in of["branches"]]
         skip = None if skip is None else self._layers(skip)
         gate = self._layers(of["gate"]) if of.get("gate") and functions else None
-        return self._layers(of.get("pre", [])), skip, functions, gate, self._layers(of.get("post", []))
+        weight = 1 / len(functions) if of.get("mean") and functions else 1
+        pre, post = self._layers(of.get("pre", [])), self._layers(of.get("post", []))
+        return pre, skip, functions, weight, gate, post
 
     def _place(self, name, module):
         """Puts a module where its name says, in modules within modules."""
@@ -149,9 +164,9 @@ class Network(nn.Module):
 
     def forward(self, x):
         x = run(self._stem, x)
-        for pre, skip, functions, gate, post in self._blocks:
+        for pre, skip, functions, weight, gate, post in self._blocks:
             u = run(pre, x)
-            terms = [run(function, u) for function in functions]
+            terms = [weight * run(function, u) for function in functions]
             carried = [] if skip is None else [run(skip, u)]
             if gate is not None:
                 share = run(gate, u)

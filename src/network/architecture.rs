@@ -18,6 +18,9 @@ pub enum Family {
     /// Convolution-ReLU layers with gates between carrying and computing (Srivastava et al., arXiv
     /// 1505.00387): no normalisation.
     Highway,
+    /// Convolution-BN-ReLU layers in columns of 1, 2, 4, ... that are joined by their mean, without skips
+    /// (Larsson et al., arXiv 1605.07648); each stage ends in a maximum over two by two pixels.
+    Fractal,
     /// No skips at all: convolution-BN-ReLU layers in the manner of VGG, the control.
     Plain,
 }
@@ -146,7 +149,8 @@ impl Architecture {
     /// The depth counts the convolutions on one way through the network and the linear layer:
     /// 2 n + 2 for n basic blocks, 3 n + 2 for bottlenecks, n + 2 for plain and Highway layers, and of dense
     /// networks n + 4 for basic, 2 n + 4 for bottlenecks. Where n does
-    /// not divide by three, earlier stages get the odd blocks (24 layers: 4, 4, 3).
+    /// not divide by three, earlier stages get the odd blocks (24 layers: 4, 4, 3). A fractal network has
+    /// three or five stages of 1, 2, 4, ... layers, and the linear one is not counted.
     ///
     /// # Errors
     /// [`NetworkError::Architecture`] where no number of blocks gives that depth.
@@ -158,12 +162,11 @@ impl Architecture {
         channels: i64,
         classes: i64,
     ) -> Result<Self, NetworkError> {
+        if family == Family::Fractal {
+            return Self::fractal(depth, k, channels, classes);
+        }
         let layers_per_block = family.layers_per_block(unit);
-        let around = match family {
-            // Stem, two transitions and the linear layer.
-            Family::Densenet => 4,
-            _ => 2,
-        };
+        let around = family.layers_around(3);
         let refuse = |reason| NetworkError::Architecture { reason };
         let inner = depth
             .checked_sub(around)
@@ -192,6 +195,39 @@ impl Architecture {
             } else {
                 Shortcut::B
             },
+            channels,
+            classes,
+        })
+    }
+
+    fn fractal(depth: usize, k: usize, channels: i64, classes: i64) -> Result<Self, NetworkError> {
+        let refuse = |reason| NetworkError::Architecture { reason };
+        if k != 1 {
+            let rule = "a fractal network has as many functions as columns end; leave k at 1";
+            return Err(refuse(rule.into()));
+        }
+        let stages = [3, 5].into_iter().find_map(|stages| {
+            let layers = depth.checked_div(stages)?;
+            (depth % stages == 0 && layers.is_power_of_two()).then(|| vec![layers; stages])
+        });
+        let stages = stages.ok_or_else(|| {
+            refuse(format!(
+                "a depth of {depth} is not 3 or 5 stages of 1, 2, 4, ... layers, such as 12 or 20"
+            ))
+        })?;
+        few_enough(depth.saturating_mul(2))?;
+        Ok(Self {
+            family: Family::Fractal,
+            unit: Unit::Basic,
+            stem: Stem::Cifar,
+            functions: super::fractal::functions(&stages).unwrap_or_default(),
+            stages,
+            terms: Terms::Ways,
+            factors: Factors::One,
+            stem_width: 16,
+            width: 16,
+            groups: None,
+            shortcut: Shortcut::A,
             channels,
             classes,
         })
@@ -252,11 +288,7 @@ impl Architecture {
     /// The number of layers by the usual count: convolutions on one way, and the linear layer.
     #[must_use]
     pub fn depth(&self) -> usize {
-        let around = match self.family {
-            // Stem, linear layer, and the transitions between stages.
-            Family::Densenet => self.stages.len().saturating_add(1),
-            _ => 2,
-        };
+        let around = self.family.layers_around(self.stages.len());
         self.family
             .layers_per_block(self.unit)
             .saturating_mul(sum(&self.stages))
@@ -271,8 +303,10 @@ impl Architecture {
     /// [`NetworkError::Architecture`] for numbers that make no network.
     pub fn build(&self) -> Result<Specification, NetworkError> {
         self.check()?;
-        if self.family == Family::Densenet {
-            return Ok(super::densenet::build(self));
+        match self.family {
+            Family::Densenet => return Ok(super::densenet::build(self)),
+            Family::Fractal => return Ok(super::fractal::build(self)),
+            _ => {}
         }
         let mut blocks = Vec::new();
         let mut inputs = self.stem_width;
@@ -305,7 +339,7 @@ impl Architecture {
                     Family::Highway => {
                         super::highway::block(&place.name, inputs, outputs, place.stride)
                     }
-                    Family::Plain | Family::Densenet => plain(&place),
+                    Family::Plain | Family::Densenet | Family::Fractal => plain(&place),
                 };
                 blocks.push(self.factors.on(block, blocks.len(), sum(&self.stages)));
                 inputs = outputs;
@@ -340,6 +374,12 @@ impl Architecture {
         }
         if self.factors != Factors::One && !(residual && self.terms == Terms::Ways) {
             let rule = "factors need residual blocks whose functions each take the block's input";
+            return refuse(rule.into());
+        }
+        let fractal = super::fractal::functions(&self.stages);
+        if self.family == Family::Fractal && fractal.as_ref() != Some(&self.functions) {
+            let rule = "every stage of a fractal network has as many layers, a power of two, and as many \
+                        functions in each as columns end there";
             return refuse(rule.into());
         }
         let single = matches!(self.family, Family::Densenet | Family::Highway);
@@ -430,6 +470,7 @@ impl Architecture {
             skip: Some(self.skip(place, true)?),
             functions,
             gate: None,
+            mean: false,
             post: vec![relu()],
         })
     }
@@ -469,6 +510,7 @@ impl Architecture {
             skip: Some(self.skip(place, false)?),
             functions,
             gate: None,
+            mean: false,
             post: Vec::new(),
         })
     }
@@ -614,9 +656,20 @@ impl Family {
     #[must_use]
     pub fn layers_per_block(self, unit: Unit) -> usize {
         match (self, unit) {
-            (Self::Plain | Self::Highway, _) | (Self::Densenet, Unit::Basic) => 1,
+            (Self::Plain | Self::Highway | Self::Fractal, _) | (Self::Densenet, Unit::Basic) => 1,
             (Self::Densenet, _) | (_, Unit::Basic) => 2,
             (_, Unit::Bottleneck | Unit::BottleneckStrideFirst) => 3,
+        }
+    }
+
+    /// Layers of a network of so many stages beside those of its blocks, by the usual count: stem, linear
+    /// layer, and transitions between dense stages.
+    #[must_use]
+    pub fn layers_around(self, stages: usize) -> usize {
+        match self {
+            Self::Densenet => stages.saturating_add(1),
+            Self::Fractal => 0,
+            _ => 2,
         }
     }
 }
@@ -638,6 +691,7 @@ fn plain(place: &Place) -> Block<Layer> {
         skip: None,
         functions: vec![Function { layers }],
         gate: None,
+        mean: false,
         post: vec![relu()],
     }
 }

@@ -144,6 +144,7 @@ fn word(operation: &Operation) -> &'static str {
         Operation::ZeroPad { .. } => "zero padding",
         Operation::AveragePool { .. } | Operation::GlobalAveragePool => "average pooling",
         Operation::PadShortcut { .. } => "padding shortcut",
+        Operation::Narrow { .. } => "choice of channels",
         Operation::Linear { .. } => "linear layer",
         Operation::Fragment(_) => "graph",
     }
@@ -244,6 +245,9 @@ fn sizes(operation: &Operation) -> Result<(), &'static str> {
             require(windows(&[stride]), WINDOWS)?;
             let some = |n: i64| (0..=LONGEST).contains(&n);
             require(some(before) && some(after), COUNTS)
+        }
+        Operation::Narrow { first, count } => {
+            require((0..=LONGEST).contains(&first) && counts(&[count]), COUNTS)
         }
         Operation::Linear {
             inputs, outputs, ..

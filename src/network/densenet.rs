@@ -31,6 +31,7 @@ pub fn dense_block(
         skip: Some(vec![pad(0, growth)]),
         functions: vec![Function { layers: function }],
         gate: None,
+        mean: false,
         post: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn block(name: &str, inputs: i64, outputs: i64, stride: i64) -> Block
             layers: vec![with_bias("conv1"), relu()],
         }],
         gate: stays.then(|| vec![with_bias("gate"), sigmoid]),
+        mean: false,
         post: Vec::new(),
     }
 }

@@ -48,6 +48,11 @@ enum Derivative {
         stride: i64,
         before: i64,
     },
+    Narrow {
+        input: Vec<i64>,
+        first: i64,
+        count: i64,
+    },
     Linear {
         weight: Tensor,
     },
@@ -142,6 +147,17 @@ impl Derivative {
                 full.f_slice(2, None, None, *stride)?
                     .f_slice(3, None, None, *stride)?
                     .f_copy_(&kept)?;
+                full
+            }
+            Self::Narrow {
+                input,
+                first,
+                count,
+            } => {
+                let full = super::channels_last(
+                    &stack.f_new_zeros(with_rows(input, rows), (stack.kind(), stack.device()))?,
+                )?;
+                full.f_narrow(1, *first, *count)?.f_copy_(&stack)?;
                 full
             }
             Self::Linear { weight } => stack.f_matmul(weight)?,
@@ -250,6 +266,11 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
                 stride,
                 before,
             },
+            Operation::Narrow { first, count } => Derivative::Narrow {
+                input,
+                first,
+                count,
+            },
             Operation::GlobalAveragePool => Derivative::GlobalAveragePool { input },
             _ => return recorded(layer, x),
         },
@@ -310,6 +331,14 @@ impl Chain {
             Some(Derivative::Mask(_)) => super::duplicate(stack)?,
             _ => stack.shallow_clone(),
         })
+    }
+
+    /// Multiplies what comes out, `output`, by `weight`.
+    fn weighted(&mut self, output: &Tensor, weight: f64) -> Result<Tensor, NetworkError> {
+        let factor = output.f_new_full([1], weight, (output.kind(), output.device()))?;
+        let product = output.f_mul(&factor)?;
+        self.0.push(Derivative::Scale(factor));
+        Ok(product)
     }
 
     fn is_identity(&self) -> bool {
@@ -533,11 +562,21 @@ fn block(
     for term in &sum.terms {
         let output = match functions.get_mut(term.number) {
             Some(carrying) if term.source == Source::Live => {
-                let (output, chain) = Chain::of(&term.function.layers, &u)?;
+                let (output, mut chain) = Chain::of(&term.function.layers, &u)?;
+                let output = match sum.weight() {
+                    Some(weight) => chain.weighted(&output, weight)?,
+                    None => output,
+                };
                 *carrying = Some(chain);
                 output
             }
-            _ => term.output(step.block, &u, pass)?.tensor,
+            _ => {
+                let output = term.output(step.block, &u, pass)?.tensor;
+                match sum.weight() {
+                    Some(weight) => output.f_mul_scalar(weight)?,
+                    None => output,
+                }
+            }
         };
         outputs.push(match &mut gate {
             Some(gate) => gate.of_function(term.number, output)?,

@@ -20,6 +20,7 @@ mod densenet;
 mod error;
 mod exchange;
 mod factors;
+mod fractal;
 mod fragment;
 mod frozen;
 mod fused;
@@ -30,6 +31,7 @@ mod initialize;
 mod kernel;
 mod linearization;
 mod operation;
+mod passages;
 mod plan;
 mod prune;
 mod recalibration;
@@ -47,6 +49,7 @@ pub use densenet::{dense_block, halving};
 pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
 pub use factors::Factors;
+pub use fractal::is_fractal;
 pub use fragment::{
     Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed,
 };

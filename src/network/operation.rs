@@ -105,6 +105,13 @@ pub enum Operation {
         /// Zero channels behind.
         after: i64,
     },
+    /// Some neighbouring channels: one of several values that are carried side by side.
+    Narrow {
+        /// The first of them.
+        first: i64,
+        /// How many there are.
+        count: i64,
+    },
     /// Fully connected layer, `[N, inputs]` to `[N, outputs]`.
     Linear {
         /// Features in.
@@ -134,9 +141,10 @@ impl Operation {
             Operation::Relu | Operation::Sigmoid { .. } => false,
             Operation::Factor { .. } | Operation::Bernoulli { .. } => true,
             // May be a view of the input, or end in an operation like ReLU.
-            Operation::ZeroPad { .. } | Operation::PadShortcut { .. } | Operation::Fragment(_) => {
-                false
-            }
+            Operation::ZeroPad { .. }
+            | Operation::PadShortcut { .. }
+            | Operation::Narrow { .. }
+            | Operation::Fragment(_) => false,
         }
     }
 }
@@ -373,6 +381,13 @@ impl Layer {
                 height: (input.height + stride - 1) / stride,
                 width: (input.width + stride - 1) / stride,
             }),
+            Operation::Narrow { first, count } => match first.checked_add(count) {
+                Some(end) if first >= 0 && count > 0 && end <= input.channels => Ok(FeatureShape {
+                    channels: count,
+                    ..input
+                }),
+                _ => Err(refuse(format!("it takes {count} channels from {first}"))),
+            },
             Operation::Fragment(ref fragment) => {
                 let expected = FeatureShape::of(&fragment.input);
                 if input == expected {

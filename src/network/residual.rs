@@ -22,7 +22,8 @@ pub struct ResidualNetwork<L> {
 }
 
 /// `x' = post(skip(u) + sum_i f_i(u))` with `u = pre(x)`; of a gated block
-/// `post((1 - g) skip(u) + g sum_i f_i(u))` with `g = gate(u)` (Srivastava et al., arXiv 1505.00387).
+/// `post((1 - g) skip(u) + g sum_i f_i(u))` with `g = gate(u)` (Srivastava et al., arXiv 1505.00387). Where
+/// `mean` is set, the sum is divided by the number of functions that take part in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block<L> {
     /// Its name in a checkpoint, such as `layer2.3`.
@@ -41,6 +42,10 @@ pub struct Block<L> {
     /// of a Highway network. Where all functions are off the skip is carried whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Vec<L>>,
+    /// Whether the functions' mean takes the place of their sum, over those that take part (Larsson et
+    /// al., arXiv 1605.07648).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mean: bool,
     /// Applied to the sum: ReLU in post-activation networks (He et al. 2015).
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub post: Vec<L>,
@@ -282,6 +287,7 @@ impl<L> ResidualNetwork<L> {
                     })
                     .collect::<Result<_, E>>()?,
                 gate: block.gate.as_ref().map(|gate| convert(gate)).transpose()?,
+                mean: block.mean,
                 post: convert(&block.post)?,
             });
         }
@@ -422,6 +428,7 @@ impl<L: Forward> Sum<'_, L> {
     ) -> Result<Option<Flow>, NetworkError> {
         let gate = self.opened(u, pass.mode)?;
         let total = self.add_terms(block, u, pass, gate.as_ref(), |_| true)?;
+        let total = total.map(|total| self.averaged(total)).transpose()?;
         let Some(skip) = self.carried() else {
             return Ok(total);
         };
@@ -472,11 +479,19 @@ impl<L: Forward> Sum<'_, L> {
             }
         };
         // Out of place: what others gave is where their gradients begin.
-        let joined = Flow::shared(&exchange.join(&partial)?);
+        let joined = self.averaged(Flow::shared(&exchange.join(&partial)?))?;
         Ok(Some(match skip {
             Some(skip) => joined.plus(&skip.tensor)?,
             None => joined,
         }))
+    }
+
+    /// The functions' mean from their sum, where that takes its place.
+    fn averaged(&self, total: Flow) -> Result<Flow, NetworkError> {
+        Ok(match self.weight() {
+            Some(weight) => Flow::owned(total.tensor.f_mul_scalar(weight)?),
+            None => total,
+        })
     }
 
     /// What the gate gives for the functions' input `u`.

@@ -29,6 +29,8 @@ pub(super) struct Sum<'a, L> {
     /// The share of the sum that the terms have; the skip has the rest. None where no term contributes:
     /// a gated block whose functions are off carries all of its skip.
     pub gate: Option<&'a [L]>,
+    /// Whether the terms' mean takes the place of their sum.
+    pub mean: bool,
     /// Applied to the sum.
     pub post: &'a [L],
 }
@@ -87,6 +89,7 @@ impl<L> Block<L> {
         Resolved::Sum(Sum {
             pre: &self.pre,
             gate: self.gate.as_deref().filter(|_| !terms.is_empty()),
+            mean: self.mean,
             terms,
             skip,
             post: &self.post,
@@ -111,24 +114,6 @@ impl<L> ResidualNetwork<L> {
             }
         }
     }
-
-    /// Ways through every step of `plan`: the live functions of its block, and one more where the
-    /// skip carries its value or the block is passed over. Their product is the number of paths.
-    ///
-    /// # Errors
-    /// A block that the network lacks.
-    pub fn ways(&self, plan: &Plan) -> Result<Vec<usize>, NetworkError> {
-        let ways = |step: &Step| {
-            Ok(match self.block(step.block)?.resolve(step) {
-                Resolved::Passed => 1,
-                Resolved::Sum(sum) => {
-                    let live = |term: &&Term<'_, L>| term.source == Source::Live;
-                    sum.terms.iter().filter(live).count() + usize::from(sum.carried().is_some())
-                }
-            })
-        };
-        plan.steps().iter().map(ways).collect()
-    }
 }
 
 impl ResidualNetwork<Layer> {
@@ -138,6 +123,7 @@ impl ResidualNetwork<Layer> {
     /// # Errors
     /// A block that the network lacks.
     pub fn block_paths(&self, plan: &Plan) -> Result<Vec<BlockPaths>, NetworkError> {
+        let several = self.carries_several();
         let paths = |step: &Step| {
             let block = self.block(step.block)?;
             let orders = block.orders();
@@ -145,11 +131,21 @@ impl ResidualNetwork<Layer> {
                 return Ok(BlockPaths::new(Some(0), Vec::new()));
             };
             let live = sum.terms.iter().filter(|term| term.source == Source::Live);
-            let functions = live.filter_map(|term| orders.get(term.number).copied());
-            Ok(BlockPaths::new(
-                sum.carried().map(|_| 0),
-                functions.collect(),
-            ))
+            let live: Vec<usize> = live.map(|term| term.number).collect();
+            let carried = sum.carried().map(|_| 0);
+            let functions = live
+                .iter()
+                .filter_map(|&number| orders.get(number).copied());
+            let mut paths = BlockPaths::new(carried, functions.collect());
+            if several {
+                let all = block.passages();
+                let functions = live
+                    .iter()
+                    .map(|number| number + usize::from(block.skip.is_some()));
+                let ways = carried.into_iter().chain(functions);
+                paths.passages = ways.filter_map(|way| all.get(way).copied()).collect();
+            }
+            Ok(paths)
         };
         plan.steps().iter().map(paths).collect()
     }
@@ -162,6 +158,14 @@ impl<'a, L> Sum<'a, L> {
             Skip::Carried(layers) => Some(layers),
             Skip::Cut(_) | Skip::Absent => None,
         }
+    }
+
+    /// The factor on every term; `None` where it is 1.
+    pub fn weight(&self) -> Option<f64> {
+        let terms = self.terms.len();
+        #[expect(clippy::cast_precision_loss, reason = "a number of functions")]
+        let weight = 1.0 / terms as f64;
+        (self.mean && terms > 1).then_some(weight)
     }
 
     /// The functions that are computed.

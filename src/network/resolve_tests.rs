@@ -31,6 +31,7 @@ struct Form {
     pre: bool,
     post: bool,
     gate: bool,
+    mean: bool,
 }
 
 /// How features get from `u` to the sum.
@@ -79,7 +80,8 @@ fn forms() -> Vec<Form> {
     for (skip, function) in ways {
         for functions in 0..=2 {
             for (pre, post) in [(false, false), (false, true), (true, false), (true, true)] {
-                for gate in [false, true].into_iter().take(1 + functions.min(1)) {
+                let joined = [(false, false), (true, false), (false, true)];
+                for (gate, mean) in joined.into_iter().take(1 + 2 * functions.min(1)) {
                     forms.push(Form {
                         functions,
                         skip,
@@ -87,6 +89,7 @@ fn forms() -> Vec<Form> {
                         pre,
                         post,
                         gate,
+                        mean,
                     });
                 }
             }
@@ -131,6 +134,7 @@ fn specification(form: Form) -> Specification {
             gate.push(Layer::new("", Operation::Sigmoid { shift: -0.5 }));
             gate
         }),
+        mean: form.mean,
         post: match form.post {
             true => vec![Layer::new("", Operation::Relu)],
             false => Vec::new(),
@@ -225,6 +229,10 @@ fn expected(
             FunctionState::Off => {}
         }
     }
+    if block.mean {
+        let count = terms.len() as f64;
+        terms.iter_mut().for_each(|term| *term = &*term / count);
+    }
     if let Some(skip) = &block.skip {
         let value = run(skip, &u);
         terms.push(match step.skip {
@@ -304,10 +312,10 @@ fn forward_derivative_cost_and_paths_agree_on_every_step() {
                 Ok(parameters(&specification, form, &step)),
                 "{what}"
             );
-            let ways = specification.ways(&plan).unwrap();
+            let paths = specification.block_paths(&plan).unwrap();
             assert_eq!(
-                ways,
-                [ways_by_gradient(&frozen, &plan, &pass, &batch)],
+                paths[0].lengths().count(),
+                ways_by_gradient(&frozen, &plan, &pass, &batch),
                 "{what}"
             );
         }

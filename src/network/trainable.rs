@@ -175,6 +175,8 @@ pub(super) fn plain(
                 .f_slice(3, None, None, stride)?;
             x.f_constant_pad_nd([0, 0, 0, 0, before, after])?
         }
+        // In storage of its own, in the order that convolutions want.
+        Operation::Narrow { first, count } => super::channels_last(&x.f_narrow(1, first, count)?)?,
         Operation::Factor { .. } => match parameters {
             [factor] => x.f_mul(&in_kind(factor, x.kind())?)?,
             _ => return Err(lost()),

@@ -13,6 +13,7 @@
 //! | effective paths m | m of n blocks | the same | of restricted networks | m / n |
 //! | effective functions m | m of k n functions | the same | of restricted networks | m / (k n) |
 //! | effective range a:b | a (k+1)/k to b (k+1)/k blocks | the same | of restricted networks | their mean / n |
+//! | drop-path | one column, or what is left of each mean | the same | of restricted networks | 1 |
 //! | stochastic depth, batch | blocks that survive | the same | of restricted networks | 1 - l / n (1 - p) |
 //! | stochastic depth, example | all, gated | blocks that survive | of gated networks | the same |
 //! | backward only | all | m of n blocks | of the whole network | 1 |
@@ -24,6 +25,7 @@
 mod average;
 mod borders;
 mod checkpoint;
+mod drop_path;
 mod error;
 mod evaluation;
 mod finish;

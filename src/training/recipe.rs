@@ -221,6 +221,7 @@ impl RecipeArchitecture {
             (Family::Plain, _) => "plain",
             (Family::Densenet, _) => "densenet",
             (Family::Highway, _) => "highway",
+            (Family::Fractal, _) => "fractal",
         };
         let mut title = format!("{family}-{}", self.depth);
         match self.terms {
@@ -321,6 +322,7 @@ presets![
     "preresnet110-skipinit-cifar10",
     "highway19-cifar10",
     "highway32-cifar10",
+    "fractalnet20-cifar10",
     "swapout20-cifar10",
     "swapout32-cifar10",
     "preresnet20-cifar10",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::TrainingError;
-use pathscope_network::{BlockIndex, FunctionIndex, FunctionState, NetworkError, Plan};
+use pathscope_network::{BlockIndex, FunctionIndex, FunctionState, NetworkError, Plan, is_fractal};
 
 /// Which paths a mini-batch trains. Blocks that are off are not computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,20 @@ pub enum Restriction {
         /// Whether a draw holds for the mini-batch or for each example.
         mode: SurvivalMode,
     },
+    /// Drop-path of a fractal network: a single column, or all but what is dropped of each mean (Larsson
+    /// et al. 2016).
+    DropPath {
+        /// Probability that a function is dropped.
+        drop: f64,
+        /// Share of the mini-batches that train a single column instead.
+        #[serde(default = "half")]
+        columns: f64,
+    },
+}
+
+/// As many mini-batches of one column as of the other kind (Larsson et al., section 4.1).
+fn half() -> f64 {
+    0.5
 }
 
 /// What one draw of stochastic depth holds for.
@@ -102,6 +116,17 @@ impl Restriction {
             Self::StochasticDepth { last, .. } if !(0.0..=1.0).contains(&last) => {
                 return refuse("the survival probability of the last block lies between 0 and 1");
             }
+            Self::DropPath { drop, columns } => {
+                if !is_fractal(functions) {
+                    return refuse(
+                        "drop-path needs a fractal network, whose functions are averaged",
+                    );
+                }
+                if ![drop, columns].iter().all(|p| (0.0..=1.0).contains(p)) {
+                    return refuse("the probabilities of drop-path lie between 0 and 1");
+                }
+                0
+            }
             Self::None | Self::StochasticDepth { .. } => 0,
         };
         if asked > blocks {
@@ -118,7 +143,9 @@ impl Restriction {
         let n = blocks.max(1) as f64;
         (1..=blocks)
             .map(|block| match *self {
+                // A mean over fewer functions is as large.
                 Self::None
+                | Self::DropPath { .. }
                 | Self::EffectivePaths {
                     backward_only: true,
                     ..
@@ -146,6 +173,14 @@ impl Restriction {
     pub fn statement(&self, functions: &[usize]) -> Option<String> {
         let what = match *self {
             Self::None => return None,
+            Self::DropPath { drop, columns } => {
+                return Some(format!(
+                    "{:.0} % of the mini-batches compute a single column, the others drop each function \
+                     with probability {drop}; statistics of normalisation are those of such networks \
+                     unless --recalibrate renews them, and the finished network averages all columns",
+                    100.0 * columns
+                ));
+            }
             Self::EffectivePaths { blocks, .. } => {
                 format!("{blocks} random blocks of {}", functions.len())
             }
@@ -262,6 +297,9 @@ impl Restriction {
                     .fold(intact.clone(), |plan, (&place, _)| {
                         plan.with_function(place, state)
                     })
+            }
+            Self::DropPath { drop, columns } => {
+                super::drop_path::plan(intact, drop, columns, &mut generator)
             }
             Self::EffectiveRange { from, to } => {
                 let functions: Vec<usize> = intact

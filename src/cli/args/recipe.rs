@@ -30,6 +30,10 @@ pub(crate) struct RecipeArguments {
     /// linearly to 1 towards the first
     #[arg(long, value_name = "P", group = "restriction")]
     stochastic_depth: Option<f64>,
+    /// Drop-path (Larsson et al. 2016), for fractal networks: probability that a function is dropped, in
+    /// the half of the mini-batches that do not train a single column
+    #[arg(long, value_name = "P", group = "restriction")]
+    drop_path: Option<f64>,
     /// Train every path, whatever the recipe says
     #[arg(long, group = "restriction")]
     all_paths: bool,
@@ -308,7 +312,11 @@ impl RecipeArguments {
         let depth = self
             .stochastic_depth
             .map(|last| Restriction::StochasticDepth { last, mode });
-        Ok(paths.or(functions).or(range).or(depth))
+        let columns = 0.5;
+        let drops = self
+            .drop_path
+            .map(|drop| Restriction::DropPath { drop, columns });
+        Ok(paths.or(functions).or(range).or(depth).or(drops))
     }
 }
 

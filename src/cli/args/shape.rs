@@ -51,6 +51,8 @@ pub(crate) enum ArchitectureName {
     ResnetBottleneck,
     /// Layers with gates between carrying and computing
     Highway,
+    /// Columns of 1, 2, 4, ... layers joined by their mean
+    Fractal,
 }
 
 impl ArchitectureName {
@@ -61,6 +63,7 @@ impl ArchitectureName {
             Self::PreresnetBottleneck => (Family::Preresnet, Unit::Bottleneck),
             Self::ResnetBottleneck => (Family::Resnet, Unit::Bottleneck),
             Self::Highway => (Family::Highway, Unit::Basic),
+            Self::Fractal => (Family::Fractal, Unit::Basic),
         }
     }
 
@@ -68,6 +71,11 @@ impl ArchitectureName {
     pub fn layers_per_block(self) -> usize {
         let (family, unit) = self.family();
         family.layers_per_block(unit)
+    }
+
+    /// Layers beside those of the blocks.
+    pub fn layers_around(self) -> usize {
+        self.family().0.layers_around(3)
     }
 }
 
@@ -88,7 +96,9 @@ impl ShapeArguments {
     pub fn depth(&self) -> Result<usize, Problem> {
         match (self.depth, self.blocks) {
             (Some(depth), _) => Ok(depth),
-            (None, Some(blocks)) => Ok(self.arch.layers_per_block() * blocks + 2),
+            (None, Some(blocks)) => {
+                Ok(self.arch.layers_per_block() * blocks + self.arch.layers_around())
+            }
             (None, None) => Err(Problem::BadInput(
                 "give a model file, or the shape of a network as --depth LAYERS (or --blocks N) \
                  and --k N"

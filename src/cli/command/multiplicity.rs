@@ -156,7 +156,7 @@ fn of_shape(
     let blocks = match shape.blocks {
         _ if !functions.is_empty() => functions.len(),
         Some(blocks) => blocks,
-        None => shape.depth()?.saturating_sub(2) / each,
+        None => shape.depth()?.saturating_sub(shape.arch.layers_around()) / each,
     };
     let all = if functions.is_empty() {
         blocks.saturating_mul(shape.k)
@@ -173,7 +173,7 @@ fn of_shape(
     let whole = ShapeArguments {
         depth: match shape.depth {
             Some(depth) => Some(depth),
-            None => Some(each * blocks.max(3) + 2),
+            None => Some(each * blocks.max(3) + shape.arch.layers_around()),
         },
         ..shape.clone()
     };
@@ -241,12 +241,21 @@ fn block_paths(
         return Err(Problem::BadInput(what.into()));
     }
     let counted = blocks.map(|block| {
-        let modules = BlockPaths::new(block.skip.as_ref().map(|_| 0), block.orders());
-        let layers = BlockPaths::new(block.skip.as_deref().map(convolutions), block
-                .functions
-                .iter()
-                .map(|function| convolutions(&function.layers))
-                .collect());
+        let functions = block.functions.iter();
+        let layers = functions.map(|function| convolutions(&function.layers));
+        let layers = BlockPaths {
+            skip: block.skip.as_deref().map(convolutions),
+            functions: layers.collect(),
+            passages: match specification.carries_several() {
+                true => block.passages(),
+                false => Vec::new(),
+            },
+        };
+        let modules = BlockPaths {
+            skip: block.skip.as_ref().map(|_| 0),
+            functions: block.orders(),
+            passages: layers.passages.clone(),
+        };
         (modules, layers)
     });
     Ok(counted.unzip())

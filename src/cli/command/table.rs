@@ -247,6 +247,7 @@ fn trained_paths(restriction: &Restriction) -> String {
         } => format!("{functions} functions{}", how(backward_only)),
         Restriction::EffectiveRange { from, to } => format!("lengths {from}:{to}"),
         Restriction::StochasticDepth { last, .. } => format!("stochastic depth {last}"),
+        Restriction::DropPath { drop, .. } => format!("drop-path {drop}"),
     }
 }
 

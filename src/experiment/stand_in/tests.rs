@@ -16,6 +16,7 @@ macro_rules! kinds {
 fn identities() -> Specification {
     let block = |name: &str| Block {
         gate: None,
+        mean: false,
         name: name.into(),
         pre: Vec::new(),
         skip: Some(Vec::new()),

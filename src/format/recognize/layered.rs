@@ -145,6 +145,7 @@ pub(super) fn joined(stem: Run<'_>, blocks: Vec<Block<Layer>>, head: Run<'_>) ->
 pub(super) fn post_activation(place: &Place, skip: Vec<Layer>, function: Run<'_>) -> Block<Layer> {
     Block {
         gate: None,
+        mean: false,
         name: place.name.clone(),
         pre: Vec::new(),
         skip: Some(skip),
@@ -164,6 +165,7 @@ pub(super) fn pre_activation(
 ) -> Block<Layer> {
     Block {
         gate: None,
+        mean: false,
         name: place.name.clone(),
         pre,
         skip: Some(skip),

@@ -475,6 +475,7 @@ impl<'g> Finder<'g> {
         let functions = block.functions.iter().map(function);
         Ok(Block {
             gate: None,
+            mean: false,
             name: self.scope(block.to).to_owned(),
             pre,
             skip: Some(self.skip(state, block.to, block.skip)?),
