@@ -46,9 +46,8 @@ fn network(architecture: &Architecture) -> TrainableNetwork {
     let network = TrainableNetwork::initialized(&architecture.build().unwrap(), 3).unwrap();
     tch::no_grad(|| {
         for (name, _, mut tensor) in network.named_parameters() {
-            if tensor.dim() == 1
-                && (name.contains("bn") || name.contains("norm") || name.contains("factor"))
-            {
+            let small = ["bn", "norm", "factor", "read", "write", "mix"];
+            if small.iter().any(|part| name.contains(part)) {
                 let noise = Tensor::rand_like(&tensor) * 0.5;
                 let _ = tensor.f_add_(&noise).unwrap();
             }
@@ -306,6 +305,19 @@ fn cases() -> Vec<(String, Architecture)> {
             };
             cases.push((format!("{factors:?} {family:?}"), network));
         }
+    }
+    // Four streams between the blocks.
+    for family in [Family::Resnet, Family::Preresnet] {
+        let network = Architecture {
+            factors: Factors::HyperConnections,
+            ..architecture(family, Unit::Basic, Shortcut::A, &[1, 2, 1])
+        };
+        cases.push((format!("hyper-connections {family:?}"), network));
+    }
+    // Two and three columns whose values are carried side by side.
+    for depth in [6, 12] {
+        let network = Architecture::cifar(Family::Fractal, Unit::Basic, depth, 1, 1, 3).unwrap();
+        cases.push((format!("fractal {depth}"), network.with_width(2)));
     }
     // Gated layers, and one without a skip; all layers without.
     for family in [Family::Highway, Family::Plain] {

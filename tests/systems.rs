@@ -67,6 +67,19 @@ fn weighted(family: Family, factors: Factors) -> Architecture {
     }
 }
 
+fn fractal() -> Architecture {
+    let shape = Architecture::cifar(Family::Fractal, Unit::Basic, 12, 1, 3, 10);
+    shape.unwrap().with_width(4)
+}
+
+fn streams() -> Architecture {
+    Architecture {
+        factors: Factors::HyperConnections,
+        shortcut: Shortcut::A,
+        ..residual(Family::Preresnet, Terms::Ways, 1)
+    }
+}
+
 fn systems() -> Vec<(&'static str, Architecture)> {
     use Family::{Densenet, Preresnet, Resnet};
     let plain = residual(Densenet, Terms::Ways, 1);
@@ -103,6 +116,8 @@ fn systems() -> Vec<(&'static str, Architecture)> {
             },
         ),
         ("highway", residual(Family::Highway, Terms::Ways, 1)),
+        ("fractal", fractal()),
+        ("hyper-connections", streams()),
         ("learned-preresnet", weighted(Preresnet, Factors::Learned)),
         ("skipinit-resnet", weighted(Resnet, Factors::SkipInit)),
     ]

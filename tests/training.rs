@@ -154,6 +154,26 @@ mod needs_shared {
 
     #[test]
     #[ignore = "needs ../shared"]
+    fn a_fractal_network_overfits() {
+        let fractal = RecipeArchitecture {
+            family: Family::Fractal,
+            ..architecture(12, 1, 16)
+        };
+        overfits(&fractal, 40, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
+    fn a_network_of_several_streams_overfits() {
+        let streams = RecipeArchitecture {
+            factors: Factors::HyperConnections,
+            ..architecture(8, 1, 16)
+        };
+        overfits(&streams, 40, Restriction::None);
+    }
+
+    #[test]
+    #[ignore = "needs ../shared"]
     fn a_network_with_learned_factors_overfits() {
         let weighted = RecipeArchitecture {
             factors: Factors::SkipInit,
@@ -476,15 +496,15 @@ fn a_long_gradient_is_shortened_to_the_norm_allowed() {
 /// Each network that the paper is compared with takes a step by its recipe, on few and small images.
 #[test]
 fn recipes_of_the_compared_networks_take_a_step() {
-    let shape = ImageShape {
-        channels: 3,
-        height: 8,
-        width: 8,
+    let images = |side: usize| {
+        let shape = ImageShape {
+            channels: 3,
+            height: side,
+            width: side,
+        };
+        let pixels = (0..4 * 3 * side * side).map(|place| (place * 37 % 251) as u8);
+        Dataset::new(shape, pixels.collect(), vec![0, 3, 7, 9], 10, "made up").unwrap()
     };
-    let pixels = (0..4 * 3 * 64)
-        .map(|place| (place * 37 % 251) as u8)
-        .collect();
-    let data = Dataset::new(shape, pixels, vec![0, 3, 7, 9], 10, "made up").unwrap();
     let compared = |name: &&str| {
         let prefixes = [
             "densenet",
@@ -494,10 +514,12 @@ fn recipes_of_the_compared_networks_take_a_step() {
             "preresnet110-skipinit",
             "highway",
             "swapout",
+            "fractalnet",
+            "resnet",
+            "preresnet1001",
             "preresnet164",
         ];
         prefixes.iter().any(|prefix| name.starts_with(prefix))
-            || name.starts_with("resnet") && !name.starts_with("resnet110-cifar10")
     };
     let mut taken = 0;
     for name in Recipe::names().filter(compared) {
@@ -506,11 +528,17 @@ fn recipes_of_the_compared_networks_take_a_step() {
         let network = TrainableNetwork::initialized(&specification, 1).unwrap();
         let normalization = recipe.normalization().unwrap();
         let mut trainer = Trainer::new(network, recipe.training, normalization).unwrap();
+        // A fractal network halves its images five times.
+        let data = images(if name.starts_with("fractalnet") {
+            32
+        } else {
+            8
+        });
         let loss = trainer.step(&data).unwrap().measured.unwrap().loss;
         assert!(loss.is_finite(), "{name}: {loss}");
         taken += 1;
     }
-    assert_eq!(taken, 19);
+    assert_eq!(taken, 24);
 }
 
 /// What a restriction makes rarer is scaled in the last convolution, which F after F shares with F.

@@ -22,7 +22,8 @@ impl Channels {
     };
 
     /// Those that are in both; `None` where there are none.
-    fn in_both(self, other: Self) -> Option<Self> {
+    #[must_use]
+    pub fn in_both(self, other: Self) -> Option<Self> {
         let first = self.first.max(other.first);
         let end = |channels: Self| channels.first.saturating_add(channels.count);
         let count = end(self).min(end(other)).checked_sub(first)?;

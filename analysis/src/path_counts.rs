@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Binomial;
+use crate::blockwise::{BlockwiseLaw, WeightedTerm};
 use crate::effective_range::{EffectiveRangeError, LengthRange, effective_range};
 use crate::exact;
 use crate::length_law::{LengthLaw, LengthLawError};
@@ -57,6 +58,10 @@ pub struct PathCounts {
     pub modules: PathsByLength,
     /// Paths by length in layers, the convolutions that they pass; stem and head not counted.
     pub layers: PathsByLength,
+    /// The law of length in modules where a path counts by the product of the factors on its ways, without
+    /// their signs; left out of networks without such factors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_law: Option<ShareByLength>,
     /// Configurations by their number of functions.
     pub configuration_law: ShareByLength,
     /// The range of lengths asked about.
@@ -189,12 +194,34 @@ impl PathCounts {
             log10_paths: modules.log10_paths(),
             modules: PathsByLength::new(&modules.counts(), &paths)?,
             layers: PathsByLength::new(&layers.counts(), &paths)?,
+            factor_law: None,
             configuration_law: ShareByLength::new(law.probabilities()?)?,
             paths: paths.to_string(),
             functions,
             orders,
             between,
         })
+    }
+
+    /// The same with the law of paths that count by the factors on their ways, given for each block.
+    ///
+    /// # Errors
+    /// Weights that make no law; see [`BlockwiseLaw::new`].
+    ///
+    /// ```
+    /// use pathscope_analysis::{BlockPaths, PathCounts, WeightedTerm};
+    /// let blocks = vec![BlockPaths::new(Some(0), vec![2]); 2];
+    /// // Skips count three times as much as functions: a function is taken once in four times.
+    /// let term = |length, weight| WeightedTerm { length, weight };
+    /// let factors = vec![vec![term(0, 1.5), term(1, 0.5)]; 2];
+    /// let counts = PathCounts::new("weighted", blocks, None, None)?.with_factors(&factors)?;
+    /// assert!((counts.factor_law.unwrap().mean - 0.5).abs() < 1e-12);
+    /// # Ok::<(), pathscope_analysis::PathCountsError>(())
+    /// ```
+    pub fn with_factors(mut self, blocks: &[Vec<WeightedTerm>]) -> Result<Self, PathCountsError> {
+        let law = BlockwiseLaw::new(blocks)?;
+        self.factor_law = Some(ShareByLength::new(law.probabilities()?)?);
+        Ok(self)
     }
 
     /// Layers of each module, where that is one number and no skip has any.

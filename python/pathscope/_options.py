@@ -207,9 +207,10 @@ class ShapeOptions(TypedDict, total=False):
     k       functions per block [default: 1]
     terms   what the functions of a block take: "ways" (its input), "poly" or "mpoly" (the output of
             the one before) [default: "ways"]
-    factors what multiplies skips and functions: "one", "learned", "skip-init" or "swapout"
-            [default: "one"]
-    arch    "preresnet", "resnet", "preresnet-bottleneck", "resnet-bottleneck" or "highway"
+    factors what multiplies skips and functions: "one", "learned", "skip-init", "swapout" or
+            "hyper-connections" [default: "one"]
+    arch    "preresnet", "resnet", "preresnet-bottleneck", "resnet-bottleneck", "highway" or
+            "fractal"
     width   channels of the stem and of the first stage
     """
 

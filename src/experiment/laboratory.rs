@@ -412,13 +412,13 @@ impl<'a> Laboratory<'a> {
     /// A network whose cost cannot be counted.
     pub fn header(&self, options: Options, origin: Origin<'_>) -> Result<Header, ExperimentError> {
         let specification = self.specification();
-        let several = specification.carries_several();
         let cost = specification.cost(&self.intact(), self.input())?;
         let blocks = specification
             .blocks
             .iter()
             .zip(self.questions.shapes())
-            .map(|(block, shape)| BlockIdentity {
+            .zip(specification.passages())
+            .map(|((block, shape), passages)| BlockIdentity {
                 name: block.name.clone(),
                 functions: block.functions.len(),
                 orders: match block.has_continuations() {
@@ -426,10 +426,7 @@ impl<'a> Laboratory<'a> {
                     false => Vec::new(),
                 },
                 without_skip: block.skip.is_none(),
-                passages: match several {
-                    true => block.passages(),
-                    false => Vec::new(),
-                },
+                passages,
                 layers: block.convolutions(),
                 shape: shape.output.to_string(),
                 changes_shape: !shape.is_preserving(),

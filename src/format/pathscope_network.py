@@ -69,6 +69,21 @@ class Factor(nn.Module):
         return x * self.weight
 
 
+class Mix(nn.Module):
+    """Sums of streams; channel c n + s is channel c of stream s of n."""
+
+    def __init__(self, inputs, outputs, base, learned):
+        super().__init__()
+        self.register_buffer("base", torch.tensor(base).view(outputs, inputs), persistent=False)
+        if learned:
+            self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+
+    def forward(self, x):
+        matrix = self.base + self.weight if hasattr(self, "weight") else self.base
+        streams = x.unflatten(1, (-1, matrix.shape[1]))
+        return torch.einsum("nci...,oi->nco...", streams, matrix).flatten(1, 2)
+
+
 class Bernoulli(nn.Module):
     """Every value times a random 0 or 1 in training, times their mean in evaluation."""
 
@@ -116,6 +131,8 @@ def layer(of):
         return Sigmoid(of.get("shift", 0.0))
     if kind == "factor":
         return Factor()
+    if kind == "mix":
+        return Mix(of["inputs"], of["outputs"], of["base"], of["learned"])
     if kind == "bernoulli":
         return Bernoulli(of["keep"])
     raise ValueError(f"the operation `{kind}` has no module: open the .pt2 file that it came from")

@@ -345,10 +345,14 @@ impl Architecture {
                 inputs = outputs;
             }
         }
-        Ok(Specification {
+        let network = Specification {
             stem: self.stem(),
             blocks,
             head: self.head(inputs),
+        };
+        Ok(match self.factors {
+            Factors::HyperConnections => super::streams::around(network),
+            _ => network,
         })
     }
 
@@ -374,6 +378,11 @@ impl Architecture {
         }
         if self.factors != Factors::One && !(residual && self.terms == Terms::Ways) {
             let rule = "factors need residual blocks whose functions each take the block's input";
+            return refuse(rule.into());
+        }
+        let pads = matches!(self.shortcut, Shortcut::A | Shortcut::ACentred);
+        if self.factors == Factors::HyperConnections && !pads {
+            let rule = "hyper-connections need shortcuts without weights; give shortcut = \"A\"";
             return refuse(rule.into());
         }
         let fractal = super::fractal::functions(&self.stages);

@@ -139,6 +139,7 @@ fn word(operation: &Operation) -> &'static str {
         Operation::Relu => "ReLU",
         Operation::Sigmoid { .. } => "sigmoid",
         Operation::Factor { .. } => "factor",
+        Operation::Mix { .. } => "mixing of streams",
         Operation::Bernoulli { .. } => "random choice",
         Operation::MaxPool { .. } => "maximum pooling",
         Operation::ZeroPad { .. } => "zero padding",
@@ -253,6 +254,22 @@ fn sizes(operation: &Operation) -> Result<(), &'static str> {
             inputs, outputs, ..
         } => require(counts(&[inputs, outputs]), COUNTS),
         Operation::Fragment(ref fragment) => fragment_sizes(fragment),
+        Operation::Mix {
+            inputs,
+            outputs,
+            ref base,
+            ..
+        } => {
+            require(counts(&[inputs, outputs]), COUNTS)?;
+            let all = inputs.checked_mul(outputs);
+            let complete = all.and_then(|all| usize::try_from(all).ok()) == Some(base.len());
+            require(
+                complete,
+                "its weights are not one for each output and input",
+            )?;
+            let finite = base.iter().all(|weight| weight.is_finite());
+            require(finite, "a weight is not a number")
+        }
         Operation::Sigmoid { shift } => require(shift.is_finite(), "its shift is not a number"),
         Operation::Bernoulli { keep } => require(
             (0.0..=1.0).contains(&keep),

@@ -31,12 +31,14 @@ pub(super) fn functions(stages: &[usize]) -> Option<Vec<usize>> {
 #[must_use]
 pub fn is_fractal(functions: &[usize]) -> bool {
     let columns = functions.iter().copied().max().unwrap_or(0);
-    let last = 1_usize.checked_shl(u32::try_from(columns.saturating_sub(1)).unwrap_or(u32::MAX));
-    let stage = last.filter(|&last| last > 0 && functions.len().is_multiple_of(last));
-    let expected = |last: usize| self::functions(&vec![last; functions.len() / last]);
-    stage
-        .and_then(expected)
-        .is_some_and(|expected| expected == functions)
+    let last = columns.checked_sub(1).and_then(|doublings| {
+        let doublings = u32::try_from(doublings).ok()?;
+        1_usize.checked_shl(doublings)
+    });
+    last.is_some_and(|last| {
+        let stages = vec![last; functions.len() / last];
+        self::functions(&stages).as_deref() == Some(functions)
+    })
 }
 
 /// The layers of all stages, each behind a maximum over two by two pixels of the one before.

@@ -9,6 +9,7 @@ use super::error::{count, length};
 use super::gate::Gate;
 use super::residual::chain;
 use super::resolve::{Resolved, Skip, Source};
+use super::streams::{matrix, mix};
 use super::{
     Forward, FrozenLayer, FrozenNetwork, Kernel, Mode, NetworkError, Operation, Pass, Plan, Step,
 };
@@ -47,6 +48,10 @@ enum Derivative {
         channels: i64,
         stride: i64,
         before: i64,
+    },
+    /// By the transposed matrix, `[inputs, outputs]`.
+    Mix {
+        matrix: Tensor,
     },
     Narrow {
         input: Vec<i64>,
@@ -149,6 +154,7 @@ impl Derivative {
                     .f_copy_(&kept)?;
                 full
             }
+            Self::Mix { matrix } => mix(&stack, matrix)?,
             Self::Narrow {
                 input,
                 first,
@@ -215,7 +221,10 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
         FrozenLayer::Linear { weight, .. } => Derivative::Linear {
             weight: weight.shallow_clone(),
         },
-        FrozenLayer::Plain { layer: plain, .. } => match plain.operation {
+        FrozenLayer::Plain {
+            layer: plain,
+            parameters,
+        } => match plain.operation {
             Operation::Relu => Derivative::Mask(x.f_gt(0.0)?.f_to_kind(x.kind())?),
             Operation::Sigmoid { .. } => {
                 let y = layer.forward(x, Mode::Evaluation)?;
@@ -266,6 +275,14 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
                 stride,
                 before,
             },
+            Operation::Mix {
+                outputs, ref base, ..
+            } => {
+                let matrix = matrix(base, outputs, parameters.first(), x)?;
+                Derivative::Mix {
+                    matrix: matrix.f_transpose(0, 1)?,
+                }
+            }
             Operation::Narrow { first, count } => Derivative::Narrow {
                 input,
                 first,

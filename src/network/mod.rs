@@ -39,6 +39,7 @@ mod residual;
 mod resolve;
 mod shape;
 mod statistics;
+mod streams;
 mod substitutes;
 mod trainable;
 mod winograd;
@@ -48,7 +49,7 @@ pub use cost::Cost;
 pub use densenet::{dense_block, halving};
 pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
-pub use factors::Factors;
+pub use factors::{BlockFactors, Factors};
 pub use fractal::is_fractal;
 pub use fragment::{
     Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed,

@@ -63,6 +63,17 @@ pub enum Operation {
         #[serde(default)]
         from_zero: bool,
     },
+    /// Sums of streams: channel `c n + s` is channel c of stream s of n (Zhu et al., arXiv 2409.19606).
+    Mix {
+        /// Streams in.
+        inputs: i64,
+        /// Streams out.
+        outputs: i64,
+        /// A weight for every output and input, outputs first.
+        base: Vec<f64>,
+        /// Whether a learned number, which begins at 0, is added to each.
+        learned: bool,
+    },
     /// Every value times a random 0 or 1 in training, and times the mean of these numbers in evaluation
     /// (Swapout: Singh et al., arXiv 1605.06465).
     Bernoulli {
@@ -139,7 +150,7 @@ impl Operation {
             | Operation::Linear { .. } => true,
             // Its gradient is computed from its output.
             Operation::Relu | Operation::Sigmoid { .. } => false,
-            Operation::Factor { .. } | Operation::Bernoulli { .. } => true,
+            Operation::Factor { .. } | Operation::Mix { .. } | Operation::Bernoulli { .. } => true,
             // May be a view of the input, or end in an operation like ReLU.
             Operation::ZeroPad { .. }
             | Operation::PadShortcut { .. }
@@ -279,6 +290,12 @@ impl Layer {
                 let role = if from_zero { Role::Shift } else { Role::Scale };
                 vec![parameter("weight", role, vec![1])]
             }
+            Operation::Mix {
+                inputs,
+                outputs,
+                learned: true,
+                ..
+            } => vec![parameter("weight", Role::Shift, vec![outputs, inputs])],
             Operation::Fragment(ref fragment) => fragment.parameters.clone(),
             _ => Vec::new(),
         }
@@ -381,6 +398,15 @@ impl Layer {
                 height: (input.height + stride - 1) / stride,
                 width: (input.width + stride - 1) / stride,
             }),
+            Operation::Mix {
+                inputs, outputs, ..
+            } if inputs > 0 && input.channels % inputs == 0 => Ok(FeatureShape {
+                channels: input.channels / inputs * outputs,
+                ..input
+            }),
+            Operation::Mix { inputs, .. } => Err(refuse(format!(
+                "{inputs} streams do not divide its channels"
+            ))),
             Operation::Narrow { first, count } => match first.checked_add(count) {
                 Some(end) if first >= 0 && count > 0 && end <= input.channels => Ok(FeatureShape {
                     channels: count,

@@ -123,7 +123,7 @@ impl ResidualNetwork<Layer> {
     /// # Errors
     /// A block that the network lacks.
     pub fn block_paths(&self, plan: &Plan) -> Result<Vec<BlockPaths>, NetworkError> {
-        let several = self.carries_several();
+        let passages = self.passages();
         let paths = |step: &Step| {
             let block = self.block(step.block)?;
             let orders = block.orders();
@@ -137,8 +137,8 @@ impl ResidualNetwork<Layer> {
                 .iter()
                 .filter_map(|&number| orders.get(number).copied());
             let mut paths = BlockPaths::new(carried, functions.collect());
-            if several {
-                let all = block.passages();
+            let all = passages.get(step.block.position());
+            if let Some(all) = all.filter(|all| !all.is_empty()) {
                 let functions = live
                     .iter()
                     .map(|number| number + usize::from(block.skip.is_some()));

@@ -320,7 +320,7 @@ fn forward_derivative_cost_and_paths_agree_on_every_step() {
             );
         }
     }
-    assert_eq!(seen, 2_264);
+    assert_eq!(seen, 3_368);
 }
 
 /// Trainable and frozen forward pass, derivative and autograd, and idleness of one step.

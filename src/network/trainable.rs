@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::chance::chosen;
 use super::initialize::{generator, initialize};
+use super::streams::{matrix, mix};
 use super::{
     Forward, Function, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role,
     Specification,
@@ -177,6 +178,19 @@ pub(super) fn plain(
         }
         // In storage of its own, in the order that convolutions want.
         Operation::Narrow { first, count } => super::channels_last(&x.f_narrow(1, first, count)?)?,
+        Operation::Mix {
+            outputs,
+            ref base,
+            learned,
+            ..
+        } => {
+            let learned = match (learned, parameters) {
+                (false, _) => None,
+                (true, [weight]) => Some(weight),
+                (true, _) => return Err(lost()),
+            };
+            mix(x, &matrix(base, outputs, learned, x)?)?
+        }
         Operation::Factor { .. } => match parameters {
             [factor] => x.f_mul(&in_kind(factor, x.kind())?)?,
             _ => return Err(lost()),

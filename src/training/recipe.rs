@@ -235,6 +235,7 @@ impl RecipeArchitecture {
             Factors::Learned => title += " learned factors",
             Factors::SkipInit => title += " SkipInit",
             Factors::Swapout => title += " swapout",
+            Factors::HyperConnections => title += " hyper-connections",
         }
         if let (Family::Densenet, Some(growth)) = (self.family, self.width) {
             title += &format!(" growth {growth}");
@@ -320,6 +321,7 @@ presets![
     "preresnet56-2way-cifar10",
     "preresnet56-learned-cifar10",
     "preresnet110-skipinit-cifar10",
+    "preresnet56-hyper-connections-cifar10",
     "highway19-cifar10",
     "highway32-cifar10",
     "fractalnet20-cifar10",

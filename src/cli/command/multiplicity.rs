@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::{BlockPaths, LengthRange, PathCounts, PathCountsError, PathPolynomial};
+use pathscope_analysis::{
+    BlockPaths, LengthRange, PathCounts, PathCountsError, PathPolynomial, WeightedTerm,
+};
 
 use super::Execute;
 use crate::cli::args::{FormatArguments, OutputArguments, PICTURES};
@@ -11,7 +13,7 @@ use crate::cli::show::answer::Answer;
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
 use crate::format::load_model;
-use crate::network::{FunctionIndex, Layer, Operation, Specification};
+use crate::network::{BlockFactors, FunctionIndex, Layer, Operation, Specification};
 use crate::report::plot::multiplicity;
 use crate::report::view::multiplicity as view;
 use crate::report::PathCountsFile;
@@ -112,9 +114,11 @@ fn networks(arguments: &Arguments) -> Result<Vec<PathCounts>, Problem> {
     let shape = &arguments.shape;
     let asked = shape.depth.is_some() || shape.blocks.is_some();
     let mut networks = Vec::new();
+    let mut factors = None;
     if let Some(file) = &arguments.model {
-        let card = load_model(file, None)?.card;
-        networks.push((card.title, card.specification));
+        let model = load_model(file, None)?;
+        factors = model.network.factors()?;
+        networks.push((model.card.title, model.card.specification));
     } else if asked || !arguments.functions.is_empty() || arguments.compare.is_empty() {
         networks.push(of_shape(shape, &arguments.functions)?);
     } else if !arguments.drop_block.is_empty() {
@@ -135,7 +139,11 @@ fn networks(arguments: &Arguments) -> Result<Vec<PathCounts>, Problem> {
     }
     let mut counted = Vec::new();
     for (index, (name, specification)) in networks.iter().enumerate() {
-        counted.push(count(name.clone(), specification, &[], arguments.between)?);
+        let whole = count(name.clone(), specification, &[], arguments.between)?;
+        counted.push(match factors.take() {
+            Some(factors) => whole.with_factors(&weights(specification, &factors))?,
+            None => whole,
+        });
         if index < changed {
             let drop = &arguments.drop_block;
             let name = format!("{name} without {}", drop.join(", "));
@@ -240,16 +248,13 @@ fn block_paths(
         let what = "no block has a skip: a network without skips has a single path";
         return Err(Problem::BadInput(what.into()));
     }
-    let counted = blocks.map(|block| {
+    let counted = blocks.zip(specification.passages()).map(|(block, passages)| {
         let functions = block.functions.iter();
         let layers = functions.map(|function| convolutions(&function.layers));
         let layers = BlockPaths {
             skip: block.skip.as_deref().map(convolutions),
             functions: layers.collect(),
-            passages: match specification.carries_several() {
-                true => block.passages(),
-                false => Vec::new(),
-            },
+            passages,
         };
         let modules = BlockPaths {
             skip: block.skip.as_ref().map(|_| 0),
@@ -259,6 +264,21 @@ fn block_paths(
         (modules, layers)
     });
     Ok(counted.unzip())
+}
+
+/// The ways through each block with the sizes of the factors on them.
+fn weights(specification: &Specification, factors: &[BlockFactors]) -> Vec<Vec<WeightedTerm>> {
+    let blocks = specification.blocks.iter().zip(factors);
+    let terms = blocks.map(|(block, factors)| {
+        let functions = block.orders().into_iter().zip(&factors.functions);
+        let skip = factors.skip.iter().map(|factor| (0, factor));
+        let term = |(length, factor): (usize, &f64)| WeightedTerm {
+            length,
+            weight: factor.abs(),
+        };
+        skip.chain(functions).map(term).collect()
+    });
+    terms.collect()
 }
 
 fn convolutions(layers: &[Layer]) -> usize {

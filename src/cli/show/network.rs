@@ -85,6 +85,10 @@ fn is_factor(layer: &Layer) -> bool {
     matches!(layer.operation, Factor { .. } | Bernoulli { .. })
 }
 
+fn is_mix(layer: &Layer) -> bool {
+    matches!(layer.operation, Operation::Mix { .. })
+}
+
 /// The skip of a block, in words.
 fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
     match &block.skip {
@@ -94,6 +98,8 @@ fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
         Some(layers) if layers.is_empty() && block.pre.iter().all(is_bn_relu) => "shared BN-ReLU",
         Some(layers) if layers.is_empty() => "identity after shared layers",
         Some(layers) if layers.iter().all(is_factor) => "times a factor",
+        Some(_) if block.mean => "other columns",
+        Some(layers) if layers.iter().any(is_mix) => "mixes streams",
         Some(_) if shape.is_preserving() => "projection",
         Some(_) => "changes shape",
     }

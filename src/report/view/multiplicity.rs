@@ -1,6 +1,6 @@
 //! Counts of paths, and the distribution of their lengths.
 
-use pathscope_analysis::{PathCounts, ShareByLength};
+use pathscope_analysis::{PathCounts, PathPolynomial, ShareByLength};
 
 use crate::quantity::{large, percent, significant, thousands};
 use crate::table::{Cell, Column, Datum, Priority, Table};
@@ -45,7 +45,10 @@ fn least_and_most(counts: &PathCounts) -> Option<(usize, usize)> {
 #[must_use]
 pub fn conventions(counts: &PathCounts) -> Table {
     let total: usize = counts.functions.iter().sum();
+    let product = PathPolynomial::new(&counts.functions).map(|network| network.paths().to_string());
     let paths = match least_and_most(counts) {
+        // Blocks without skips, or ways that do not all meet.
+        _ if product.as_ref() != Ok(&counts.paths) => "ways through all blocks".to_owned(),
         Some((least, most)) if least == most => {
             format!("(k + 1)^n = {}^{}", least + 1, counts.functions.len())
         }
@@ -127,6 +130,9 @@ pub fn distributions(counts: &PathCounts) -> Table {
     };
     row("path length in blocks", &counts.modules.law);
     row("path length in layers", &counts.layers.law);
+    if let Some(law) = &counts.factor_law {
+        row("path length in blocks, by factors", law);
+    }
     row("functions in a configuration", &counts.configuration_law);
     table
 }
