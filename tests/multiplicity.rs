@@ -168,3 +168,19 @@ fn bad_input_says_what_to_give() {
             .stderr(predicate::str::contains(told));
     }
 }
+
+/// FractalNet-20: five stages of z + (z + z^2)^2.
+#[test]
+fn paths_of_columns_side_by_side() {
+    let network = &json("--depth 20 --arch fractal")["networks"][0];
+    assert_eq!(network["paths"], "3125");
+    assert_eq!(network["modules"]["counts"][5], "1");
+    // Mean length of a stage: (1 + 2 + 2 * 3 + 4) / 5.
+    assert!((network["modules"]["mean"].as_f64().unwrap() - 13.0).abs() < 1e-12);
+    pathscope("--depth 20 --arch fractal")
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("ways through all blocks"));
+    pathscope("--depth 21 --arch fractal").assert().code(2);
+    pathscope("--blocks 4 --arch fractal").assert().code(2);
+}

@@ -400,3 +400,89 @@ mod needs_torch {
         }
     }
 }
+
+/// Of a fractal network only the choices of ways that meet are counted, drawn and lost.
+#[test]
+fn commands_measure_columns_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, data) = (
+        folder.path().join("fractal.safetensors"),
+        asset("fashion-mnist-2000"),
+    );
+    let architecture = Architecture {
+        channels: 1,
+        ..fractal()
+    };
+    save_untrained_for(&model, &architecture, common::SMALL);
+    let measure = |words: &[&str]| {
+        let few = ["--data", &data, "--limit", "4", "--results", "found.jsonl"];
+        succeed(folder.path(), &[words, &few[..]].concat());
+        let file = folder.path().join("found.jsonl");
+        let found = records(&file);
+        fs::remove_file(file).unwrap();
+        found
+    };
+    // Five paths a stage, by z + (z + z^2)^2. Without the layer that alone spans the first stage four are
+    // left there, without either layer of the column beside it three.
+    for (lost, left) in [("3.2", "100"), ("1.1", "75"), ("3.1", "75")] {
+        let found = measure(&["lesion", "fractal.safetensors", "--drop-block", lost]);
+        let blocks = &found[0]["model"]["blocks"];
+        assert_eq!(blocks[3]["passages"].as_array().unwrap().len(), 3);
+        let counted = found[1..]
+            .iter()
+            .map(|record| record["paths"].as_str().unwrap());
+        assert_eq!(counted.collect::<Vec<_>>(), ["125", left], "without {lost}");
+    }
+    let words = [
+        "gradient-spectrum",
+        "fractal.safetensors",
+        "--batches",
+        "1",
+        "--examples",
+        "4",
+    ];
+    let found = measure(&[&words[..], &["--samples", "6", "--sample-paths"]].concat());
+    let spectrum = found
+        .iter()
+        .find(|record| record["type"] == "spectrum")
+        .unwrap();
+    // numpy: (numpy.polynomial.Polynomial([0, 1, 1, 2, 1]) ** 3).coef
+    let paths = [0, 0, 0, 1, 3, 9, 16, 24, 27, 23, 15, 6, 1].map(|count: u32| count.to_string());
+    assert_eq!(spectrum["paths"], serde_json::json!(paths));
+    // A drawn path that does not meet itself would carry nothing.
+    let norms: Vec<f64> = found
+        .iter()
+        .filter(|record| record["type"] == "sampled_path")
+        .flat_map(|record| record["norms"].as_array().unwrap())
+        .map(|norm| norm.as_f64().unwrap())
+        .collect();
+    assert!(
+        norms.len() > 40 && norms.iter().all(|&norm| norm > 0.0),
+        "{norms:?}"
+    );
+}
+
+/// A path counts by the factors on its ways: at the start learned ones are 1, those of SkipInit 0.
+#[test]
+fn the_law_of_lengths_by_factors() {
+    let folder = tempfile::tempdir().unwrap();
+    let law = |architecture: &Architecture| {
+        let model = folder.path().join("model.safetensors");
+        save_untrained_for(&model, architecture, common::SMALL);
+        let words = ["multiplicity", "--model", "model.safetensors", "--json"];
+        let printed = succeed(folder.path(), &words);
+        let found: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        let network = &found["networks"][0];
+        let mean = |law: &str| network[law]["mean"].as_f64();
+        // To twelve digits.
+        ["factor_law", "modules"].map(|law| mean(law).map(|mean| (1e12 * mean).round() / 1e12))
+    };
+    let weighted = |factors| Architecture {
+        channels: 1,
+        ..weighted(Family::Preresnet, factors)
+    };
+    // Six blocks of two functions.
+    assert_eq!(law(&weighted(Factors::Learned)), [Some(4.0), Some(4.0)]);
+    assert_eq!(law(&weighted(Factors::SkipInit)), [Some(0.0), Some(4.0)]);
+    assert_eq!(law(&weighted(Factors::One)), [None, Some(4.0)]);
+}

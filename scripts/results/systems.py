@@ -32,6 +32,9 @@ SYSTEMS = {
     "skip-init": "SkipInit",
     "stochastic-depth": "stochastic depth",
     "swapout": "Swapout",
+    "hyper-connections": "hyper-connections",
+    "fractal": "FractalNet",
+    "fractal-drop-path": "FractalNet, drop-path",
 }
 WITH_PATHS = [name for name in SYSTEMS if name != "plain"]
 SEEDS = (1, 2)

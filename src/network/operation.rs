@@ -150,11 +150,12 @@ impl Operation {
             | Operation::Linear { .. } => true,
             // Its gradient is computed from its output.
             Operation::Relu | Operation::Sigmoid { .. } => false,
-            Operation::Factor { .. } | Operation::Mix { .. } | Operation::Bernoulli { .. } => true,
+            Operation::Factor { .. } | Operation::Bernoulli { .. } => true,
             // May be a view of the input, or end in an operation like ReLU.
             Operation::ZeroPad { .. }
             | Operation::PadShortcut { .. }
             | Operation::Narrow { .. }
+            | Operation::Mix { .. }
             | Operation::Fragment(_) => false,
         }
     }

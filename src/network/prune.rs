@@ -196,6 +196,29 @@ mod tests {
     }
 
     #[test]
+    fn a_mean_is_over_the_functions_that_are_left() {
+        let mut fractal = Architecture::cifar(Family::Fractal, Unit::Basic, 12, 1, 3, 10).unwrap();
+        fractal.width = 4;
+        let network = TrainableNetwork::initialized(&fractal.build().unwrap(), 1).unwrap();
+        let batch = Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) - 0.5;
+        let batch = channels_last(&batch).unwrap();
+        let lose = |plan: Plan, (block, function)| {
+            let block = BlockIndex::new(block);
+            plan.with_function(FunctionIndex { block, function }, FunctionState::Off)
+        };
+        // A layer of the deepest column alone, one of two, two of three.
+        let lost = [(0, 0), (1, 0), (3, 1), (3, 2)];
+        let plan = lost
+            .into_iter()
+            .fold(Plan::intact(network.specification()), lose);
+        let small = network.pruned(&plan).unwrap();
+        let before = network.forward(&batch, &plan, &Pass::EVALUATION).unwrap();
+        let whole = Plan::intact(small.specification());
+        let after = small.forward(&batch, &whole, &Pass::EVALUATION).unwrap();
+        assert_eq!(before, after);
+    }
+
+    #[test]
     fn blocks_are_numbered_anew() {
         let network = network(Family::Resnet, 1);
         let plan = off(Plan::intact(network.specification()), &[1, 3]);
