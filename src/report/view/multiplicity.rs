@@ -2,7 +2,7 @@
 
 use pathscope_analysis::{PathCounts, PathPolynomial, ShareByLength};
 
-use crate::quantity::{large, percent, significant, thousands};
+use crate::quantity::{self, large, percent, significant, thousands};
 use crate::table::{Cell, Column, Datum, Priority, Table};
 
 /// A count of any size: a power for people, its digits for files.
@@ -28,7 +28,8 @@ pub fn heading(counts: &PathCounts) -> String {
     };
     let mut text = format!("{}: n = {blocks} blocks{functions}", counts.name);
     if let Some(layers) = counts.layers_per_module() {
-        text += &format!(", {layers} layers in each function");
+        let layers = quantity::count(layers, "layer", "layers");
+        text += &format!(", {layers} in each function");
     }
     if let Some(parameters) = counts.parameters {
         text += &format!(", {} parameters", thousands(parameters));
