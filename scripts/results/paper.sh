@@ -35,8 +35,9 @@ functions)
     ;;
 types)
     for member in ${MEMBERS:-8x4-s1 8x4-s2}; do
+        # One image per mini-batch, so that intervals over mini-batches are over images.
         "$pathscope" -q gradient-spectrum "$models/$member.safetensors" --data "$data" --by-function \
-            --measure coherent,energy --batches 4 --examples 4 --draws 16 \
+            --measure coherent --batches 32 --examples 1 \
             --results "$results/types-$member.jsonl" >/dev/null
     done
     ;;
