@@ -91,9 +91,9 @@ def needed(network):
     return f"{verdicts.count('needed')} of {len(verdicts)}"
 
 
-def cost(network, block):
+def cost(network, block, kind="frozen"):
     """Points that a block costs."""
-    (found,) = (row for row in lesions(network).rows if row["block"] == block)
+    (found,) = (row for row in lesions(network, kind).rows if row["block"] == block)
     return f"{found['difference']:+.1f}"
 
 

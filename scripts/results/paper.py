@@ -31,7 +31,15 @@ from restricted import restrictions, trainings  # noqa: F401
 FOLDER = "cifar10-family"
 DESIGNS = ["24x1", "68x1", "110x1", "56x2", "8x4", "20x4", "30x4"]
 # Networks of whose functions each was deleted.
-FUNCTIONS_DELETED = ["8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2", "30x4-s1", "30x4-s2"]
+FUNCTIONS_DELETED = [
+    "8x4-s1",
+    "8x4-s2",
+    "20x4-s1",
+    "20x4-s2",
+    "56x2-s1",
+    "30x4-s1",
+    "30x4-s2",
+]
 # More functions per block, then more blocks, at equal parameters.
 PAIRS = [("8x4", "24x1"), ("20x4", "68x1"), ("30x4", "110x1"), ("56x2", "110x1"), ("30x4", "56x2")]
 
