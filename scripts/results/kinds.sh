@@ -28,7 +28,7 @@ measure stories260k "$real/stories260k.pt2" "$real/stories260k.npz"
 measure katago "$real/katago-b6c96.pt2" "$real/katago-b6c96.npz" --limit 500
 measure resnet20-plain "$real/ehanw-resnet20.pth" "$cifar" --normalize imagenet --limit 400
 measure resnet20-robust "$real/ehanw-resnet20-pgd.pth" "$cifar" --normalize imagenet --limit 400
-measure s4d "$real/s4d-cifar10.pt2" "$cifar" --limit 64
-measure depthwise110 "$real/resnet110-depthwise-gasoonjia.pt2" "$cifar" --limit 100
+measure s4d "$real/s4d-cifar10.pt2" "$cifar" --limit 256
+measure depthwise110 "$real/resnet110-depthwise-gasoonjia.pt2" "$cifar" --limit 400
 measure vit "$results/vit.pt2" "$cifar" --normalize cifar10
 measure rxnfp "$real/rxnfp-bert12.pt2" "$real/rxnfp-bert12.npz"

@@ -1,6 +1,7 @@
 """Tables of docs/src/results/lesions.md: the deletion of each block."""
 
 import functools
+import math
 import statistics
 
 from records import RESULTS, Lesions, Table, interval, spearman
@@ -90,9 +91,9 @@ def needed(network):
     return f"{verdicts.count('needed')} of {len(verdicts)}"
 
 
-def cost(network, block):
+def cost(network, block, kind="frozen"):
     """Points that a block costs."""
-    (found,) = (row for row in lesions(network).rows if row["block"] == block)
+    (found,) = (row for row in lesions(network, kind).rows if row["block"] == block)
     return f"{found['difference']:+.1f}"
 
 
@@ -168,6 +169,7 @@ def recalibrated():
                 network,
                 f"{needed[0]}, {needed[1]} of {len(frozen.rows)}",
                 f"{means[0]:+.1f}, {means[1]:+.1f}",
+                saved(network),
                 lower,
                 higher,
                 correlation(frozen.differences, fresh.differences),
@@ -178,6 +180,7 @@ def recalibrated():
             "network",
             "needed: frozen, recalibrated",
             "mean cost, points: frozen, recalibrated",
+            "saved, points (images)",
             "blocks clearly cheaper",
             "clearly dearer",
             "rank correlation (blocks)",
@@ -195,14 +198,28 @@ def mean_costs(network):
 
 def saved(network):
     """Points by which re-measured statistics make a deletion cheaper, on average."""
-    frozen, fresh = mean_costs(network)
-    return f"{frozen - fresh:.1f}"
+    frozen, fresh = costs_by_image(network)
+    return over_images([a - b for a, b in zip(frozen, fresh)], 100, ".1f")
 
 
 def stale(network):
     """Share of the mean cost that re-measured statistics take off."""
-    frozen, fresh = mean_costs(network)
-    return f"{100 * (1 - fresh / frozen):.0f} %"
+    frozen, fresh = costs_by_image(network)
+    rest, whole = statistics.mean(fresh) / statistics.mean(frozen), statistics.mean(frozen)
+    # The share as a mean over images, to first order.
+    linear = [1 - rest - (b - rest * a) / whole for a, b in zip(frozen, fresh)]
+    return over_images(linear, 100, ".0f", " %")
+
+
+def costs_by_image(network):
+    return [lesions(network, kind).costs_by_image for kind in ("frozen", "recalibrate")]
+
+
+def over_images(values, scale, form, unit=""):
+    """A mean over images with its normal interval."""
+    mean = scale * statistics.mean(values)
+    reach = 1.96 * scale * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:{form}}{unit} ({mean - reach:{form}} to {mean + reach:{form}})"
 
 
 def of_the_family():

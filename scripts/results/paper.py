@@ -12,8 +12,10 @@ from records import (
     RESULTS,
     SAMPLED,
     STUDENT,
+    Lesions,
     Spectrum,
     Table,
+    bits,
     bounds,
     centre,
     dispersion,
@@ -29,7 +31,15 @@ from restricted import restrictions, trainings  # noqa: F401
 FOLDER = "cifar10-family"
 DESIGNS = ["24x1", "68x1", "110x1", "56x2", "8x4", "20x4", "30x4"]
 # Networks of whose functions each was deleted.
-FUNCTIONS_DELETED = ["8x4-s1", "8x4-s2", "20x4-s1", "20x4-s2", "30x4-s1", "30x4-s2"]
+FUNCTIONS_DELETED = [
+    "8x4-s1",
+    "8x4-s2",
+    "20x4-s1",
+    "20x4-s2",
+    "56x2-s1",
+    "30x4-s1",
+    "30x4-s2",
+]
 # More functions per block, then more blocks, at equal parameters.
 PAIRS = [("8x4", "24x1"), ("20x4", "68x1"), ("30x4", "110x1"), ("56x2", "110x1"), ("30x4", "56x2")]
 
@@ -170,6 +180,29 @@ def ranges():
     )
 
 
+@functools.cache
+def cut():
+    """Spectra that stop before the longest path, by length: shares of the exact sums, and of the estimate."""
+    shares = []
+    for spectrum in spectra().values():
+        values = [magnitude(spectrum.images, measure) for measure in (COHERENT, SAMPLED)]
+        if len(values[0]) <= spectrum.blocks:
+            shares.append([[norm / sum(norms) for norm in norms] for norms in values])
+    return shares
+
+
+def last_share(measure):
+    """Largest share of the last length that was measured."""
+    place = ("exact", "estimate").index(measure)
+    return number(max(network[place][-1] for network in cut()))
+
+
+def last_fall():
+    """By what an exact sum at least falls from one length to the next, over the last four."""
+    falls = [a / b for exact, _ in cut() for a, b in zip(exact[-5:], exact[-4:])]
+    return f"{min(falls):.1f}"
+
+
 def solve(matrix, right):
     """Gaussian elimination of a small system with several right-hand sides."""
     rows = [list(row) + list(more) for row, more in zip(matrix, right)]
@@ -228,28 +261,30 @@ def spread(images, blocks):
     return dispersion(exact(images), blocks)
 
 
+def off(images, blocks):
+    """Distance from the binomial law with the same mean, in percent."""
+    measured = exact(images)
+    share = centre(measured) / blocks
+    law = {
+        length: math.comb(blocks, length) * share**length * (1 - share) ** (blocks - length)
+        for length in range(len(measured))
+    }
+    return 100 * distance(dict(enumerate(measured)), law)
+
+
 @functools.cache
 def law():
     """The measured lengths beside the binomial law of the same mean."""
     rows = []
     for (design, seed), spectrum in spectra().items():
-        blocks = spectrum.blocks
-        measured = magnitude(spectrum.images, COHERENT)
-        measured = [norm / sum(measured) for norm in measured]
-        share = centre(measured) / blocks
-        expected = [
-            math.comb(blocks, length) * share**length * (1 - share) ** (blocks - length)
-            for length in range(len(measured))
-        ]
-        distance = sum(abs(a - b) for a, b in zip(measured, expected)) / 2
+        blocks, k = spectrum.blocks, spectrum.functions
         decay = rho(spectrum)[0]
-        k = spectrum.functions
         rows.append(
             [
                 f"{design}, seed {seed}",
                 spectrum.with_intervals(functools.partial(spread, blocks=blocks)),
-                f"{100 * distance:.1f} %",
-                f"{centre(measured):.2f}",
+                spectrum.with_intervals(functools.partial(off, blocks=blocks)),
+                f"{centre(exact(spectrum.images)):.2f}",
                 f"{blocks * k * decay / (1 + k * decay):.2f}",
                 f"{blocks * k / (k + 1):.1f}",
             ]
@@ -258,7 +293,7 @@ def law():
         [
             "network",
             "variance / binomial (images; mini-batches)",
-            "distance to it",
+            "distance to it, % (images; mini-batches)",
             "centre",
             "centre by rho",
             "centre of all paths",
@@ -294,10 +329,6 @@ def chi_square_tail(value, freedom):
     return tail
 
 
-def bits(record):
-    return [int(bit) for digit in record["wrong"] for bit in f"{int(digit, 16):04b}"]
-
-
 def cochran(columns):
     """Cochran's Q over k deletions of the same images: p-value of equal errors."""
     k = len(columns)
@@ -312,13 +343,16 @@ def cochran(columns):
     )
 
 
+def cost(row):
+    return f"{row['difference']:+.1f} ({row['lower']:+.1f} to {row['upper']:+.1f})"
+
+
 def functions():
     """Deletions of single functions, block by block, with the test that they are alike."""
     rows = []
     for network in FUNCTIONS_DELETED:
         header, records = read(f"{FOLDER}/functions-{network}.jsonl")
         blocks = header["model"]["blocks"]
-        intact = next(record for record in records if record["key"] == "intact")
         by_block = {}
         for record in records:
             match = re.fullmatch(r"lesion (\d+)\.(\d+)", record["key"])
@@ -330,22 +364,23 @@ def functions():
         for place, block in enumerate(ordered):
             worst = max(worst, min(1.0, (len(ordered) - place) * values[block]))
             corrected[block] = worst
-        costs = {
-            block: sorted(
-                100 * (record["errors"] - intact["errors"]) / intact["examples"]
-                for record in lesions
-            )
-            for block, lesions in by_block.items()
-        }
-        wide = max(costs, key=lambda block: costs[block][-1] - costs[block][0])
+        costs = {}
+        for row in Lesions(f"{FOLDER}/functions-{network}.txt").rows:
+            costs.setdefault(int(row["block"].split(".")[0]), []).append(row)
+        for rows_of_block in costs.values():
+            rows_of_block.sort(key=lambda row: row["difference"])
+        wide = max(
+            costs, key=lambda block: costs[block][-1]["difference"] - costs[block][0]["difference"]
+        )
+        ends = sorted(row["difference"] for of_block in costs.values() for row in of_block)
         differ = [block for block in sorted(corrected) if corrected[block] < 0.05]
         rows.append(
             [
                 network,
                 f"{len(differ)} of {len(blocks)}",
                 ", ".join(map(str, differ)) or "none",
-                f"{wide}: {', '.join(f'{cost:+.1f}' for cost in costs[wide])}",
-                f"{min(min(c) for c in costs.values()):+.1f} to {max(max(c) for c in costs.values()):+.1f}",
+                f"{wide}: {'; '.join(map(cost, costs[wide]))}",
+                f"{ends[0]:+.1f} to {ends[-1]:+.1f}",
             ]
         )
     return Table(
@@ -353,7 +388,7 @@ def functions():
             "network",
             "blocks whose functions differ",
             "which",
-            "widest block: cost of each function, points",
+            "widest block: cost of each function, points (images)",
             "cost of all functions, points",
         ],
         rows,
@@ -395,34 +430,38 @@ def types():
     rows = []
     for network in ("8x4-s1", "8x4-s2"):
         _, records = read(f"{FOLDER}/types-{network}.jsonl")
-        norms = {}
-        for record in records:
-            for kind in record["graded"]:
-                counts = tuple(kind["counts"])
-                norms[counts] = norms.get(counts, 0.0) + kind["norm"]
-        for length in range(1, 1 + max(map(sum, norms))):
-            some = {counts: norm for counts, norm in norms.items() if sum(counts) == length}
+        # Norm by type, image by image: each mini-batch holds one.
+        images = [
+            {tuple(kind["counts"]): kind["norm"] for kind in record["graded"]} for record in records
+        ]
+        assert all(record["examples"] == 1 for record in records), network
+        for length in range(1, 1 + max(map(sum, images[0]))):
             paths = {
                 counts: math.factorial(length) / math.prod(map(math.factorial, counts))
-                for counts in some
+                for counts in images[0]
+                if sum(counts) == length
             }
+
             # Paths of a type that all point one way, or none: norms grow as their number, or its root.
-            aligned, unrelated = (
-                distance(some, {counts: number**power for counts, number in paths.items()})
-                for power in (1, 0.5)
-            )
-            use = [
-                sum(counts[i] * norm for counts, norm in some.items()) / length / sum(some.values())
-                for i in range(len(counts))
-            ]
+            def away(some, power, paths=paths):
+                law = {counts: number**power for counts, number in paths.items()}
+                return 100 * distance(norms(some, paths), law)
+
+            def use(some, function, paths=paths, length=length):
+                found = norms(some, paths)
+                taken = sum(counts[function] * norm for counts, norm in found.items())
+                return 100 * taken / length / sum(found.values())
+
             rows.append(
                 [
                     network,
                     length,
-                    len(some),
-                    f"{100 * aligned:.0f} %",
-                    f"{100 * unrelated:.0f} %",
-                    ", ".join(f"{100 * share:.0f} %" for share in use),
+                    len(paths),
+                    *(percent(images, functools.partial(away, power=power)) for power in (1, 0.5)),
+                    ", ".join(
+                        percent(images, functools.partial(use, function=function))
+                        for function in range(len(next(iter(paths))))
+                    ),
                 ]
             )
     return Table(
@@ -430,12 +469,23 @@ def types():
             "network",
             "length",
             "types",
-            "distance to the multinomial law",
-            "to its root",
-            "share of the functions 0 to 3",
+            "distance to the multinomial law (images)",
+            "to its root (images)",
+            "share of the functions 0 to 3 (images)",
         ],
         rows,
     )
+
+
+def norms(images, types):
+    """Mean over images of the norm of each type."""
+    return {counts: sum(image[counts] for image in images) / len(images) for counts in types}
+
+
+def percent(images, statistic):
+    """A statistic in percent with its interval over images, in words."""
+    low, high = interval(images, statistic)
+    return f"{statistic(images):.0f} % ({low:.0f} to {high:.0f})"
 
 
 def multinomial_distance():

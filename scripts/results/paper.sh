@@ -28,15 +28,16 @@ spectra)
     done
     ;;
 functions)
-    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 30x4-s1 30x4-s2}; do
+    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 56x2-s1 30x4-s1 30x4-s2}; do
         "$pathscope" -q lesion "$models/$member.safetensors" --data "$data" --functions --limit 400 \
             --results "$results/functions-$member.jsonl" >"$results/functions-$member.txt"
     done
     ;;
 types)
     for member in ${MEMBERS:-8x4-s1 8x4-s2}; do
+        # One image per mini-batch, so that intervals over mini-batches are over images.
         "$pathscope" -q gradient-spectrum "$models/$member.safetensors" --data "$data" --by-function \
-            --measure coherent,energy --batches 4 --examples 4 --draws 16 \
+            --measure coherent --batches 32 --examples 1 \
             --results "$results/types-$member.jsonl" >/dev/null
     done
     ;;

@@ -105,6 +105,12 @@ def peak(values):
     return max(range(len(values)), key=values.__getitem__)
 
 
+def bits(record):
+    """Which examples are wrong."""
+    found = [int(bit) for digit in record["wrong"] for bit in f"{int(digit, 16):04b}"]
+    return found[: record["examples"]]
+
+
 class Lesions:
     """What `pathscope lesion` printed: a row of difference and interval for each block or function."""
 
@@ -136,6 +142,8 @@ class Lesions:
         # What was printed says what was recorded, row by row.
         if any(abs(a - b) > 0.01 for a, b in zip(points, self.differences, strict=True)):
             raise ValueError(f"{name} and its records differ")
+        # Of every image, whether it is wrong: in the intact network, and after each change.
+        self.intact_wrong, *self.wrong = map(bits, (intact, *changed))
         self.scores = {}
         if scores:
             ranking = scores[0].split("How well scores rank")[1]
@@ -147,6 +155,12 @@ class Lesions:
     @property
     def differences(self):
         return [row["difference"] for row in self.rows]
+
+    @property
+    def costs_by_image(self):
+        """Of every image, the mean over the changes of what they make of it: 1 newly wrong, -1 newly right."""
+        after = (sum(image) / len(image) for image in zip(*self.wrong))
+        return [after - before for after, before in zip(after, self.intact_wrong)]
 
 
 def ranks(values):
