@@ -449,6 +449,7 @@ fn commands_measure_columns_side_by_side() {
     // numpy: (numpy.polynomial.Polynomial([0, 1, 1, 2, 1]) ** 3).coef
     let paths = [0, 0, 0, 1, 3, 9, 16, 24, 27, 23, 15, 6, 1].map(|count: u32| count.to_string());
     assert_eq!(spectrum["paths"], serde_json::json!(paths));
+    assert!(spectrum["sum_check"].as_f64().unwrap() < 1e-4);
     // A drawn path that does not meet itself would carry nothing.
     let norms: Vec<f64> = found
         .iter()
