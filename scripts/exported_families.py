@@ -1,17 +1,18 @@
-"""Exported networks against PyTorch: the smallest member of each model family of timm.
+"""Exported networks against PyTorch: the smallest member with a skip of each model family of timm.
 
     pip install torch==2.11.0 timm==1.0.31 numpy
     cargo build --release --example exported_logits
     python scripts/exported_families.py export FOLDER [FAMILY...]
-    python scripts/exported_families.py compare FOLDER [FAMILY...] --table TABLE.md
+    python scripts/exported_families.py compare FOLDER [FAMILY...] --table PAGE.md
 
 `export` writes for each family FAMILY.pt2 (random weights, a dynamic batch), FAMILY.npz (16 random
 images `x` and the `logits` that PyTorch computes from them) and FAMILY.json (the member, or the
 reason why PyTorch cannot export it). Each family runs in a process with limits of time and memory.
 
 `compare` opens each archive with pathscope and prints blocks, the largest difference of a logit
-relative to the largest logit, and errors against PyTorch's predictions. It works for any folder of
-such pairs; arrays `logits_1`, `logits_2`, ... are compared with batches of that size.
+relative to the largest logit, and errors against PyTorch's predictions; the table replaces what
+PAGE.md has between two comments. FAMILY.row keeps what was found, for the next time. It works for any folder of such pairs; arrays `logits_1`,
+`logits_2`, ... are compared with batches of that size.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import numpy
 
 EXAMPLES = 16
 SIDES = (96, 128, 160, 224)
+BEGIN, END = "<!-- families -->", "<!-- /families -->"
 MEMBERS = {
     "beit": "beit_base_patch16_224",
     "byoanet": "halonet_h1",
@@ -49,7 +51,7 @@ MEMBERS = {
     "edgenext": "edgenext_xx_small",
     "efficientformer": "efficientformer_l1",
     "efficientformer_v2": "efficientformerv2_s0",
-    "efficientnet": "test_efficientnet",
+    "efficientnet": "mobilenetv2_035",
     "efficientvim": "efficientvim_m1",
     "efficientvit_mit": "efficientvit_b0",
     "efficientvit_msra": "efficientvit_m0",
@@ -126,8 +128,8 @@ MEMBERS = {
     "xception_aligned": "xception41p",
     "xcit": "xcit_nano_12_p8_224",
 }
-# These members have no skip: their blocks concatenate several ways, or follow one another.
-WITHOUT_SKIPS = ("efficientnet", "inception_v3", "inception_v4", "vgg")
+# No member has a skip: blocks concatenate several ways, or follow one another.
+WITHOUT_SKIPS = ("inception_v3", "inception_v4", "vgg")
 
 
 def liven(torch, model, images):
@@ -287,7 +289,13 @@ def compare(options):
     )
     rows = []
     for name in dict.fromkeys(names):
+        kept = options.folder / f"{name}.row"
+        if kept.exists():
+            rows.append(json.loads(kept.read_text()))
+            continue
         rows.append(row := compared(options, name))
+        if "seconds" in row:
+            kept.write_text(json.dumps(row) + "\n")
         print(*(f"{key}={value}" for key, value in row.items()), flush=True)
     heads = {
         "name": "family", "member": "member", "blocks": "blocks",
@@ -303,7 +311,9 @@ def compare(options):
     text = "\n".join([*lines, "", summary, ""])
     print(text)
     if options.table:
-        options.table.write_text(text)
+        page = options.table.read_text()
+        before, _, after = page.partition(BEGIN)
+        options.table.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after.partition(END)[2]}")
 
 
 def main():

@@ -35,7 +35,7 @@ struct Fixture {
     deletions: Vec<Vec<f64>>,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "vit",
     "vit-dynamic",
     "convnext",
@@ -46,6 +46,7 @@ const NAMES: [&str; 14] = [
     "resnet",
     "groups",
     "dense",
+    "dual",
     "gates",
     "taps",
     "unet",
@@ -242,7 +243,7 @@ fn one_linearization_gives_autograds_gradient_for_classes_and_tokens() {
 #[test]
 fn spectra_add_up() {
     for name in [
-        "vit", "convnext", "groups", "dense", "gates", "taps", "unet", "csp",
+        "vit", "convnext", "groups", "dense", "dual", "gates", "taps", "unet", "csp",
     ] {
         let (model, fixture, _) = fixture(name);
         let side = usize::try_from(fixture.shape[2]).unwrap();

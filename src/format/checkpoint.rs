@@ -10,8 +10,7 @@ use pathscope_file::{
 use tch::Tensor;
 
 use super::{
-    error::Fault,
-    model::few,
+    error::{Fault, few},
     module::{Layout, Modules},
     note::LoadNote,
     state_dict::StateDict,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pathscope_data::DataError;
-use pathscope_file::{pickle::PickleError, sentence};
+use pathscope_file::{pickle::PickleError, sentence, shortened};
 use pathscope_network::NetworkError;
 use tch::TchError;
 
@@ -388,4 +388,12 @@ pub enum EntryError {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+}
+
+/// The first few of some names from a file.
+pub(super) fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 3;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    let names: Vec<String> = names.take(SHOWN).map(shortened).collect();
+    names.join(", ") + more
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod assumption;
+mod card;
 mod checkpoint;
 mod convert;
 mod element;
@@ -18,6 +19,7 @@ mod model;
 mod module;
 mod normalizer;
 mod note;
+mod options;
 mod parameters;
 mod pytorch;
 mod raw;
@@ -37,13 +39,15 @@ use pathscope_file::{Contents, Draft, shortened};
 
 pub use self::{
     assumption::Assumptions,
+    card::ModelCard,
     convert::{Conversion, convert},
     error::{EntryError, Fault, FormatError},
     model::{
-        LoadOptions, Model, ModelCard, Open, load_model, load_model_with, parameter_hash,
-        save_model, save_proven_model, state_of,
+        Model, Open, load_model, load_model_with, parameter_hash, save_model, save_proven_model,
+        state_of,
     },
     note::LoadNote,
+    options::LoadOptions,
     pytorch::save_pytorch,
     reading::{Reading, readings},
     safetensors::{FloatStorage, save_safetensors},

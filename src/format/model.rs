@@ -5,46 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
+use super::error::few;
 use super::exported::{self, Exported};
 use super::recognize::Recognition;
 use super::safetensors::write_safetensors;
 use super::subtree::{self, Found};
 use super::{
-    Assumptions, Fault, FloatStorage, FormatError, LoadNote, Reading, StateDict, archive, fold,
-    folder, normalizer, parameters, reading, saving, state_dict,
+    Assumptions, Fault, FloatStorage, FormatError, LoadNote, LoadOptions, ModelCard, Reading,
+    StateDict, archive, fold, folder, normalizer, parameters, reading, saving, state_dict,
 };
-use pathscope_data::{Framing, Normalization};
+use pathscope_data::Normalization;
 use pathscope_file::{Draft, hexadecimal, printable, sha256, shortened};
-use pathscope_network::{FeatureShape, Granularity, NetworkError, Specification, TrainableNetwork};
-
-/// What pathscope writes into the metadata of its model files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelCard {
-    /// What the network is called: its family, depth and functions.
-    pub title: String,
-    /// Every layer of the network.
-    pub specification: Specification,
-    /// Shape of the images.
-    pub input: FeatureShape,
-    /// What makes pixels into inputs.
-    pub normalization: Normalization,
-    /// How images are brought to the shape, where it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub framing: Option<Framing>,
-    /// Names of the classes, where they are known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub class_names: Vec<String>,
-    /// The evaluation set that is shipped for it, as a file name under `assets/`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evaluation: Option<String>,
-    /// How it was trained: command, options, results.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub training: Option<serde_json::Value>,
-}
+use pathscope_network::{FeatureShape, NetworkError, Specification, TrainableNetwork};
 
 /// A network as it was found in a file.
 #[derive(Debug)]
@@ -97,47 +72,6 @@ pub struct Open {
     pub alternatives: Vec<Reading>,
     /// Whether the normalisation of the inputs is one of its family.
     pub normalization: bool,
-}
-
-/// What to take of a file, and what to assume of its network.
-#[derive(Clone, Debug, Default)]
-pub struct LoadOptions {
-    /// Wins over the normalisation that the file or its family states.
-    pub normalization: Option<Normalization>,
-    /// Only tensors whose names begin so.
-    pub prefix: Option<String>,
-    /// The entry of a checkpoint that holds the tensors.
-    pub weights: Option<String>,
-    /// What the file does not say.
-    pub assumptions: Assumptions,
-    /// What counts as a block of an exported graph.
-    pub granularity: Granularity,
-}
-
-impl LoadOptions {
-    /// What stands for the network that is taken of a file with the SHA-256 `file`: that, and where
-    /// something was chosen, one of both. Results of different networks never resume each other.
-    pub(super) fn identity(&self, file: String) -> String {
-        let Self {
-            normalization: _, // stated on its own in every header
-            prefix,
-            weights,
-            assumptions,
-            granularity,
-        } = self;
-        let mut chosen = String::new();
-        for (what, choice) in [("prefix", prefix), ("weights", weights)] {
-            chosen.extend(choice.iter().map(|choice| format!("\n{what} {choice}")));
-        }
-        chosen.extend(assumptions.texts().map(|text| format!("\nassume {text}")));
-        if *granularity == Granularity::Layer {
-            chosen += "\nlayers";
-        }
-        match chosen.is_empty() {
-            true => file,
-            false => sha256(format!("{file}{chosen}").as_bytes()),
-        }
-    }
 }
 
 /// Key of the model card in the metadata of a safetensors file.
@@ -459,14 +393,6 @@ pub fn state_of(network: &TrainableNetwork) -> Vec<(String, Tensor)> {
         .collect()
 }
 
-/// The first few of some names from a file.
-pub(super) fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
-    const SHOWN: usize = 3;
-    let more = if names.len() > SHOWN { ", ..." } else { "" };
-    let names: Vec<String> = names.take(SHOWN).map(shortened).collect();
-    names.join(", ") + more
-}
-
 /// SHA-256 over names, shapes and values of a network's parameters, in hexadecimal: the identity
 /// of a network that never was a file.
 ///
@@ -485,31 +411,4 @@ pub fn parameter_hash(network: &TrainableNetwork) -> Result<String, NetworkError
         }
     }
     Ok(hexadecimal(digest.finalize()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_chosen_tells_networks_of_one_file_apart() {
-        let identity = |options: LoadOptions| options.identity("f00d".into());
-        assert_eq!(identity(LoadOptions::default()), "f00d");
-        let weights = |name: &str| LoadOptions {
-            weights: Some(name.to_owned()),
-            ..LoadOptions::default()
-        };
-        let assumed = LoadOptions {
-            assumptions: Assumptions::parse(["groups=16"]).unwrap(),
-            ..LoadOptions::default()
-        };
-        let layers = LoadOptions {
-            granularity: Granularity::Layer,
-            ..LoadOptions::default()
-        };
-        let all = [weights("ema"), weights("model"), assumed, layers].map(identity);
-        let different: std::collections::HashSet<&String> = all.iter().collect();
-        assert_eq!(different.len(), all.len());
-        assert!(!all.contains(&"f00d".to_owned()));
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use indexmap::IndexSet;
 use pathscope_file::shortened;
 
-use super::model::few;
+use super::error::few;
 use super::recognize::{Recognition, recognize};
 use super::state_dict::unwrapped;
 use super::{Fault, LoadOptions, StateDict};

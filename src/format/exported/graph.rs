@@ -7,9 +7,10 @@ use pathscope_network::{Argument, Fragment, Node, Parameter, Sizes, Value, is_al
 
 use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve, value};
 use super::schema::{self, integer, output_names};
+use crate::error::Fault;
 
 /// Operations in a graph, those of its subgraphs included.
-pub(super) const MAX_NODES: usize = 20_000;
+const MAX_NODES: usize = 20_000;
 /// Subgraphs within subgraphs.
 const MAX_DEPTH: usize = 8;
 
@@ -22,8 +23,9 @@ enum Meaning {
     Computes(String, Vec<Argument>),
 }
 
-/// A view, with the operation that makes it.
+/// A tensor that shares storage with another one, and the operation that makes it.
 struct View {
+    name: String,
     of: String,
     node: usize,
 }
@@ -39,16 +41,9 @@ pub(super) struct Translator {
     known: HashMap<String, Option<Known>>,
     /// Nodes that follow from the input.
     follows: HashSet<usize>,
-    views: HashMap<String, View>,
+    /// In the order in which they are made.
+    views: Vec<View>,
     unknown: BTreeSet<String>,
-}
-
-/// A graph that was translated, or the operations that are not supported, by name.
-pub(super) enum Translated {
-    Graph(Fragment, Vec<Sizes>),
-    TooMany,
-    Unknown(String),
-    NoTensor,
 }
 
 impl Translator {
@@ -61,7 +56,7 @@ impl Translator {
             declared: Vec::new(),
             known: HashMap::new(),
             follows: HashSet::new(),
-            views: HashMap::new(),
+            views: Vec::new(),
             unknown: BTreeSet::new(),
         }
     }
@@ -73,19 +68,21 @@ impl Translator {
         mut names: Names,
         output: Option<&str>,
         input: Vec<i64>,
-    ) -> Translated {
+    ) -> Result<(Fragment, Vec<Sizes>), Fault> {
         let complete = self.graph(graph, &mut names, 0);
         if !self.unknown.is_empty() {
             let unknown: Vec<String> = self.unknown.into_iter().collect();
-            return Translated::Unknown(unknown.join(", "));
+            let operations = unknown.join(", ");
+            return Err(Fault::UnsupportedOperations { operations });
         }
-        if complete.is_none() {
-            return Translated::TooMany;
-        }
+        complete.ok_or(Fault::TooMany {
+            what: "operations",
+            limit: MAX_NODES,
+        })?;
         let result = value(output.and_then(|name| names.get(name)));
-        let Some(result) = result else {
-            return Translated::NoTensor;
-        };
+        let result = result.ok_or_else(|| Fault::Graph {
+            what: "the model gives no tensor".into(),
+        })?;
         let fragment = Fragment {
             input,
             output: Vec::new(),
@@ -94,7 +91,7 @@ impl Translator {
             nodes: self.nodes,
             result,
         };
-        Translated::Graph(fragment, self.declared)
+        Ok((fragment, self.declared))
     }
 
     /// Translates all nodes; `None` where there are too many.
@@ -129,37 +126,49 @@ impl Translator {
         if node.target.contains("higher_order.wrap_with_") {
             return self.inline(node, names, depth);
         }
-        let outputs = output_names(&node.outputs);
         let arithmetic = ["_operator.", "torch.sym_", "math."];
-        let meaning = if arithmetic
-            .iter()
-            .any(|space| node.target.starts_with(space))
-        {
+        let is_arithmetic = |space: &&str| node.target.starts_with(*space);
+        let aten = aten(&node.target);
+        let meaning = if arithmetic.iter().any(is_arithmetic) {
             let name = node.target.rsplit('.').next().unwrap_or_default();
             let given = node.inputs.iter();
             let arguments = given.map(|given| resolve(&given.arg, names, self.float));
             let operation = format!("python::{name}");
             Meaning::Computes(operation, arguments.collect::<Result<_, _>>()?)
         } else {
-            self.meaning(node, graph, names)?
+            self.meaning(node, aten.ok_or("")?, graph, names)?
         };
-        match meaning {
-            Meaning::Nothing => {}
+        let outputs = output_names(&node.outputs);
+        let (operation, arguments) = match meaning {
+            Meaning::Nothing => return Ok(()),
             Meaning::Passes(argument) => {
-                let passed = outputs
-                    .into_iter()
-                    .map(|name| (name.to_owned(), argument.clone()));
-                names.extend(passed);
+                let outputs = outputs.into_iter().map(str::to_owned);
+                names.extend(outputs.map(|name| (name, argument.clone())));
+                return Ok(());
             }
-            Meaning::Computes(operation, arguments) => {
-                let declared = self.declared_sizes(&outputs, graph);
-                let place = self.push(made(node, operation, arguments), declared);
-                for (number, name) in outputs.iter().enumerate() {
-                    let output = Argument::Value(Value::Output(place, number));
-                    names.insert((*name).to_owned(), output);
-                }
-                self.note_aliases(node, place, &outputs, names)?;
-            }
+            Meaning::Computes(operation, arguments) => (operation, arguments),
+        };
+        let declared = self.declared_sizes(&outputs, graph);
+        let place = self.push(made(node, operation, arguments), declared);
+        for (number, name) in outputs.iter().enumerate() {
+            let output = Argument::Value(Value::Output(place, number));
+            names.insert((*name).to_owned(), output);
+        }
+        let operand = node.inputs.first();
+        let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
+        let known = aten.and_then(|(name, overload)| self.known(name, overload));
+        let (Some(operand), Some(known)) = (operand, known) else {
+            return Ok(());
+        };
+        if known.schema.writes() {
+            return self.written(operand, Value::Output(place, 0), names);
+        }
+        if let (true, &[view]) = (known.schema.is_view(), outputs.as_slice()) {
+            self.views.push(View {
+                name: view.to_owned(),
+                of: operand.to_owned(),
+                node: place,
+            });
         }
         Ok(())
     }
@@ -197,18 +206,17 @@ impl Translator {
 
     fn known(&mut self, name: &str, overload: &str) -> Option<&Known> {
         let known = self.known.entry(format!("{name}.{overload}"));
-        known.or_insert_with(|| Known::of(name, overload)).as_ref()
+        let find = || Known::of(&format!("aten::{name}"), overload);
+        known.or_insert_with(find).as_ref()
     }
 
     fn meaning(
         &mut self,
         node: &schema::Node,
+        (name, overload): (&str, &str),
         graph: &schema::Graph,
         names: &Names,
     ) -> Result<Meaning, Refusal> {
-        let inside = node.target.strip_prefix("torch.ops.aten.").ok_or("")?;
-        let (name, overload) = inside.split_once('.').unwrap_or((inside, ""));
-        let overload = if overload == "default" { "" } else { overload };
         let float = self.float;
         let checks = ["_assert", "sym_constrain", "_functional_assert"];
         if checks.iter().any(|check| name.starts_with(check)) {
@@ -224,7 +232,7 @@ impl Translator {
             return Err(Refusal::new());
         }
         // Names of arguments differ between the two, their order does not.
-        let known = self.known(&format!("aten::{name}"), overload).ok_or("")?;
+        let known = self.known(name, overload).ok_or("")?;
         let mut arguments = known.arguments(&node.inputs, names, float)?;
         let schema = &known.schema;
         let place = |name: &str| schema.arguments.iter().position(|known| known.name == name);
@@ -340,110 +348,58 @@ impl Translator {
         }
     }
 
-    /// Remembers what is a view of what, and lets whoever uses the operand of an operation in place
-    /// later see the result.
-    fn note_aliases(
-        &mut self,
-        node: &schema::Node,
-        place: usize,
-        outputs: &[&str],
-        names: &mut Names,
-    ) -> Result<(), Refusal> {
-        let Some(operand) = node
-            .inputs
-            .first()
-            .and_then(|input| schema::tensor_name(&input.arg))
-        else {
-            return Ok(());
-        };
-        let target = node.target.strip_prefix("torch.ops.").unwrap_or_default();
-        let (name, overload) = target
-            .strip_prefix("aten.")
-            .and_then(|inside| inside.split_once('.'))
-            .unwrap_or_default();
-        let overload = if overload == "default" { "" } else { overload };
-        let Some(known) = self.known(&format!("aten::{name}"), overload) else {
-            return Ok(());
-        };
-        if known.schema.writes() {
-            return self.written(operand, Value::Output(place, 0), names, 0);
+    /// The tensor called `name` was overwritten by `new`: so were what it is a view of, and all
+    /// other views of that, which are made again.
+    fn written(&mut self, name: &str, new: Value, names: &mut Names) -> Result<(), Refusal> {
+        let views = std::mem::take(&mut self.views);
+        let mut changed = vec![(name, new)];
+        let (mut name, mut new, mut earlier) = (name, new, usize::MAX);
+        let made_as = |view: &&View, name: &str, earlier| view.name == name && view.node < earlier;
+        while let Some(view) = views.iter().rfind(|view| made_as(view, name, earlier)) {
+            let whole = names
+                .get(&view.of)
+                .ok_or("writes to a lost tensor")?
+                .clone();
+            new = self.again(view, |node| inverse(node, whole, new))?;
+            (name, earlier) = (view.of.as_str(), view.node);
+            changed.push((name, new));
         }
-        if let (true, &[view]) = (known.schema.is_view(), outputs) {
-            let of = operand.to_owned();
-            self.views.insert(view.to_owned(), View { of, node: place });
+        for view in &views {
+            let found = |name: &str| changed.iter().find(|(changed, _)| *changed == name);
+            if let (None, Some(&(_, of))) = (found(&view.name), found(&view.of)) {
+                let again = |node: &Node| {
+                    let rest = node.arguments.get(1..)?;
+                    let arguments = [&[Argument::Value(of)], rest].concat();
+                    Some((node.operation.clone(), arguments))
+                };
+                changed.push((&view.name, self.again(view, again)?));
+            }
         }
+        let changed = changed.into_iter();
+        names.extend(changed.map(|(name, value)| (name.to_owned(), Argument::Value(value))));
+        self.views = views;
         Ok(())
     }
 
-    /// The tensor called `name` was overwritten by `new`; so were what it is a view of, and the
-    /// other views of that.
-    fn written(
+    /// The operation that `change` makes of that of `view`, as a node; its output.
+    fn again(
         &mut self,
-        name: &str,
-        new: Value,
-        names: &mut Names,
-        depth: usize,
-    ) -> Result<(), Refusal> {
-        if depth > 64 {
-            return Err("writes to a view of too many views".into());
-        }
-        names.insert(name.to_owned(), Argument::Value(new));
-        let Some(View { of, node }) = self.views.remove(name) else {
-            return self.refresh_views(name, names, depth);
-        };
-        let whole = names.get(&of).cloned().ok_or("writes to a lost tensor")?;
-        let view = self
-            .nodes
-            .get(node)
-            .cloned()
-            .ok_or("writes to a lost view")?;
-        let (operation, arguments) = inverse(&view, whole, new)
-            .ok_or_else(|| format!("writes to a view by `{}`", view.operation))?;
+        view: &View,
+        change: impl FnOnce(&Node) -> Option<(String, Vec<Argument>)>,
+    ) -> Result<Value, Refusal> {
+        let node = self.nodes.get(view.node).cloned();
+        let node = node.ok_or("writes to a lost view")?;
+        let (operation, arguments) =
+            change(&node).ok_or_else(|| format!("writes to a view by `{}`", node.operation))?;
         let again = Node {
             operation,
             arguments,
-            ..view
+            ..node
         };
-        let place = self.push(again, Sizes::new());
-        self.written(&of, Value::Output(place, 0), names, depth + 1)?;
-        self.views.insert(name.to_owned(), View { of, node });
-        Ok(())
-    }
-
-    /// Makes the views of `name` again.
-    fn refresh_views(
-        &mut self,
-        name: &str,
-        names: &mut Names,
-        depth: usize,
-    ) -> Result<(), Refusal> {
-        if depth > 64 {
-            return Err("writes to a tensor with too many views".into());
+        if self.nodes.len() > MAX_NODES {
+            return Err("writes to too many views".into());
         }
-        let of = names.get(name).cloned().ok_or("writes to a lost tensor")?;
-        let views: Vec<(String, usize)> = self
-            .views
-            .iter()
-            .filter(|(_, view)| view.of == name)
-            .map(|(name, view)| (name.clone(), view.node))
-            .collect();
-        for (view, node) in views {
-            let mut again = self
-                .nodes
-                .get(node)
-                .cloned()
-                .ok_or("writes to a lost view")?;
-            if let Some(first) = again.arguments.first_mut() {
-                *first = of.clone();
-            }
-            if self.nodes.len() > MAX_NODES {
-                return Err("writes to too many views".into());
-            }
-            let place = self.push(again, Sizes::new());
-            names.insert(view.clone(), Argument::Value(Value::Output(place, 0)));
-            self.refresh_views(&view, names, depth + 1)?;
-        }
-        Ok(())
+        Ok(Value::Output(self.push(again, Sizes::new()), 0))
     }
 
     /// A subgraph that changes nothing but a setting of autograd or autocast.
@@ -489,8 +445,11 @@ impl Translator {
             .ok_or("lacks operands")?;
         let given = given.into_iter().skip(first);
         let mut inside: Names = inner.into_iter().map(str::to_owned).zip(given).collect();
-        self.graph(&graph, &mut inside, depth + 1)
-            .ok_or("has too many operations")?;
+        // Its names are its own.
+        let views = std::mem::take(&mut self.views);
+        let complete = self.graph(&graph, &mut inside, depth + 1);
+        self.views = views;
+        complete.ok_or("has too many operations")?;
         let results = output_names(&graph.outputs);
         for (name, inner) in output_names(&node.outputs).into_iter().zip(results) {
             let value = inside.get(inner).cloned();
@@ -500,6 +459,13 @@ impl Translator {
         }
         Ok(())
     }
+}
+
+/// Name and overload of an operation of `aten`.
+fn aten(target: &str) -> Option<(&str, &str)> {
+    let inside = target.strip_prefix("torch.ops.aten.")?;
+    let (name, overload) = inside.split_once('.').unwrap_or((inside, ""));
+    Some((name, if overload == "default" { "" } else { overload }))
 }
 
 /// Operations that give their operand: what they do to memory or in training changes no value.

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use tch::{Kind, Tensor};
 
 use self::arguments::Names;
-use self::graph::{MAX_NODES, Translated, Translator};
+use self::graph::Translator;
 use self::schema::{Payloads, Program, integer, tensor_name};
 use super::archive::{self, Entries};
 use super::element::Element;
@@ -82,20 +82,8 @@ pub(super) fn read(
     let (examples, each, kind) = input_facts(graph, &contents.input).map_err(damaged)?;
     let translator = Translator::new(examples, float_of(&contents), contents.parameters);
     let output = output(signature);
-    let translated = translator.translate(graph, contents.names, output.as_deref(), each.clone());
-    let (fragment, declared) = match translated {
-        Translated::Graph(fragment, declared) => (fragment, declared),
-        Translated::TooMany => {
-            return Err(Fault::TooMany {
-                what: "operations",
-                limit: MAX_NODES,
-            });
-        }
-        Translated::Unknown(operations) => {
-            return Err(Fault::UnsupportedOperations { operations });
-        }
-        Translated::NoTensor => return Err(damaged("the model gives no tensor".into())),
-    };
+    let (fragment, declared) =
+        translator.translate(graph, contents.names, output.as_deref(), each.clone())?;
     let network = |fault| match fault {
         NetworkError::Architecture { reason } => damaged(reason),
         fault => Fault::Network(fault),

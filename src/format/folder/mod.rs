@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use self::export::Origin;
 use self::preparation::Preparation;
-use super::model::{LoadOptions, Model, of_tensors};
+use super::model::{Model, of_tensors};
+use super::options::LoadOptions;
 use super::{Fault, FormatError, StateDict, reading, state_dict};
 use pathscope_file::sha256;
 

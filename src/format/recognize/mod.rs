@@ -23,7 +23,7 @@ use pathscope_file::shortened;
 
 use self::run::{Stop, Tensors};
 use super::assumption::Assumptions;
-use super::model::few;
+use super::error::few;
 use super::reading::{Reading, readings};
 use super::{Fault, LoadNote, ModelCard, StateDict};
 use pathscope_data::{Framing, Interpolation, Normalization, Scale};

@@ -11,10 +11,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::carry::State;
+use super::finder::Finder;
 use super::layers::divide;
 use super::names::name_apart;
 use super::probe::Probe;
-use super::sums::{Candidate, Term, first_after};
+use super::sums::{Candidate, Term};
 use super::{Fragment, Granularity, Value};
 use crate::{Block, Function, Layer, NetworkError, Specification};
 
@@ -28,18 +29,6 @@ pub(super) struct Found {
     pub notes: Vec<String>,
     /// What the graph calls the operations of each block.
     pub nodes: Vec<Vec<String>>,
-}
-
-/// A graph with what is known of its values.
-pub(super) struct Finder<'g> {
-    pub graph: &'g Fragment,
-    pub probe: &'g Probe,
-    /// The operands of each node.
-    pub operands: Vec<Vec<Value>>,
-    /// Whether a node lies on a way from the input to the result.
-    pub between: Vec<bool>,
-    /// Nodes between that use a value.
-    users: HashMap<Value, Vec<usize>>,
 }
 
 impl Found {
@@ -90,165 +79,7 @@ enum Assembled {
     Refuses(usize),
 }
 
-/// One step of the order in which a graph with its blocks is computed.
-enum Stage {
-    Node(usize),
-    Block(usize),
-}
-
-impl<'g> Finder<'g> {
-    fn of(graph: &'g Fragment, probe: &'g Probe) -> Self {
-        let operands: Vec<Vec<Value>> = graph.nodes.iter().map(super::Node::operands).collect();
-        let mut follows = vec![false; operands.len()];
-        for (place, operands) in operands.iter().enumerate() {
-            let found = operands.iter().any(|operand| match *operand {
-                Value::Input => true,
-                Value::Output(before, _) => follows.get(before).copied().unwrap_or(false),
-                Value::Parameter(_) => false,
-            });
-            if let Some(follows) = follows.get_mut(place) {
-                *follows = found;
-            }
-        }
-        // The graph holds only what its result needs.
-        let mut users: HashMap<Value, Vec<usize>> = HashMap::new();
-        for (place, operands) in operands.iter().enumerate() {
-            if follows.get(place).copied().unwrap_or(false) {
-                for &operand in operands {
-                    users.entry(operand).or_default().push(place);
-                }
-            }
-        }
-        Self {
-            graph,
-            probe,
-            operands,
-            between: follows,
-            users,
-        }
-    }
-
-    /// Whether `value` follows from the input.
-    pub fn follows(&self, value: Value) -> bool {
-        match value {
-            Value::Input => true,
-            Value::Output(node, _) => self.between.get(node).copied().unwrap_or(false),
-            Value::Parameter(_) => false,
-        }
-    }
-
-    pub fn operands(&self, node: usize) -> &[Value] {
-        self.operands.get(node).map_or(&[], Vec::as_slice)
-    }
-
-    /// The operands of `value`'s node that follow from the input.
-    pub fn parents(&self, value: Value) -> BTreeSet<Value> {
-        let Value::Output(node, _) = value else {
-            return BTreeSet::new();
-        };
-        let operands = self.operands(node).iter().copied();
-        operands.filter(|&operand| self.follows(operand)).collect()
-    }
-
-    pub fn is_used_once(&self, value: Value) -> bool {
-        self.users.get(&value).is_some_and(|users| users.len() == 1)
-    }
-
-    /// Nodes that `to` needs, back to nodes that stand before `first`.
-    pub fn ancestors_from(&self, to: &[Value], first: usize) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        let mut open = to.to_vec();
-        while let Some(value) = open.pop() {
-            if let Value::Output(node, _) = value
-                && node >= first
-                && self.follows(value)
-                && found.insert(node)
-            {
-                open.extend(self.operands(node));
-            }
-        }
-        found
-    }
-
-    pub fn users_of(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
-        let outputs = self.probe.nodes.get(node).map_or(0, Vec::len);
-        let values = (0..outputs).map(move |output| Value::Output(node, output));
-        // The result is used by whoever reads it.
-        let read = matches!(self.graph.result, Value::Output(result, _) if result == node);
-        let users = values
-            .filter_map(|value| self.users.get(&value))
-            .flatten()
-            .copied();
-        users.chain(read.then_some(usize::MAX))
-    }
-
-    /// Whether each of `values` is computed from `from`.
-    pub fn comes_from(&self, values: &[Value], from: Value) -> bool {
-        values.iter().all(|&value| {
-            let found = self.ancestors_from(&[value], first_after(from));
-            let uses = |node: &usize| self.operands(*node).contains(&from);
-            value == from || found.iter().any(uses)
-        })
-    }
-
-    /// The nodes that `to` needs and that follow from `from`.
-    pub fn interior(&self, from: Value, to: Value) -> BTreeSet<usize> {
-        let mut inside = BTreeSet::new();
-        for node in self.ancestors_from(&[to], first_after(from)) {
-            let follows = self.operands(node).iter().any(|&operand| {
-                operand == from
-                    || matches!(operand, Value::Output(before, _) if inside.contains(&before))
-            });
-            if follows {
-                inside.insert(node);
-            }
-        }
-        inside
-    }
-
-    /// The values through which every way from `sources` to `targets` passes, in order.
-    pub fn waists(&self, sources: &[Value], targets: &[Value]) -> Vec<Value> {
-        let stop: HashSet<Value> = sources.iter().copied().collect();
-        let mut needed = BTreeSet::new();
-        let mut open = targets.to_vec();
-        while let Some(value) = open.pop() {
-            if let Value::Output(node, _) = value
-                && !stop.contains(&value)
-                && self.follows(value)
-                && needed.insert(node)
-            {
-                open.extend(self.operands(node));
-            }
-        }
-        let mut last: HashMap<Value, usize> = HashMap::new();
-        for &node in &needed {
-            for &operand in self.operands(node) {
-                if self.follows(operand) {
-                    last.insert(operand, node);
-                }
-            }
-        }
-        last.extend(targets.iter().map(|&target| (target, usize::MAX)));
-        let used = |value: &Value| last.contains_key(value);
-        let mut live: BTreeSet<Value> = sources.iter().copied().filter(used).collect();
-        let mut waists: Vec<Value> = match (live.len(), live.first()) {
-            (1, Some(&only)) => vec![only],
-            _ => Vec::new(),
-        };
-        for node in needed {
-            live.retain(|value| last.get(value).is_some_and(|&last| last > node));
-            let outputs = self.probe.nodes.get(node).map_or(0, Vec::len);
-            let made = (0..outputs).map(|output| Value::Output(node, output));
-            live.extend(made.filter(|value| used(value) && !stop.contains(value)));
-            if let (1, Some(&only @ Value::Output(of, _))) = (live.len(), live.first())
-                && of == node
-            {
-                waists.push(only);
-            }
-        }
-        waists
-    }
-
+impl Finder<'_> {
     /// The blocks, in the order in which their sums are computed.
     fn select(&self) -> Vec<Candidate> {
         let waists = self.waists(&[Value::Input], &[self.graph.result]);
@@ -256,7 +87,7 @@ impl<'g> Finder<'g> {
         let mut candidates = Vec::new();
         for place in (0..self.graph.nodes.len()).rev() {
             // An inner sum is a part of the outer one.
-            if inner.contains(&place) || !self.between.get(place).copied().unwrap_or(false) {
+            if inner.contains(&place) || !self.follows(Value::Output(place, 0)) {
                 continue;
             }
             let to = Value::Output(place, 0);
@@ -276,10 +107,7 @@ impl<'g> Finder<'g> {
         // From the last sum to the first: outer ones come before what they hold.
         for candidate in &candidates {
             let on_waists = expected.contains(&candidate.to) && expected.contains(&candidate.from);
-            let Value::Output(sum, _) = candidate.to else {
-                continue;
-            };
-            if taken.contains(&sum) || !(on_waists || candidate.has_matrix) {
+            if taken.contains(&candidate.sum()) || !(on_waists || candidate.has_matrix) {
                 continue;
             }
             let (block, between) = self.apart(candidate, &by_sum);
@@ -295,10 +123,7 @@ impl<'g> Finder<'g> {
 
     /// Where the operation that gives `value` stands in the model, such as `blocks.3`.
     fn scope(&self, value: Value) -> &str {
-        match value {
-            Value::Output(node, _) => self.graph.nodes.get(node).map_or("", |node| &node.scope),
-            _ => "",
-        }
+        self.node(value).map_or("", |node| &node.scope)
     }
 
     /// Blocks whose sums one module computes as one block: with attention and perceptron as blocks
@@ -308,15 +133,12 @@ impl<'g> Finder<'g> {
         let found = blocks.len();
         for block in blocks {
             let follows = |before: &&mut Candidate| {
-                let Value::Output(sum, _) = before.to else {
-                    return false;
-                };
                 self.scope(before.to) == self.scope(block.to)
                     && before.to == block.from
                     && before.is_plain()
                     && block.is_plain()
                     && self
-                        .users_of(sum)
+                        .users_of(before.sum())
                         .all(|user| block.interior.contains(&user))
             };
             match layers.last_mut().filter(follows) {
@@ -339,8 +161,7 @@ impl<'g> Finder<'g> {
 
     /// The network of `blocks`.
     fn assemble(&self, blocks: &[Candidate]) -> Result<Assembled, NetworkError> {
-        let steps = self.steps(blocks);
-        let states = self.states(blocks, &steps)?;
+        let states = self.states(blocks)?;
         let mut stem = None;
         let mut made: Vec<Block<Layer>> = Vec::new();
         let mut before = State::pure(Value::Input);
@@ -375,91 +196,56 @@ impl<'g> Finder<'g> {
         }))
     }
 
-    fn steps(&self, blocks: &[Candidate]) -> Vec<Stage> {
-        let mut inside: HashMap<usize, usize> = HashMap::new();
-        for (number, block) in blocks.iter().enumerate() {
-            inside.extend(block.interior.iter().map(|&node| (node, number)));
-        }
-        let nodes =
-            (0..self.graph.nodes.len()).filter(|&node| self.follows(Value::Output(node, 0)));
-        nodes
-            .filter_map(|node| match inside.get(&node) {
-                None => Some(Stage::Node(node)),
-                Some(&block) => {
-                    let to = blocks.get(block)?.to;
-                    (to == Value::Output(node, 0)).then_some(Stage::Block(block))
-                }
-            })
-            .collect()
-    }
-
-    /// What is alive before each block.
+    /// What is alive before each block, which is computed at once, where its sum stands.
     ///
     /// # Errors
     /// Values that are alive beside so many blocks that to carry them takes too long.
-    fn states(&self, blocks: &[Candidate], steps: &[Stage]) -> Result<Vec<State>, NetworkError> {
+    fn states(&self, blocks: &[Candidate]) -> Result<Vec<State>, NetworkError> {
+        let mut sums: HashMap<usize, usize> = HashMap::new();
+        for block in blocks {
+            sums.extend(block.interior.iter().map(|&node| (node, block.sum())));
+        }
+        let time = |node: usize| sums.get(&node).copied().unwrap_or(node);
         let mut last: BTreeMap<Value, usize> = BTreeMap::new();
-        for (time, step) in steps.iter().enumerate() {
-            for value in self.used(blocks, step) {
-                last.insert(value, time);
+        let mut uses = |value: Value, at: usize| {
+            let inside = matches!(value, Value::Output(node, _) if time(node) == at);
+            if self.follows(value) && !inside {
+                let last = last.entry(value).or_default();
+                *last = at.max(*last);
             }
+        };
+        for node in 0..self.graph.nodes.len() {
+            if self.follows(Value::Output(node, 0)) {
+                let operands = self.operands(node).iter();
+                operands.for_each(|&operand| uses(operand, time(node)));
+            }
+        }
+        for block in blocks {
+            let terms = block.functions.iter().flatten().chain([&block.skip]);
+            let values = terms.map(|term| term.value).chain([block.from]);
+            values.for_each(|value| uses(value, block.sum()));
         }
         last.insert(self.graph.result, usize::MAX);
-        let mut live = BTreeSet::from([Value::Input]);
-        let mut states = Vec::with_capacity(blocks.len());
         let mut all = 0;
-        for (time, step) in steps.iter().enumerate() {
-            live.retain(|value| last.get(value).is_some_and(|&last| last >= time));
-            match *step {
-                Stage::Node(node) => {
-                    let outputs = self.probe.nodes.get(node).map_or(0, Vec::len);
-                    live.extend((0..outputs).map(|output| Value::Output(node, output)));
-                }
-                Stage::Block(number) => {
-                    let Some(block) = blocks.get(number) else {
-                        continue;
-                    };
-                    let later = |value: &Value| last.get(value).is_some_and(|&last| last > time);
-                    let beside = live.iter().copied();
-                    let carried: Vec<Value> = beside
-                        .filter(|value| *value != block.from || later(value))
-                        .collect();
-                    all += carried.len();
-                    if all > MAX_CARRIED {
-                        return Err(NetworkError::Architecture {
-                            reason: format!(
-                                "its blocks carry more than {MAX_CARRIED} values past them"
-                            ),
-                        });
-                    }
-                    states.push(State {
-                        main: block.from,
-                        carried,
-                    });
-                    live.insert(block.to);
-                }
+        let state = |block: &Candidate| {
+            let carried = last.iter().filter(|&(value, &last)| {
+                let made = matches!(value, Value::Output(node, _) if *node >= block.sum());
+                let later = last > block.sum();
+                !made && (later || last == block.sum() && *value != block.from)
+            });
+            let carried: Vec<Value> = carried.map(|(&value, _)| value).collect();
+            all += carried.len();
+            match all > MAX_CARRIED {
+                true => Err(NetworkError::Architecture {
+                    reason: format!("its blocks carry more than {MAX_CARRIED} values past them"),
+                }),
+                false => Ok(State {
+                    main: block.from,
+                    carried,
+                }),
             }
-        }
-        Ok(states)
-    }
-
-    /// The values that a step takes from before it.
-    fn used(&self, blocks: &[Candidate], step: &Stage) -> BTreeSet<Value> {
-        let own = |interior: &BTreeSet<usize>, value: &Value| matches!(value, Value::Output(node, _) if interior.contains(node));
-        let values: Vec<Value> = match *step {
-            Stage::Node(node) => self.operands(node).to_vec(),
-            Stage::Block(block) => blocks.get(block).map_or_else(Vec::new, |block| {
-                let operands = block.interior.iter().flat_map(|&node| self.operands(node));
-                let functions = block.functions.iter().flatten().chain([&block.skip]);
-                let terms = functions.map(|term| term.value).chain([block.from]);
-                let all = operands.copied().chain(terms);
-                all.filter(|value| !own(&block.interior, value)).collect()
-            }),
         };
-        values
-            .into_iter()
-            .filter(|&value| self.follows(value))
-            .collect()
+        blocks.iter().map(state).collect()
     }
 
     fn block(

@@ -7,7 +7,7 @@
 
 use tch::Kind;
 
-use super::blocks::Finder;
+use super::finder::Finder;
 use super::layers::{Piece, unclear};
 use super::sums::{Padding, Term};
 use super::{Argument, Length, Value};
@@ -65,15 +65,6 @@ impl Layout {
     fn carried(&self) -> i64 {
         self.parts.iter().map(|part| part.channels).sum()
     }
-}
-
-fn per_example() -> Argument {
-    Argument::Number(Length::PerExample { each: 1, plus: 0 })
-}
-
-fn sized(lengths: impl IntoIterator<Item = i64>) -> Argument {
-    let lengths = lengths.into_iter().map(Argument::fixed);
-    Argument::List(std::iter::once(per_example()).chain(lengths).collect())
 }
 
 impl Finder<'_> {
@@ -147,7 +138,7 @@ impl Finder<'_> {
             let mut value = piece.slice(Value::Input, first, first + part.channels);
             first += part.channels;
             if part.channels * area != part.elements {
-                let flat = sized([part.channels * area]);
+                let flat = Argument::rows([part.channels * area]);
                 value = piece.push("aten::reshape", vec![Argument::Value(value), flat]);
                 value = piece.slice(value, 0, part.elements);
             }
@@ -175,6 +166,9 @@ impl Finder<'_> {
         features: Value,
         main: Value,
     ) -> Result<Value, NetworkError> {
+        if state.is_pure() {
+            return Ok(features);
+        }
         let layout = self.layout_of(state, main)?;
         let area = layout.area();
         let mut parts = vec![Argument::Value(features)];
@@ -186,11 +180,11 @@ impl Finder<'_> {
             }
             let missing = part.channels * area - part.elements;
             if missing > 0 {
-                let flat = vec![Argument::Value(value), sized([part.elements])];
+                let flat = vec![Argument::Value(value), Argument::rows([part.elements])];
                 value = piece.push("aten::reshape", flat);
                 value = piece.pad(value, 0, 0, missing);
             }
-            let size = sized(
+            let size = Argument::rows(
                 [part.channels]
                     .into_iter()
                     .chain(layout.rest.iter().copied()),
@@ -276,16 +270,11 @@ impl Finder<'_> {
         if term == Term::whole(state.main) {
             return Ok(Vec::new());
         }
-        let mut piece = Piece::new();
-        self.decode(&mut piece, state)?;
-        self.copy(&mut piece, &[term.value])?;
-        let features = self.padded(&mut piece, term)?;
-        let wide = self.encode(&mut piece, state, features, to)?;
-        let (input, output) = (
-            self.state_shape(state, state.main)?,
-            self.state_shape(state, to)?,
-        );
-        Ok(vec![self.layer(piece, wide, input, output)?])
+        let to = State {
+            main: to,
+            ..state.clone()
+        };
+        Ok(vec![self.transition(state, &to, term)?])
     }
 
     /// Waists that have rows for the examples, which a layer hands on.
@@ -306,29 +295,27 @@ impl Finder<'_> {
         }
         let waists = self.waists_with_rows(&from.values(), &to.values());
         let (Some(&first), Some(&last)) = (waists.first(), waists.last()) else {
-            return Ok(vec![self.transition(from, to)?]);
+            return Ok(vec![self.transition(from, to, Term::whole(to.main))?]);
         };
         let mut layers = Vec::new();
         if !from.is_pure() {
-            layers.push(self.transition(from, &State::pure(first))?);
+            layers.push(self.transition(from, &State::pure(first), Term::whole(first))?);
         }
         layers.extend(self.cut(&waists)?);
         if !to.is_pure() || last != to.main {
-            layers.push(self.transition(&State::pure(last), to)?);
+            layers.push(self.transition(&State::pure(last), to, Term::whole(to.main))?);
         }
         Ok(layers)
     }
 
-    fn transition(&self, from: &State, to: &State) -> Result<Layer, NetworkError> {
+    /// The layer that makes state `to` out of state `from`, with `main` as its features.
+    fn transition(&self, from: &State, to: &State, main: Term) -> Result<Layer, NetworkError> {
         let mut piece = Piece::new();
         self.decode(&mut piece, from)?;
+        self.copy(&mut piece, &[&[main.value], to.carried.as_slice()].concat())?;
+        let features = self.padded(&mut piece, main)?;
+        let result = self.encode(&mut piece, to, features, to.main)?;
         let input = self.state_shape(from, from.main)?;
-        self.copy(&mut piece, &to.values())?;
-        let mut result = piece.find(to.main)?;
-        if !to.is_pure() {
-            result = self.encode(&mut piece, to, result, to.main)?;
-        }
-        let output = self.state_shape(to, to.main)?;
-        self.layer(piece, result, input, output)
+        self.layer(piece, result, input, self.state_shape(to, to.main)?)
     }
 }

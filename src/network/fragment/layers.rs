@@ -1,8 +1,8 @@
 //! Pieces of a graph as layers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use super::blocks::Finder;
+use super::finder::Finder;
 use super::{Argument, Fragment, Node, Value, table};
 use crate::{Block, Layer, NetworkError, Operation};
 
@@ -43,12 +43,7 @@ impl Piece {
 
     /// Adds an operation; its first output.
     pub fn push(&mut self, operation: &str, arguments: Vec<Argument>) -> Value {
-        self.nodes.push(Node {
-            operation: operation.to_owned(),
-            arguments,
-            scope: String::new(),
-            id: String::new(),
-        });
+        self.nodes.push(Node::unnamed(operation, arguments));
         Value::Output(self.nodes.len() - 1, 0)
     }
 
@@ -76,16 +71,7 @@ impl Finder<'_> {
 
     /// Copies what gives `targets` into `piece`, back to what it already has.
     pub fn copy(&self, piece: &mut Piece, targets: &[Value]) -> Result<(), NetworkError> {
-        let mut needed = BTreeSet::new();
-        let mut open = targets.to_vec();
-        while let Some(value) = open.pop() {
-            if let Value::Output(node, _) = value
-                && !piece.instead.contains_key(&value)
-                && needed.insert(node)
-            {
-                open.extend(self.operands(node));
-            }
-        }
+        let needed = self.needed(targets, |value| piece.instead.contains_key(&value));
         for place in needed {
             let node = self.graph.nodes.get(place).ok_or_else(unclear)?;
             let arguments = node
@@ -105,13 +91,9 @@ impl Finder<'_> {
                 ..node.clone()
             });
             piece.multiply_adds += self.probe.multiply_adds(self.graph, place);
-            let outputs = self.probe.nodes.get(place).map_or(0, Vec::len);
-            for output in 0..outputs {
+            for (output, value) in self.outputs(place).enumerate() {
                 let new = Value::Output(piece.nodes.len() - 1, output);
-                piece
-                    .instead
-                    .entry(Value::Output(place, output))
-                    .or_insert(new);
+                piece.instead.entry(value).or_insert(new);
             }
         }
         Ok(())
@@ -170,21 +152,6 @@ impl Finder<'_> {
         self.layer(piece, result, self.shape_of(from)?, self.shape_of(to)?)
     }
 
-    /// Whether `term` is computed from `from` and parameters alone.
-    pub fn needs_only(&self, term: Value, from: Value) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![term];
-        while let Some(value) = open.pop() {
-            match value {
-                value if value == from => {}
-                Value::Input => return false,
-                Value::Output(node, _) if seen.insert(node) => open.extend(self.operands(node)),
-                _ => {}
-            }
-        }
-        true
-    }
-
     /// One layer for each step between `waists`, joined where a layer could not stand alone: where
     /// the first axis is not that of the examples, and behind operations that only look at their
     /// input in another way.
@@ -195,14 +162,9 @@ impl Finder<'_> {
         };
         let mut from = first;
         for (place, &to) in rest.iter().enumerate() {
-            let is_view = match to {
-                Value::Output(node, _) => self
-                    .graph
-                    .nodes
-                    .get(node)
-                    .is_some_and(|node| table::is_view(node.name())),
-                _ => false,
-            };
+            let is_view = self
+                .node(to)
+                .is_some_and(|node| table::is_view(node.name()));
             let ends = place + 1 == rest.len();
             if ends || !is_view && self.probe.each(to).is_some() {
                 layers.push(self.single(from, to)?);

@@ -8,6 +8,7 @@
 mod arithmetic;
 mod blocks;
 mod carry;
+mod finder;
 mod layers;
 mod names;
 mod native;

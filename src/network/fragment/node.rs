@@ -104,6 +104,17 @@ impl Argument {
         Self::List(numbers.into_iter().map(Self::fixed).collect())
     }
 
+    /// The lengths of a tensor that has a row with these `lengths` for each example.
+    pub(super) fn rows(lengths: impl IntoIterator<Item = i64>) -> Self {
+        let examples = Length::PerExample { each: 1, plus: 0 };
+        let lengths = lengths.into_iter().map(Self::fixed);
+        Self::List(
+            std::iter::once(Self::Number(examples))
+                .chain(lengths)
+                .collect(),
+        )
+    }
+
     /// The argument with every value in it replaced.
     pub(super) fn try_map<E>(
         &self,
@@ -128,7 +139,27 @@ impl Argument {
     }
 }
 
+impl Value {
+    /// Another output of the same node.
+    pub(super) fn output(self, place: usize) -> Self {
+        match self {
+            Self::Output(node, _) => Self::Output(node, place),
+            value => value,
+        }
+    }
+}
+
 impl Node {
+    /// An operation that stands for none of the graph that is read.
+    pub(super) fn unnamed(operation: &str, arguments: Vec<Argument>) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            arguments,
+            scope: String::new(),
+            id: String::new(),
+        }
+    }
+
     /// The values among its arguments.
     pub(crate) fn operands(&self) -> Vec<Value> {
         let mut found = Vec::new();

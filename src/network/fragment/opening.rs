@@ -50,9 +50,7 @@ impl Fragment {
             let bound = FLOOR_BYTES.saturating_add(held.saturating_mul(BYTES_PER_BYTE));
             let (mut graph, tensors, probe, logits) = with_bounded_allocations(bound, || {
                 let trial = Trial::run(&self, &tensors, declared, batch, bound)?;
-                let mut rewriting = Rewriting::of(self, tensors, trial);
-                let result = rewriting.rewrite()?;
-                rewriting.finish(result)
+                Rewriting::of(self, tensors, trial).rewrite()
             })?;
             assign_roles(&mut graph);
             let Found {
@@ -74,22 +72,19 @@ impl Fragment {
 
 /// A tensor's use says what it is for.
 fn assign_roles(graph: &mut Fragment) {
+    const MATRIX: [Role; 2] = [Role::Weight, Role::Bias];
+    const NORM: [Role; 4] = [
+        Role::Scale,
+        Role::Shift,
+        Role::RunningMean,
+        Role::RunningVariance,
+    ];
     for node in &graph.nodes {
-        let roles: &[Role] = match node.name() {
-            "conv1d" | "conv2d" | "conv3d" | "linear" => &[Role::Weight, Role::Bias],
-            "rms_norm" | "layer_norm" | "group_norm" => &[Role::Scale, Role::Shift],
-            "batch_norm" => &[
-                Role::Scale,
-                Role::Shift,
-                Role::RunningMean,
-                Role::RunningVariance,
-            ],
+        let (first, roles) = match node.name() {
+            "conv1d" | "conv2d" | "conv3d" | "linear" => (1, MATRIX.as_slice()),
+            "batch_norm" => (1, NORM.as_slice()),
+            "rms_norm" | "layer_norm" | "group_norm" => (2, &NORM[..2]),
             _ => continue,
-        };
-        let first = if matches!(node.name(), "rms_norm" | "layer_norm" | "group_norm") {
-            2
-        } else {
-            1
         };
         for (place, &role) in (first..).zip(roles) {
             if let Some(Value::Parameter(parameter)) = node.value(place)

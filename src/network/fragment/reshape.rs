@@ -1,5 +1,6 @@
-//! Reshaping and concatenation while a program is rewritten: values keep the shape with rows for
-//! the examples where they have it again, and a list to which layers append is one value that grows.
+//! Operations that give a value which is there already, while a program is rewritten: values keep the
+//! shape with rows for the examples where they have it again, and a list to which layers append is
+//! one value that grows.
 
 use super::probe::Shape;
 use super::rewriting::{Concatenation, Rewriting};
@@ -7,14 +8,28 @@ use super::{Argument, Node, Value};
 use crate::NetworkError;
 
 impl Rewriting {
+    /// What stands for the output of `node` where it is better taken from what is there.
+    pub fn simplified(&mut self, place: usize, node: &Node) -> Result<Option<Value>, NetworkError> {
+        Ok(match node.operation.as_str() {
+            "aten::reshape" => Some(match self.summed(place, node) {
+                Some(terms) => self.sum_of_reshaped(place, node, terms)?,
+                None => self.reshaped(place, node)?,
+            }),
+            // It may take everything.
+            "aten::slice.Tensor" => Some(self.reshaped(place, node)?),
+            "aten::cat" => Some(self.concatenated(place, node)?),
+            _ => None,
+        })
+    }
+
     /// The terms of the sum that `node` brings back into rows of the examples, where nothing else
     /// uses it: then the terms may be brought back instead, and their sum may be that of a block.
-    pub fn summed(&self, place: usize, node: &Node) -> Option<[Value; 2]> {
+    fn summed(&self, place: usize, node: &Node) -> Option<[Value; 2]> {
         let sum @ Value::Output(before, 0) = node.value(0)? else {
             return None;
         };
         let shape = |place: usize| self.trial.seen.get(place)?.first()?.0.as_ref();
-        let adds = self.graph.nodes.get(before)?;
+        let adds = self.old.get(before)?;
         let flat = shape(before)?;
         if adds.operation != "aten::add.Tensor" || flat.each().is_some() {
             return None;
@@ -26,7 +41,7 @@ impl Rewriting {
                 .filter(|&&value| value == sum)
                 .count()
         };
-        if self.graph.nodes.iter().map(used).sum::<usize>() != 1 {
+        if self.old.iter().map(used).sum::<usize>() != 1 {
             return None;
         }
         let terms = [adds.value(0)?, adds.value(1)?];
@@ -38,19 +53,19 @@ impl Rewriting {
         terms.iter().all(fits).then_some(terms)
     }
 
-    pub fn sum_of_reshaped(
+    fn sum_of_reshaped(
         &mut self,
         place: usize,
         node: &Node,
         terms: [Value; 2],
-    ) -> Result<Argument, NetworkError> {
+    ) -> Result<Value, NetworkError> {
         let mut arguments = Vec::new();
         for term in terms {
             let mut node = node.clone();
             if let Some(first) = node.arguments.first_mut() {
                 *first = Argument::Value(term);
             }
-            arguments.push(self.reshaped(place, &node)?);
+            arguments.push(Argument::Value(self.reshaped(place, &node)?));
         }
         arguments.push(Argument::fixed(1));
         let sum = Node {
@@ -58,86 +73,77 @@ impl Rewriting {
             arguments,
             ..node.clone()
         };
-        let shapes = self.trial.seen.get(place).into_iter().flatten();
-        let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
-        self.nodes.push((sum, shapes));
-        Ok(Argument::Value(Value::Output(self.nodes.len() - 1, 0)))
+        Ok(self.add(sum, self.shapes_of(place)))
     }
 
-    /// A reshaped value: the one that it was before, where it has that shape again.
-    pub fn reshaped(&mut self, place: usize, node: &Node) -> Result<Argument, NetworkError> {
-        let target = self
-            .trial
-            .seen
-            .get(place)
-            .and_then(|row| row.first()?.0.clone());
-        let mut before = node
+    /// A reshaped value, or a slice: the one that it was before, where it has that shape again.
+    fn reshaped(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
+        let row = self.trial.seen.get(place);
+        let target = row.and_then(|row| row.first()?.0.clone());
+        let operand = node
             .value(0)
             .map(|value| self.replaced(value))
             .transpose()?;
-        while let Some(Argument::Value(value)) = before {
-            let shape = match value {
-                Value::Input => Some(&self.trial.input),
-                Value::Output(node, output) => {
-                    let made = self.nodes.get(node);
-                    made.and_then(|(_, shapes)| shapes.get(output)?.as_ref())
-                }
-                Value::Parameter(_) => None,
-            };
-            let same = |(shape, target): (&Shape, &Shape)| {
-                (&shape.two, &shape.three) == (&target.two, &target.three)
-            };
-            if shape.zip(target.as_ref()).is_some_and(same) {
-                return Ok(Argument::Value(value));
+        let mut before = match operand {
+            Some(Argument::Value(value)) => Some(value),
+            _ => None,
+        };
+        while let Some(value) = before {
+            let shape = self.shape(value).zip(target.as_ref());
+            let same = |(a, b): (&Shape, &Shape)| (&a.two, &a.three) == (&b.two, &b.three);
+            if shape.is_some_and(same) {
+                return Ok(value);
             }
             before = match value {
-                Value::Output(node, 0) => self.nodes.get(node).and_then(|(node, _)| {
-                    let reshapes = node.operation == "aten::reshape";
-                    reshapes.then(|| node.arguments.first().cloned()).flatten()
-                }),
+                Value::Output(made, 0) if node.operation == "aten::reshape" => {
+                    let made = self.graph.nodes.get(made);
+                    let made = made.filter(|made| made.operation == "aten::reshape");
+                    made.and_then(|made| made.value(0))
+                }
                 _ => None,
             };
         }
-        let kept = self.push(place, node)?;
-        Ok(Argument::Value(Value::Output(kept, 0)))
+        self.push(place, node)
     }
 
     /// A concatenation: of one value that value, and where an earlier concatenation begins or ends
     /// the list, of that one and the rest.
-    pub fn concatenated(&mut self, place: usize, node: &Node) -> Result<Argument, NetworkError> {
-        let kept = self.push(place, node)?;
-        let given = self.nodes.get_mut(kept);
-        let Some([Argument::List(list), axis]) = given.map(|(node, _)| &mut node.arguments[..])
-        else {
-            return Ok(Argument::Value(Value::Output(kept, 0)));
+    fn concatenated(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
+        let made = self.push(place, node)?;
+        let given = self
+            .graph
+            .nodes
+            .last_mut()
+            .map(|node| &mut node.arguments[..]);
+        let Some([Argument::List(list), axis]) = given else {
+            return Ok(made);
         };
         if let &[Argument::Value(only)] = list.as_slice() {
-            self.nodes.pop();
-            return Ok(Argument::Value(only));
+            return Ok(only);
         }
-        let made = Concatenation {
-            node: kept,
+        let whole = Concatenation {
+            made,
             axis: axis.clone(),
             list: list.clone(),
         };
-        for (ends, entry) in [(false, made.list.first()), (true, made.list.last())] {
+        for (ends, entry) in [(false, whole.list.first()), (true, whole.list.last())] {
             let Some(&Argument::Value(value)) = entry else {
                 continue;
             };
-            if let Some(before) = self.lists.insert((ends, value), made.clone())
-                && before.axis == made.axis
+            if let Some(before) = self.lists.insert((ends, value), whole.clone())
+                && before.axis == whole.axis
                 && before.list.len() < list.len()
             {
-                let shared = vec![Argument::Value(Value::Output(before.node, 0))];
+                let shared = Argument::Value(before.made);
                 if ends && list.ends_with(&before.list) {
                     list.truncate(list.len() - before.list.len());
-                    list.extend(shared);
+                    list.push(shared);
                 } else if !ends && list.starts_with(&before.list) {
-                    list.splice(..before.list.len(), shared);
+                    list.splice(..before.list.len(), [shared]);
                 }
             }
         }
-        Ok(Argument::Value(Value::Output(kept, 0)))
+        Ok(made)
     }
 
     /// The mean over all positions, where `node` is the last step of its usual two: pooling to one
@@ -149,7 +155,7 @@ impl Rewriting {
         let Value::Output(pool, 0) = node.value(0)? else {
             return None;
         };
-        let (pool, _) = self.nodes.get(pool)?;
+        let pool = self.graph.nodes.get(pool)?;
         let to_one = pool.name() == "adaptive_avg_pool2d"
             && pool.integers(1)?.iter().all(|&length| length == 1);
         to_one.then(|| Node {

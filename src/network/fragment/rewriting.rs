@@ -1,7 +1,7 @@
 //! A program rewritten after its trial: what does not depend on the input is folded, sizes become
-//! functions of the number of examples, and what is not needed is dropped.
+//! functions of the number of examples, and values that are there already are not made again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use pathscope_torch as torch;
 use tch::Tensor;
@@ -16,17 +16,18 @@ const FOLDED: usize = 1 << 24;
 
 /// A program while it is rewritten.
 pub(super) struct Rewriting {
-    pub graph: Fragment,
-    tensors: Vec<Tensor>,
+    /// The nodes as they were, and what they gave in the trial.
+    pub old: Vec<Node>,
     pub trial: Trial,
-    /// The new nodes, and where they stood.
-    pub nodes: Vec<(Node, Vec<Option<Shape>>)>,
-    /// What the outputs of the old nodes became.
+    /// The new program, and what its nodes give.
+    pub graph: Fragment,
+    pub shapes: Vec<Vec<Option<Shape>>>,
+    tensors: Vec<Tensor>,
+    /// What the outputs of the old nodes became; [`Argument::None`] for constants that nothing has
+    /// used yet.
     became: HashMap<Value, Argument>,
-    /// Constants that nothing has used yet.
-    pending: HashSet<Value>,
-    /// Trained parameters that a value without input is made from.
-    made_from: HashMap<usize, Vec<usize>>,
+    /// Trained parameters that a node without input is made from.
+    made_from: HashMap<usize, BTreeSet<usize>>,
     sources: HashMap<usize, Vec<usize>>,
     folded: usize,
     /// The last concatenation whose list begins (`false`) or ends (`true`) with a value.
@@ -36,20 +37,24 @@ pub(super) struct Rewriting {
 /// A concatenation of several values.
 #[derive(Clone)]
 pub(super) struct Concatenation {
-    pub node: usize,
+    pub made: Value,
     pub axis: Argument,
     pub list: Vec<Argument>,
 }
 
+fn lost() -> NetworkError {
+    NetworkError::Torch("a graph uses what nothing gives".into())
+}
+
 impl Rewriting {
-    pub fn of(graph: Fragment, tensors: Vec<Tensor>, trial: Trial) -> Self {
+    pub fn of(mut graph: Fragment, tensors: Vec<Tensor>, trial: Trial) -> Self {
         Self {
-            graph,
-            tensors,
+            old: std::mem::take(&mut graph.nodes),
             trial,
-            nodes: Vec::new(),
+            graph,
+            shapes: Vec::new(),
+            tensors,
             became: HashMap::new(),
-            pending: HashSet::new(),
             made_from: HashMap::new(),
             sources: HashMap::new(),
             folded: 0,
@@ -57,65 +62,68 @@ impl Rewriting {
         }
     }
 
-    /// Rewrites every node; what became of the result.
-    pub fn rewrite(&mut self) -> Result<Value, NetworkError> {
-        for place in 0..self.graph.nodes.len() {
-            let Some(node) = self.graph.nodes.get(place).cloned() else {
-                continue;
-            };
+    /// The program rewritten, with its tensors, what its values look like, and what it gave for
+    /// three examples. Nodes that its result does not need may be among the others.
+    pub fn rewrite(mut self) -> Result<(Fragment, Vec<Tensor>, Probe, Tensor), NetworkError> {
+        for place in 0..self.old.len() {
+            self.rewrite_node(place)?;
+        }
+        let refused = |reason: &str| NetworkError::Architecture {
+            reason: reason.into(),
+        };
+        self.graph.result = match self.replaced(self.graph.result)? {
+            Argument::Value(value) if !matches!(value, Value::Parameter(_)) => value,
+            _ => return Err(refused("its output does not depend on its input")),
+        };
+        let probe = Probe {
+            input: self.trial.input,
+            nodes: self.shapes,
+            sources: self.sources,
+        };
+        let unclear = |what: &str| refused(&format!("its {what} is not one row for each example"));
+        let output = probe.each(self.graph.result);
+        self.graph.output = output.ok_or_else(|| unclear("output"))?;
+        self.graph.input = probe.input.each().ok_or_else(|| unclear("input"))?;
+        Ok((self.graph, self.tensors, probe, self.trial.logits))
+    }
+
+    fn rewrite_node(&mut self, place: usize) -> Result<(), NetworkError> {
+        let node = self.old.get(place).cloned().ok_or_else(lost)?;
+        let follows = self.trial.follows.get(place).copied().unwrap_or(true);
+        if !follows {
             self.note_sources(place, &node);
-            let follows = self.trial.follows.get(place).copied().unwrap_or(true);
-            let of_parameter = table::is_view(node.name())
-                && node.value(0).is_some_and(|value| self.is_trained(value));
-            if follows || of_parameter {
-                self.keep(place, &node)?;
-                continue;
+        }
+        let of_parameter = table::is_view(node.name())
+            && node.value(0).is_some_and(|value| self.is_trained(value));
+        let outputs = 0..self.trial.seen.get(place).map_or(0, Vec::len);
+        let constants = match follows || of_parameter {
+            true => None,
+            false => {
+                let constants = outputs.clone().map(|output| self.constant(place, output));
+                constants.collect::<Result<Option<Vec<_>>, _>>()?
             }
-            let outputs = self.trial.seen.get(place).map_or(0, Vec::len);
-            let mut whole = None;
-            for output in 0..outputs {
-                let value = Value::Output(place, output);
-                let became = match self.constant(place, output)? {
-                    Some(became) => became,
-                    None => {
-                        let kept = match whole {
-                            Some(kept) => kept,
-                            None => self.push(place, &node)?,
-                        };
-                        whole = Some(kept);
-                        Argument::Value(Value::Output(kept, output))
-                    }
-                };
-                if became == Argument::None {
-                    self.pending.insert(value);
+        };
+        let became = match constants {
+            Some(constants) => constants,
+            None => match self.simplified(place, &node)? {
+                Some(value) => vec![Argument::Value(value)],
+                None => {
+                    let kept = self.push(place, &node)?;
+                    let kept = outputs.map(|output| kept.output(output));
+                    kept.map(Argument::Value).collect()
                 }
-                self.became.insert(value, became);
-            }
-        }
-        match self.replaced(self.graph.result)? {
-            Argument::Value(value) if !matches!(value, Value::Parameter(_)) => Ok(value),
-            _ => Err(NetworkError::Architecture {
-                reason: "its output does not depend on its input".into(),
-            }),
-        }
+            },
+        };
+        let outputs = (0..).map(|output| Value::Output(place, output));
+        self.became.extend(outputs.zip(became));
+        Ok(())
     }
 
     fn is_trained(&self, value: Value) -> bool {
         let Ok(Argument::Value(value)) = self.replaced(value) else {
             return false;
         };
-        let value = {
-            let mut value = value;
-            while let Value::Output(node, _) = value
-                && let Some((node, _)) = self.nodes.get(node)
-                && table::is_view(node.name())
-                && let Some(viewed) = node.value(0)
-            {
-                value = viewed;
-            }
-            value
-        };
-        let Value::Parameter(place) = value else {
+        let Value::Parameter(place) = self.graph.viewed(value) else {
             return false;
         };
         let parameter = self.graph.parameters.get(place);
@@ -123,7 +131,7 @@ impl Rewriting {
     }
 
     fn note_sources(&mut self, place: usize, node: &Node) {
-        let mut sources = HashSet::new();
+        let mut sources = BTreeSet::new();
         for operand in node.operands() {
             match operand {
                 Value::Parameter(parameter) if self.is_trained(operand) => {
@@ -135,62 +143,53 @@ impl Rewriting {
                 _ => {}
             }
         }
-        if !sources.is_empty() && !self.trial.follows.get(place).copied().unwrap_or(true) {
-            let mut sources: Vec<usize> = sources.into_iter().collect();
-            sources.sort_unstable();
+        if !sources.is_empty() {
             self.made_from.insert(place, sources);
         }
     }
 
     pub fn replaced(&self, value: Value) -> Result<Argument, NetworkError> {
         match value {
-            Value::Output(..) => self
-                .became
-                .get(&value)
-                .cloned()
-                .ok_or_else(|| NetworkError::Torch("a graph uses what nothing gives".into())),
+            Value::Output(..) => self.became.get(&value).cloned().ok_or_else(lost),
             value => Ok(Argument::Value(value)),
         }
     }
 
-    /// Takes a node over, with its arguments replaced; where it stands now.
-    pub fn push(&mut self, place: usize, node: &Node) -> Result<usize, NetworkError> {
+    /// What the new program's `value` looks like.
+    pub fn shape(&self, value: Value) -> Option<&Shape> {
+        match value {
+            Value::Input => Some(&self.trial.input),
+            Value::Output(node, output) => self.shapes.get(node)?.get(output)?.as_ref(),
+            Value::Parameter(_) => None,
+        }
+    }
+
+    /// What the outputs of the old node at `place` look like.
+    pub fn shapes_of(&self, place: usize) -> Vec<Option<Shape>> {
+        let seen = self.trial.seen.get(place).into_iter().flatten();
+        seen.map(|(shape, _)| shape.clone()).collect()
+    }
+
+    /// Adds a node whose outputs look like `shapes`; its first output.
+    pub fn add(&mut self, node: Node, shapes: Vec<Option<Shape>>) -> Value {
+        self.graph.nodes.push(node);
+        self.shapes.push(shapes);
+        Value::Output(self.graph.nodes.len() - 1, 0)
+    }
+
+    /// Takes a node over, with its arguments replaced; its first output.
+    pub fn push(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
         let arguments = node
             .arguments
             .iter()
             .map(|argument| argument.try_map(&mut |value| self.materialized(value)))
             .collect::<Result<_, NetworkError>>()?;
-        let shapes = self.trial.seen.get(place).into_iter().flatten();
-        let shapes = shapes.map(|(shape, _)| shape.clone()).collect();
         let node = Node {
             arguments,
             ..node.clone()
         };
-        self.nodes
-            .push((self.mean_of_all(&node).unwrap_or(node), shapes));
-        Ok(self.nodes.len() - 1)
-    }
-
-    fn keep(&mut self, place: usize, node: &Node) -> Result<(), NetworkError> {
-        if node.operation == "aten::reshape" {
-            let became = match self.summed(place, node) {
-                Some(terms) => self.sum_of_reshaped(place, node, terms)?,
-                None => self.reshaped(place, node)?,
-            };
-            self.became.insert(Value::Output(place, 0), became);
-            return Ok(());
-        }
-        if node.name() == "cat" {
-            let became = self.concatenated(place, node)?;
-            self.became.insert(Value::Output(place, 0), became);
-            return Ok(());
-        }
-        let kept = self.push(place, node)?;
-        for output in 0..self.trial.seen.get(place).map_or(0, Vec::len) {
-            let new = Argument::Value(Value::Output(kept, output));
-            self.became.insert(Value::Output(place, output), new);
-        }
-        Ok(())
+        let node = self.mean_of_all(&node).unwrap_or(node);
+        Ok(self.add(node, self.shapes_of(place)))
     }
 
     /// What stands for an output that does not depend on the input's numbers: a number, or
@@ -234,58 +233,38 @@ impl Rewriting {
     /// The argument that stands for `value`; a constant is added where it is one.
     fn materialized(&mut self, value: Value) -> Result<Argument, NetworkError> {
         let became = self.replaced(value)?;
-        let Value::Output(place, output) = value else {
+        let (Value::Output(place, output), Argument::None) = (value, &became) else {
             return Ok(became);
         };
         let seen = self.trial.seen.get(place).and_then(|row| row.get(output));
-        let (true, Some((shape, Some(TwoRuns { two, three })))) =
-            (self.pending.remove(&value), seen)
-        else {
+        let Some((shape, Some(TwoRuns { two, three }))) = seen else {
             return Ok(became);
         };
         let (torch::Value::Tensor(two), torch::Value::Tensor(three)) = (two, three) else {
             return Ok(became);
         };
-        let same_rows = rows(two, three)?;
         let shape = shape.clone();
-        let tensor = match same_rows {
-            Rows::Equal => two.f_narrow(0, 0, 1)?,
-            _ => two.shallow_clone(),
-        };
-        let tensor = crate::duplicate(&tensor)?;
+        let is_repeated = matches!(rows(two, three)?, Rows::Equal);
+        let tensor = crate::duplicate(&match is_repeated {
+            true => two.f_narrow(0, 0, 1)?,
+            false => two.shallow_clone(),
+        })?;
         self.folded += tensor.numel();
         let lengths = tensor.size();
-        let parameter = self.add_constant(place, tensor);
-        let argument = match same_rows {
-            Rows::Equal => {
-                let each = Length::PerExample { each: 1, plus: 0 };
-                let fixed = lengths
-                    .iter()
-                    .skip(1)
-                    .map(|&length| Argument::fixed(length));
-                let size = std::iter::once(Argument::Number(each)).chain(fixed);
-                let arguments = vec![
-                    Argument::Value(Value::Parameter(parameter)),
-                    Argument::List(size.collect()),
-                ];
-                let node = Node {
-                    operation: "aten::expand".into(),
-                    arguments,
-                    scope: String::new(),
-                    id: String::new(),
-                };
-                self.nodes.push((node, vec![shape]));
-                Argument::Value(Value::Output(self.nodes.len() - 1, 0))
-            }
-            _ => Argument::Value(Value::Parameter(parameter)),
-        };
+        let mut constant = self.add_constant(place, tensor);
+        if is_repeated {
+            let size = Argument::rows(lengths.into_iter().skip(1));
+            let node = Node::unnamed("aten::expand", vec![Argument::Value(constant), size]);
+            constant = self.add(node, vec![shape]);
+        }
+        let argument = Argument::Value(constant);
         self.became.insert(value, argument.clone());
         Ok(argument)
     }
 
-    fn add_constant(&mut self, place: usize, tensor: Tensor) -> usize {
+    fn add_constant(&mut self, place: usize, tensor: Tensor) -> Value {
         let parameter = self.graph.parameters.len();
-        let scope = self.graph.nodes.get(place).map(|node| node.scope.as_str());
+        let scope = self.old.get(place).map(|node| node.scope.as_str());
         let scope = scope.filter(|scope| !scope.is_empty()).unwrap_or("graph");
         self.graph.parameters.push(Parameter {
             name: format!("{scope}.constant{parameter}"),
@@ -294,72 +273,10 @@ impl Rewriting {
         });
         self.tensors.push(tensor);
         if let Some(sources) = self.made_from.get(&place) {
-            self.sources.insert(parameter, sources.clone());
+            let sources = sources.iter().copied().collect();
+            self.sources.insert(parameter, sources);
         }
-        parameter
-    }
-
-    /// The graph of what the result needs.
-    pub fn finish(
-        self,
-        result: Value,
-    ) -> Result<(Fragment, Vec<Tensor>, Probe, Tensor), NetworkError> {
-        let mut needed = vec![false; self.nodes.len()];
-        let mut open = vec![result];
-        while let Some(value) = open.pop() {
-            if let Value::Output(node, _) = value
-                && let Some(needed) = needed.get_mut(node)
-                && !std::mem::replace(needed, true)
-            {
-                open.extend(
-                    self.nodes
-                        .get(node)
-                        .iter()
-                        .flat_map(|(node, _)| node.operands()),
-                );
-            }
-        }
-        let mut moved = HashMap::new();
-        let (mut nodes, mut shapes) = (Vec::new(), Vec::new());
-        let lost = || NetworkError::Torch("a graph uses what nothing gives".into());
-        let place = |value: Value, moved: &HashMap<usize, usize>| match value {
-            Value::Output(node, output) => match moved.get(&node) {
-                Some(&node) => Ok(Value::Output(node, output)),
-                None => Err(lost()),
-            },
-            value => Ok(value),
-        };
-        for (old, (mut node, row)) in self.nodes.into_iter().enumerate() {
-            if !needed.get(old).copied().unwrap_or(false) {
-                continue;
-            }
-            for argument in &mut node.arguments {
-                *argument =
-                    argument.try_map(&mut |value| place(value, &moved).map(Argument::Value))?;
-            }
-            moved.insert(old, nodes.len());
-            nodes.push(node);
-            shapes.push(row);
-        }
-        let probe = Probe {
-            input: self.trial.input,
-            nodes: shapes,
-            sources: self.sources,
-        };
-        let result = place(result, &moved)?;
-        let refused = |what: &str| NetworkError::Architecture {
-            reason: format!("its {what} is not one row for each example"),
-        };
-        let output = probe.each(result).ok_or_else(|| refused("output"))?;
-        let input = probe.input.each().ok_or_else(|| refused("input"))?;
-        let graph = Fragment {
-            nodes,
-            result,
-            output,
-            input,
-            ..self.graph
-        };
-        Ok((graph, self.tensors, probe, self.trial.logits))
+        Value::Parameter(parameter)
     }
 }
 

@@ -261,7 +261,7 @@ fn listed(values: Vec<torch::Value>) -> Option<torch::Value> {
 /// Bytes of a tensor besides its numbers.
 const HANDLE: usize = 1024;
 
-fn bytes(value: &torch::Value) -> usize {
+pub(super) fn bytes(value: &torch::Value) -> usize {
     match value {
         torch::Value::Tensor(tensor) => HANDLE + tensor.numel() * tensor.kind().elt_size_in_bytes(),
         _ => 0,

@@ -2,11 +2,12 @@
 //!
 //! A sum is an addition, or a concatenation of a value with what is computed from it: each of its
 //! parts then counts with zeros around it (DenseNet: a layer adds channels to those it carries).
+//! That value may stand there in slices, some with something added (dual path networks).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::blocks::Finder;
-use super::{Argument, Value};
+use super::finder::Finder;
+use super::{Argument, Node, Value};
 
 /// A term of a sum, with zeros around it where the sum is a concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,14 @@ impl Term {
 }
 
 impl Candidate {
+    /// The node of its sum.
+    pub fn sum(&self) -> usize {
+        match self.to {
+            Value::Output(node, _) => node,
+            _ => usize::MAX,
+        }
+    }
+
     /// Whether the skip hands on what the functions take, and nothing else.
     pub fn is_plain(&self) -> bool {
         self.skip == Term::whole(self.from)
@@ -66,21 +75,10 @@ impl Candidate {
     }
 }
 
-/// The first node that can use `value`.
-pub(super) fn first_after(value: Value) -> usize {
-    match value {
-        Value::Output(node, _) => node + 1,
-        _ => 0,
-    }
-}
-
 impl Finder<'_> {
     /// The operands of an addition of two values that follow from the input.
     pub fn summands(&self, value: Value) -> Option<[Value; 2]> {
-        let Value::Output(place, 0) = value else {
-            return None;
-        };
-        let node = self.graph.nodes.get(place)?;
+        let node = self.node(value)?;
         let plain = node.operation == "aten::add.Tensor"
             && matches!(node.arguments.get(2), None | Some(Argument::Number(_)))
             && node.integer(2).unwrap_or(1) == 1;
@@ -114,31 +112,25 @@ impl Finder<'_> {
 
     /// The parts of a concatenation of values that follow from the input.
     fn parts(&self, to: Value) -> Option<Vec<Term>> {
-        let Value::Output(place, 0) = to else {
-            return None;
-        };
-        let node = self.graph.nodes.get(place)?;
+        let node = self.node(to)?;
         let (true, Argument::List(list)) = (node.name() == "cat", node.arguments.first()?) else {
             return None;
         };
-        let shape = self.probe.each(to)?;
-        let axes = i64::try_from(shape.len() + 1).ok()?;
-        let axis = usize::try_from(node.integer(1)?.rem_euclid(axes)).ok()?;
-        let length = |value| self.probe.each(value)?.get(axis.checked_sub(1)?).copied();
-        let all = length(to)?;
+        let (axis, all) = self.along(to, node)?;
+        let behind = self.probe.each(to)?.len() - 1 - axis;
         let mut before = 0;
         let part = |entry: &Argument| {
             let &Argument::Value(value) = entry else {
                 return None;
             };
-            let own = length(value).filter(|_| self.follows(value))?;
+            let length = *self.probe.each(value)?.get(axis)?;
             let padding = Padding {
-                behind: shape.len() - axis,
+                behind,
                 before,
-                after: all - before - own,
+                after: all - before - length,
             };
-            before += own;
-            Some(Term {
+            before += length;
+            self.follows(value).then_some(Term {
                 value,
                 padding: Some(padding),
             })
@@ -146,14 +138,87 @@ impl Finder<'_> {
         list.iter().map(part).collect()
     }
 
+    /// The axis of one example that `node` works along, its second argument, and the length of
+    /// `value` there.
+    fn along(&self, value: Value, node: &Node) -> Option<(usize, i64)> {
+        let shape = self.probe.each(value)?;
+        let axes = i64::try_from(shape.len() + 1).ok()?;
+        let axis = usize::try_from(node.integer(1)?.rem_euclid(axes)).ok()?;
+        let axis = axis.checked_sub(1)?;
+        Some((axis, *shape.get(axis)?))
+    }
+
+    /// What `term` is a slice of, as a term whose slice stands where `term` does.
+    fn whole(&self, term: Term) -> Option<Term> {
+        let padding = term.padding?;
+        let node = self.node(term.value)?;
+        let value = node.value(0)?;
+        let (axis, length) = self.along(value, node)?;
+        let shape = self.probe.each(term.value)?;
+        let first = match node.arguments.get(2)? {
+            Argument::None => 0,
+            _ => node.integer(2)?,
+        };
+        let first = if first < 0 { first + length } else { first }.clamp(0, length);
+        let before = padding.before - first;
+        let after = padding.after - (length - first - shape.get(axis)?);
+        let is_slice = node.operation == "aten::slice.Tensor" && node.integer(4) == Some(1);
+        let fits = shape.len() - 1 - axis == padding.behind && before.min(after) >= 0;
+        (is_slice && fits).then_some(Term {
+            value,
+            padding: Some(Padding {
+                before,
+                after,
+                ..padding
+            }),
+        })
+    }
+
+    /// The value of which neighbouring parts of a concatenation are all slices, where something may
+    /// be added to each; and the other parts with what is added.
+    fn joined(&self, parts: &[Term]) -> Option<(Term, Vec<Term>)> {
+        let slices = |part: &Term| -> Vec<(Term, Option<Value>)> {
+            let alike = |&value: &Value| self.probe.each(value) == self.probe.each(part.value);
+            let summands = self
+                .summands(part.value)
+                .filter(|summands| self.is_used_once(part.value) && summands.iter().all(alike));
+            let pairs = match summands {
+                Some([left, right]) => vec![(left, Some(right)), (right, Some(left))],
+                None => vec![(part.value, None)],
+            };
+            let pairs = pairs.into_iter();
+            pairs
+                .filter_map(|(value, added)| Some((self.whole(Term { value, ..*part })?, added)))
+                .collect()
+        };
+        let slices: Vec<_> = parts.iter().map(slices).collect();
+        let wholes: BTreeSet<Term> = slices.iter().flatten().map(|(whole, _)| *whole).collect();
+        let length = |term: &Term| {
+            let shape = self.probe.each(term.value)?;
+            shape.into_iter().rev().nth(term.padding?.behind)
+        };
+        wholes.into_iter().find_map(|whole| {
+            let (mut covered, mut others) = (0, Vec::new());
+            for (part, slices) in parts.iter().zip(&slices) {
+                match slices.iter().find(|(of, _)| *of == whole) {
+                    Some((_, added)) => {
+                        covered += length(part)?;
+                        others.extend(added.map(|value| Term { value, ..*part }));
+                    }
+                    None => others.push(*part),
+                }
+            }
+            (covered == length(&whole)? && !others.is_empty()).then_some((whole, others))
+        })
+    }
+
     /// The sum that gives `to` as a block, where it is one. `waists` are the values that everything
     /// passes through.
     pub fn candidate(&self, to: Value, waists: &[Value]) -> Option<Candidate> {
-        let found = match self.parts(to) {
+        let (from, skip, functions) = match self.parts(to) {
             Some(parts) => self.appended(parts),
             None => self.added(to, waists),
-        };
-        let (from, skip, functions) = found?;
+        }?;
         self.probe.each(from).filter(|shape| !shape.is_empty())?;
         let interior = self.interior(from, to);
         let private = |&node: &usize| {
@@ -163,28 +228,34 @@ impl Finder<'_> {
             return None;
         }
         let has_matrix = self.has_matrix(from, skip, &interior);
-        let appends = skip.padding.is_some();
-        (has_matrix || !appends).then_some(Candidate {
+        let found = Candidate {
             from,
             to,
             skip,
             functions,
             interior,
             has_matrix,
-        })
+        };
+        (has_matrix || !found.appends()).then_some(found)
     }
 
     fn has_matrix(&self, from: Value, skip: Term, interior: &BTreeSet<usize>) -> bool {
         let on_skip = self.interior(from, skip.value);
-        let nodes = interior.difference(&on_skip);
-        nodes
-            .filter_map(|&node| self.graph.nodes.get(node))
-            .any(|node| self.graph.weight(node).is_some())
+        let mut nodes = interior.difference(&on_skip);
+        nodes.any(|&node| {
+            let node = self.graph.nodes.get(node);
+            node.is_some_and(|node| self.graph.weight(node).is_some())
+        })
     }
 
     /// A concatenation of a value with what is computed from it: that value, the skip, and the
     /// rest as one function.
     fn appended(&self, mut parts: Vec<Term>) -> Option<(Value, Term, Vec<Vec<Term>>)> {
+        if let Some((whole, others)) = self.joined(&parts)
+            && let Some((from, skip)) = self.nearest(&[whole], &others)
+        {
+            return Some((from, skip, vec![others]));
+        }
         let (place, _) = parts
             .iter()
             .enumerate()
@@ -195,29 +266,19 @@ impl Finder<'_> {
         (follow && self.comes_from(&others, skip.value)).then(|| (skip.value, skip, vec![parts]))
     }
 
-    /// An addition: what all its terms come from, its skip, and its functions.
-    fn added(&self, to: Value, waists: &[Value]) -> Option<(Value, Term, Vec<Vec<Term>>)> {
+    /// The one among `skips` that the fewest operations separate from a value that all other
+    /// `terms` come from, behind that value.
+    fn nearest(&self, skips: &[Term], terms: &[Term]) -> Option<(Value, Term)> {
         /// Operations on a skip, at most.
         const CHAIN: usize = 32;
-        let (terms, _) = self.terms(to);
-        let shape = self.probe.each(to).filter(|shape| !shape.is_empty())?;
-        let fits = |&term: &Value| self.probe.each(term).as_ref() == Some(&shape);
-        let (whole, repeated): (Vec<Value>, Vec<Value>) = terms.iter().copied().partition(fits);
-        let axes = |term: &Value| self.probe.each(*term).map(|each| each.len());
-        if whole.len() < 2 || repeated.iter().any(|term| axes(term) != Some(shape.len())) {
-            return None;
-        }
-        let mut best: Option<(usize, Value, Value)> = None;
-        for &term in &whole {
-            let others: Vec<Value> = terms
-                .iter()
-                .copied()
-                .filter(|&other| other != term)
-                .collect();
-            let mut value = term;
-            for length in 0..CHAIN.min(best.map_or(CHAIN, |best| best.0)) {
+        let mut best: Option<(usize, Value, Term)> = None;
+        for &skip in skips {
+            let others = terms.iter().map(|term| term.value);
+            let others: Vec<Value> = others.filter(|&other| other != skip.value).collect();
+            let mut value = skip.value;
+            for length in 0..best.map_or(CHAIN, |best| best.0) {
                 if self.comes_from(&others, value) {
-                    best = Some((length, term, value));
+                    best = Some((length, value, skip));
                     break;
                 }
                 let parents = self.parents(value);
@@ -227,40 +288,45 @@ impl Finder<'_> {
                 }
             }
         }
-        let (skip, from) = match best {
-            Some((_, skip, from)) => (skip, from),
+        best.map(|(_, from, skip)| (from, skip))
+    }
+
+    /// An addition: what all its terms come from, its skip, and its functions.
+    fn added(&self, to: Value, waists: &[Value]) -> Option<(Value, Term, Vec<Vec<Term>>)> {
+        let terms: Vec<Term> = self.terms(to).0.into_iter().map(Term::whole).collect();
+        let shape = self.probe.each(to).filter(|shape| !shape.is_empty())?;
+        let each = |term: &Term| self.probe.each(term.value);
+        let fits = |term: &Term| each(term).as_ref() == Some(&shape);
+        let (mut whole, repeated): (Vec<Term>, Vec<Term>) = terms.iter().copied().partition(fits);
+        let axes = |term: &Term| each(term).map(|each| each.len());
+        if whole.len() < 2 || repeated.iter().any(|term| axes(term) != Some(shape.len())) {
+            return None;
+        }
+        let (from, skip) = match self.nearest(&whole, &terms) {
+            Some(nearest) => nearest,
             // Several functions and no skip that stands out: between two waists the shortest way.
             None => {
                 let place = waists.iter().position(|&waist| waist == to)?;
                 let from = *waists.get(place.checked_sub(1)?)?;
-                let first = first_after(from);
-                let weight = |term: &&Value| self.ancestors_from(&[**term], first).len();
-                (*whole.iter().min_by_key(weight)?, from)
+                let weight = |term: &&Term| self.behind(from, term.value).len();
+                (from, *whole.iter().min_by_key(weight)?)
             }
         };
-        let mut functions = whole;
-        let place = functions.iter().position(|&term| term == skip)?;
-        functions.remove(place);
-        functions.sort_unstable();
-        let mut functions: Vec<Vec<Term>> = functions
-            .into_iter()
-            .map(|term| vec![Term::whole(term)])
-            .collect();
+        whole.remove(whole.iter().position(|&term| term == skip)?);
+        whole.sort_unstable();
+        let mut functions: Vec<Vec<Term>> = whole.into_iter().map(|term| vec![term]).collect();
         // What is repeated along an axis, such as the bias of a gate, belongs to the function with
         // which it shares most.
         for term in repeated {
-            let own = self.interior(from, term);
+            let own = self.interior(from, term.value);
             let shared = |function: &&mut Vec<Term>| {
                 let of = |term: &Term| self.interior(from, term.value);
                 let nodes = function.first().map(of).unwrap_or_default();
                 nodes.intersection(&own).count()
             };
-            functions
-                .iter_mut()
-                .max_by_key(shared)?
-                .push(Term::whole(term));
+            functions.iter_mut().max_by_key(shared)?.push(term);
         }
-        Some((from, Term::whole(skip), functions))
+        Some((from, skip, functions))
     }
 
     /// What remains of `candidate` as a block beside the blocks between its values, of which `by_sum`

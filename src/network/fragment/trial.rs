@@ -3,9 +3,9 @@
 use pathscope_torch as torch;
 use tch::{Kind, Tensor};
 
+use super::Fragment;
 use super::probe::{FEW, Shape};
-use super::run::Budget;
-use super::{Fragment, Value};
+use super::run::{Budget, bytes};
 use crate::NetworkError;
 
 /// What a node gives in a trial run: size and kind where it is a tensor, and the value where it is kept.
@@ -44,7 +44,7 @@ impl Trial {
         batch: &Tensor,
         bound: usize,
     ) -> Result<Self, NetworkError> {
-        let follows = follows_input(graph);
+        let follows = graph.follows_input();
         let numbers = tensors.iter().map(Tensor::numel).sum::<usize>() + batch.numel();
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let work = FLOOR_WORK + WORK_PER_NUMBER * numbers as f64;
@@ -60,16 +60,14 @@ impl Trial {
                 &mut |place, made| {
                     agrees(graph, place, made, declared)?;
                     let keeps = !follows.get(place).copied().unwrap_or(true);
-                    let mut row = Vec::with_capacity(made.len());
-                    for value in made {
-                        let tensor = value.tensor();
-                        let kept = keeps.then(|| value.shallow_clone());
-                        if let (true, Some(tensor)) = (keeps, tensor) {
-                            folded += tensor.numel() * tensor.kind().elt_size_in_bytes();
-                        }
-                        row.push((tensor.map(|tensor| (tensor.size(), tensor.kind())), kept));
+                    let row = made.iter().map(|value| {
+                        let shape = value.tensor().map(|tensor| (tensor.size(), tensor.kind()));
+                        (shape, keeps.then(|| value.shallow_clone()))
+                    });
+                    values.push(row.collect());
+                    if keeps {
+                        folded += made.iter().map(bytes).sum::<usize>();
                     }
-                    values.push(row);
                     match folded > bound {
                         true => Err(NetworkError::Torch(
                             "its constants need far more memory than the model has".into(),
@@ -107,23 +105,6 @@ impl Trial {
             logits,
         })
     }
-}
-
-/// For every node whether a tensor that it gives follows from the numbers of the input; sizes of
-/// such tensors do not.
-fn follows_input(graph: &Fragment) -> Vec<bool> {
-    let mut follows: Vec<bool> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let tensor = |value: Value| match value {
-            Value::Input => true,
-            Value::Output(before, _) => follows.get(before).copied().unwrap_or(false),
-            Value::Parameter(_) => false,
-        };
-        let sizes = matches!(node.name(), "sym_size" | "sym_numel") || node.is_arithmetic();
-        let found = !sizes && node.operands().into_iter().any(tensor);
-        follows.push(found);
-    }
-    follows
 }
 
 /// Whether a node's outputs have the sizes that the archive declares.
