@@ -175,8 +175,8 @@ impl Finder<'_> {
     }
 
     /// The value of which neighbouring parts of a concatenation are all slices, where something may
-    /// be added to each; and the other parts with what is added.
-    fn joined(&self, parts: &[Term]) -> Option<(Term, Vec<Term>)> {
+    /// be added to each; with the other parts and what is added.
+    fn joined(&self, parts: &[Term]) -> Option<Vec<Term>> {
         let slices = |part: &Term| -> Vec<(Term, Option<Value>)> {
             let alike = |&value: &Value| self.probe.each(value) == self.probe.each(part.value);
             let summands = self
@@ -208,7 +208,8 @@ impl Finder<'_> {
                     None => others.push(*part),
                 }
             }
-            (covered == length(&whole)? && !others.is_empty()).then_some((whole, others))
+            let joins = covered == length(&whole)? && !others.is_empty();
+            joins.then(|| [&[whole], others.as_slice()].concat())
         })
     }
 
@@ -251,10 +252,11 @@ impl Finder<'_> {
     /// A concatenation of a value with what is computed from it: that value, the skip, and the
     /// rest as one function.
     fn appended(&self, mut parts: Vec<Term>) -> Option<(Value, Term, Vec<Vec<Term>>)> {
-        if let Some((whole, others)) = self.joined(&parts)
-            && let Some((from, skip)) = self.nearest(&[whole], &others)
+        if let Some(mut terms) = self.joined(&parts)
+            && let Some((from, skip)) = self.nearest(&terms, &terms)
         {
-            return Some((from, skip, vec![others]));
+            terms.retain(|&term| term != skip);
+            return Some((from, skip, vec![terms]));
         }
         let (place, _) = parts
             .iter()
