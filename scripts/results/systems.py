@@ -34,6 +34,7 @@ SYSTEMS = {
     "swapout": "Swapout",
     "hyper-connections": "hyper-connections",
     "fractal": "FractalNet",
+    "fractal-drop-path": "FractalNet, drop-path",
 }
 WITH_PATHS = [name for name in SYSTEMS if name != "plain"]
 SEEDS = (1, 2)
