@@ -208,7 +208,7 @@ impl Architecture {
         }
         let stages = [3, 5].into_iter().find_map(|stages| {
             let layers = depth.checked_div(stages)?;
-            (depth % stages == 0 && layers.is_power_of_two()).then(|| vec![layers; stages])
+            (depth.is_multiple_of(stages) && layers.is_power_of_two()).then(|| vec![layers; stages])
         });
         let stages = stages.ok_or_else(|| {
             refuse(format!(
