@@ -390,10 +390,7 @@ impl PathPolynomial {
     /// Number of paths of each length: `counts[l]` for `l = 0..=longest`, exact.
     pub fn counts(&self) -> Vec<BigUint> {
         if self.carries_several() {
-            let whole = self.blocks.iter().fold(Prefix::start(), |prefix, block| {
-                prefix.longer(block, LONGEST)
-            });
-            return whole.by_length();
+            return Prefix::through(&self.blocks).by_length();
         }
         // The commonest block goes first, as a binomial power; the others are multiplied on.
         let mut kinds = BTreeMap::<Vec<(usize, usize)>, usize>::new();
@@ -462,18 +459,7 @@ pub fn path_count(blocks: &[BlockPaths]) -> BigUint {
     if !carries_several(blocks) {
         return product(blocks.iter().map(|block| block.lengths().count()));
     }
-    let mut counts = BTreeMap::from([(Channels::ALL, BigUint::one())]);
-    for block in blocks {
-        let mut after = BTreeMap::<Channels, BigUint>::new();
-        for (&carried, count) in &counts {
-            let ways = 0..block.lengths().count();
-            for carried in ways.filter_map(|way| block.through(way, carried)) {
-                *after.entry(carried).or_default() += count;
-            }
-        }
-        counts = after;
-    }
-    counts.into_values().sum()
+    Prefix::through(blocks).by_length().iter().sum()
 }
 
 fn carries_several(blocks: &[BlockPaths]) -> bool {
@@ -489,6 +475,12 @@ impl Prefix {
     /// Before the first block.
     pub fn start() -> Self {
         Self(BTreeMap::from([(Channels::ALL, vec![BigUint::one()])]))
+    }
+
+    /// Behind all of `blocks`.
+    fn through(blocks: &[BlockPaths]) -> Self {
+        let longer = |prefix: Self, block| prefix.longer(block, LONGEST);
+        blocks.iter().fold(Self::start(), longer)
     }
 
     /// With one more block, up to length `longest`.

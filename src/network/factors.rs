@@ -24,25 +24,14 @@ impl TrainableNetwork {
     /// # Errors
     /// Where libtorch cannot read a number back.
     pub fn factors(&self) -> Result<Option<Vec<BlockFactors>>, NetworkError> {
-        let is_factor = |layer: &&Layer| {
-            matches!(
-                layer.operation,
-                Operation::Factor { .. } | Operation::Bernoulli { .. }
-            )
-        };
         let described = &self.specification().blocks;
         let gated = described.iter().any(|block| block.gate.is_some());
-        if gated
-            || described
-                .iter()
-                .flat_map(Block::layers)
-                .find(is_factor)
-                .is_none()
-        {
+        let mut layers = described.iter().flat_map(Block::layers);
+        if gated || !layers.any(Layer::is_factor) {
             return Ok(None);
         }
         let product = |layers: &[TrainableLayer]| {
-            let factors = layers.iter().filter(|layer| is_factor(&layer.layer()));
+            let factors = layers.iter().filter(|layer| layer.layer().is_factor());
             let one = tch::Tensor::from(1.0_f64);
             let through = |x: tch::Tensor, layer| Forward::forward(layer, &x, Mode::Evaluation);
             let product = factors.into_iter().try_fold(one, through)?;

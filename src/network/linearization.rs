@@ -146,9 +146,7 @@ impl Derivative {
                 if *stride == 1 {
                     return Ok(kept);
                 }
-                let full = super::channels_last(
-                    &stack.f_new_zeros(with_rows(input, rows), (stack.kind(), stack.device()))?,
-                )?;
+                let full = zeros(&stack, input, rows)?;
                 full.f_slice(2, None, None, *stride)?
                     .f_slice(3, None, None, *stride)?
                     .f_copy_(&kept)?;
@@ -160,9 +158,7 @@ impl Derivative {
                 first,
                 count,
             } => {
-                let full = super::channels_last(
-                    &stack.f_new_zeros(with_rows(input, rows), (stack.kind(), stack.device()))?,
-                )?;
+                let full = zeros(&stack, input, rows)?;
                 full.f_narrow(1, *first, *count)?.f_copy_(&stack)?;
                 full
             }
@@ -189,6 +185,12 @@ impl Derivative {
             }
         })
     }
+}
+
+/// Zeros like those of `stack`, of this shape with so many rows.
+fn zeros(stack: &Tensor, shape: &[i64], rows: i64) -> Result<Tensor, NetworkError> {
+    let zeros = stack.f_new_zeros(with_rows(shape, rows), (stack.kind(), stack.device()))?;
+    super::channels_last(&zeros)
 }
 
 fn with_rows(shape: &[i64], rows: i64) -> Vec<i64> {
@@ -350,14 +352,6 @@ impl Chain {
         })
     }
 
-    /// Multiplies what comes out, `output`, by `weight`.
-    fn weighted(&mut self, output: &Tensor, weight: f64) -> Result<Tensor, NetworkError> {
-        let factor = output.f_new_full([1], weight, (output.kind(), output.device()))?;
-        let product = output.f_mul(&factor)?;
-        self.0.push(Derivative::Scale(factor));
-        Ok(product)
-    }
-
     fn is_identity(&self) -> bool {
         self.0.is_empty()
     }
@@ -470,9 +464,7 @@ impl LinearizedBlock {
     /// # Errors
     /// Where libtorch refuses.
     pub fn through_nothing(&self, stack: &Tensor) -> Result<Tensor, NetworkError> {
-        let rows = length(stack, 0)?;
-        let size = with_rows(&self.inner, rows);
-        super::channels_last(&stack.f_new_zeros(size, (stack.kind(), stack.device()))?)
+        zeros(stack, &self.inner, length(stack, 0)?)
     }
 
     /// From `u` to the block's input. Overwrites.
@@ -580,20 +572,18 @@ fn block(
         let output = match functions.get_mut(term.number) {
             Some(carrying) if term.source == Source::Live => {
                 let (output, mut chain) = Chain::of(&term.function.layers, &u)?;
-                let output = match sum.weight() {
-                    Some(weight) => chain.weighted(&output, weight)?,
-                    None => output,
-                };
+                if let Some(weight) = sum.weight() {
+                    let weight = u.f_new_full([1], weight, (u.kind(), u.device()))?;
+                    chain.0.push(Derivative::Scale(weight));
+                }
                 *carrying = Some(chain);
                 output
             }
-            _ => {
-                let output = term.output(step.block, &u, pass)?.tensor;
-                match sum.weight() {
-                    Some(weight) => output.f_mul_scalar(weight)?,
-                    None => output,
-                }
-            }
+            _ => term.output(step.block, &u, pass)?.tensor,
+        };
+        let output = match sum.weight() {
+            Some(weight) => output.f_mul_scalar(weight)?,
+            None => output,
         };
         outputs.push(match &mut gate {
             Some(gate) => gate.of_function(term.number, output)?,

@@ -242,6 +242,15 @@ impl Layer {
         }
     }
 
+    /// Whether it multiplies by one number, or by random zeros and ones.
+    #[must_use]
+    pub fn is_factor(&self) -> bool {
+        matches!(
+            self.operation,
+            Operation::Factor { .. } | Operation::Bernoulli { .. }
+        )
+    }
+
     /// The tensors that the layer needs, in a fixed order.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {

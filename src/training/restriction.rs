@@ -83,6 +83,15 @@ pub(super) struct Draw {
 }
 
 impl Restriction {
+    /// Drop-path where half of the mini-batches train a single column.
+    #[must_use]
+    pub fn drop_path(drop: f64) -> Self {
+        Self::DropPath {
+            drop,
+            columns: half(),
+        }
+    }
+
     /// Checks the restriction against a network with `functions` functions in each block.
     ///
     /// # Errors

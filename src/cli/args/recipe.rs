@@ -312,10 +312,7 @@ impl RecipeArguments {
         let depth = self
             .stochastic_depth
             .map(|last| Restriction::StochasticDepth { last, mode });
-        let columns = 0.5;
-        let drops = self
-            .drop_path
-            .map(|drop| Restriction::DropPath { drop, columns });
+        let drops = self.drop_path.map(Restriction::drop_path);
         Ok(paths.or(functions).or(range).or(depth).or(drops))
     }
 }

@@ -79,12 +79,6 @@ pub(crate) fn agreements(audit: &Audit) -> Table {
     table
 }
 
-/// Whether the layer multiplies by one number, or by random zeros and ones.
-fn is_factor(layer: &Layer) -> bool {
-    use crate::network::Operation::{Bernoulli, Factor};
-    matches!(layer.operation, Factor { .. } | Bernoulli { .. })
-}
-
 fn is_mix(layer: &Layer) -> bool {
     matches!(layer.operation, Operation::Mix { .. })
 }
@@ -97,7 +91,7 @@ fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
         Some(layers) if layers.is_empty() && block.pre.is_empty() => "identity",
         Some(layers) if layers.is_empty() && block.pre.iter().all(is_bn_relu) => "shared BN-ReLU",
         Some(layers) if layers.is_empty() => "identity after shared layers",
-        Some(layers) if layers.iter().all(is_factor) => "times a factor",
+        Some(layers) if layers.iter().all(Layer::is_factor) => "times a factor",
         Some(_) if block.mean => "other columns",
         Some(layers) if layers.iter().any(is_mix) => "mixes streams",
         Some(_) if shape.is_preserving() => "projection",
