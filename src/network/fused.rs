@@ -9,7 +9,9 @@
 use tch::Tensor;
 
 use super::trainable::{in_kind, standardized};
-use super::{Function, Mode, NetworkError, Operation, TrainableLayer, channels_last};
+use super::{
+    Function, Geometry, Mode, NetworkError, Operation, TrainableLayer, channels_last, convolution,
+};
 
 /// Channels up to which a convolution over groups is computed as an ordinary one with zeros
 /// outside the groups on CUDA: tensor cores are idle anyway at such sizes, and cuDNN's
@@ -163,7 +165,12 @@ fn convolve(row: &[&TrainableLayer], x: &Tensor, joint: Joint) -> Result<Tensor,
     };
     let bias = bias.map(|bias| in_kind(&bias, x.kind())).transpose()?;
     let weight = in_kind(&weight, x.kind())?;
-    Ok(x.f_conv2d(&weight, bias, [stride; 2], [padding; 2], [1, 1], groups)?)
+    let geometry = Geometry {
+        stride,
+        padding,
+        groups,
+    };
+    convolution::convolve(x, &weight, bias.as_ref(), geometry)
 }
 
 /// `[kO, kI, K, K]` with the kernels `[O, I, K, K]` of the functions on its diagonal.

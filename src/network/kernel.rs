@@ -44,21 +44,24 @@ impl Kernel {
     /// The same in `kind`, prepared to be used many times.
     pub(super) fn settled(&self, kind: Kind) -> Result<Self, NetworkError> {
         let weight = channels_last(&self.weight.f_to_kind(kind)?)?.f_detach()?;
-        let plain = Geometry {
-            stride: 1,
-            padding: 1,
-            groups: 1,
-        };
-        let winograd = if self.geometry == plain {
-            Winograd::new(&weight)?
-        } else {
-            None
-        };
+        let settled = Self::new(weight, self.geometry);
+        let winograd = settled.winograd()?;
         Ok(Self {
-            weight,
-            geometry: self.geometry,
             winograd,
+            ..settled
         })
+    }
+
+    /// The convolution with fewer products, where there is one.
+    pub(super) fn winograd(&self) -> Result<Option<Winograd>, NetworkError> {
+        match self.geometry {
+            Geometry {
+                stride: 1,
+                padding: 1,
+                groups,
+            } => Winograd::new(&self.weight, groups),
+            _ => Ok(None),
+        }
     }
 
     /// The adjoint, where it is a convolution too, `[I, O, K, K]`: for stride 1, with the kernel
@@ -124,6 +127,22 @@ impl Kernel {
         } = self.geometry;
         let (stride, padding) = ([stride; 2], [padding; 2]);
         Ok(x.f_conv2d(&self.weight, bias, stride, padding, [1, 1], groups)?)
+    }
+
+    /// The gradient `[N, C, H, W]` by an input of `height` and `width` for that by the output,
+    /// `[N, O, H', W']`.
+    ///
+    /// # Errors
+    /// A gradient that does not fit the kernel.
+    pub(super) fn pull_back(
+        &self,
+        gradient: &Tensor,
+        sides: [i64; 2],
+    ) -> Result<Tensor, NetworkError> {
+        match self.adjoint()? {
+            Some(adjoint) => adjoint.settled(gradient.kind())?.convolve(gradient, None),
+            None => self.transposed(gradient, sides),
+        }
     }
 
     /// Transposed convolution of `stack` `[N, O, H', W']` to inputs of `height` and `width`:

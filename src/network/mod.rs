@@ -15,6 +15,7 @@
 mod architecture;
 mod chance;
 mod check;
+mod convolution;
 mod cost;
 mod densenet;
 mod error;

@@ -3,11 +3,12 @@ use std::collections::{HashMap, HashSet};
 use tch::{Device, Kind, Tensor};
 
 use super::chance::chosen;
+use super::convolution::convolve;
 use super::initialize::{generator, initialize};
 use super::streams::{matrix, mix};
 use super::{
-    Forward, Function, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork, Role,
-    Specification,
+    Forward, Function, Geometry, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork,
+    Role, Specification,
 };
 
 /// A layer with its parameters, computed under autograd.
@@ -58,8 +59,12 @@ impl Forward for TrainableLayer {
                         .map(|bias| in_kind(bias, x.kind()))
                         .transpose()?,
                 );
-                let (stride, padding) = ([*stride; 2], [*padding; 2]);
-                x.f_conv2d(weight, bias, stride, padding, [1, 1], *groups)?
+                let geometry = Geometry {
+                    stride: *stride,
+                    padding: *padding,
+                    groups: *groups,
+                };
+                convolve(x, weight, bias.as_ref(), geometry)?
             }
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
                 let (training, momentum) = match mode {

@@ -7,16 +7,30 @@
 //! sum, with the usual 1 and 2 it is 6 times. What one tile gives does not depend on the tiles
 //! beside it: the same bits for any batch and any number of threads.
 
+//!
+//! The gradients are of the same kind: that by the input is a convolution with the turned kernel, that
+//! by the kernel a product of values at the same points.
+
+#[cfg(target_arch = "x86_64")]
+mod convolve;
+mod processor;
 #[cfg(target_arch = "x86_64")]
 mod register;
 #[cfg(target_arch = "x86_64")]
-mod tiles;
+mod transform;
+mod values;
+#[cfg(target_arch = "x86_64")]
+mod weights;
+#[cfg(target_arch = "x86_64")]
+mod window;
 
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use pathscope_torch::parallel;
 use tch::{Device, Kind, Tensor};
 
+use self::processor::Slice;
 use super::NetworkError;
 
 /// Channels that are summed at once: a register of AVX-512, two of AVX2.
@@ -30,14 +44,24 @@ const POINTS: usize = WINDOW * WINDOW;
 /// The pairs of points, `+-NEAR` and `+-FAR`: their squares and products are exact.
 const NEAR: f32 = 0.75;
 const FAR: f32 = 1.5;
+/// Transformed inputs that are kept at once: with a slice of the kernel and the sums they stay
+/// in a core's second cache.
+const BLOCK_BYTES: usize = 256 << 10;
 /// Pairs of channels beyond which the transformed kernel no longer stays in a core's cache.
-const MOST_PAIRS: i64 = 128 * 128;
+const MOST_PAIRS: usize = 128 * 128;
+/// Parts in which the images of a mini-batch are shared by the threads.
+const PARTS: usize = 16;
+/// Tiles that are summed into one gradient by the kernel before such sums are added.
+const TILES_OF_A_SUM: usize = 512;
 
 /// The kernel of a convolution of 3 by 3 pixels with stride 1 and padding 1, transformed.
 #[derive(Clone, Debug)]
 pub(super) struct Winograd {
+    /// Input channels of a group.
     inputs: usize,
+    /// Output channels of all groups.
     outputs: usize,
+    groups: usize,
     /// `[outputs / 16][36 points][inputs]` of 16 outputs each.
     kernel: Arc<[[f32; LANES]]>,
 }
@@ -50,166 +74,192 @@ struct Size {
 }
 
 impl Winograd {
-    /// Transforms `weight` `[O, I, 3, 3]`; `None` where libtorch's own convolution is as fast: on
-    /// a processor without AVX2 and FMA, or where the kernel is too large for the cache or does not
-    /// fill the registers.
+    /// Transforms `weight` `[O, I, 3, 3]` of a convolution of `groups` groups; `None` where libtorch's
+    /// own convolution is as fast: on a processor without AVX2 and FMA, or where the kernel is too
+    /// large for the cache or does not fill the registers.
     ///
     /// # Errors
     /// Where libtorch refuses to hand out the numbers.
-    pub fn new(weight: &Tensor) -> Result<Option<Self>, NetworkError> {
+    pub fn new(weight: &Tensor, groups: i64) -> Result<Option<Self>, NetworkError> {
         let &[outputs, inputs, 3, 3] = weight.size().as_slice() else {
             return Ok(None);
         };
+        if !(is_float32_here(weight) && groups > 0 && processor::is_supported()) {
+            return Ok(None);
+        }
+        let (outputs, inputs, groups) = (outputs as usize, inputs as usize, groups as usize);
         let some = inputs > 0 && outputs > 0;
-        let fills = inputs % LANES as i64 == 0 && outputs % LANES as i64 == 0;
-        let fits = outputs * inputs <= MOST_PAIRS;
-        if !(some && fills && fits && is_float32_here(weight) && is_supported()) {
+        let fills = inputs % LANES == 0 && outputs % (LANES * groups) == 0;
+        if !(some && fills && outputs * inputs <= MOST_PAIRS) {
             return Ok(None);
         }
         let numbers: Vec<f32> = Vec::try_from(weight.f_contiguous()?.f_view([-1])?)?;
-        let (inputs, outputs) = (inputs as usize, outputs as usize);
-        let mut kernel = vec![[0.0; LANES]; outputs / LANES * POINTS * inputs];
-        for (position, window) in numbers.as_chunks::<9>().0.iter().enumerate() {
-            let (output, input) = (position / inputs, position % inputs);
-            for (point, value) in transformed_kernel(window).into_iter().enumerate() {
-                let row = (output / LANES * POINTS + point) * inputs + input;
-                kernel[row][output % LANES] = value;
-            }
-        }
         Ok(Some(Self {
             inputs,
             outputs,
-            kernel: kernel.into(),
+            groups,
+            kernel: values::of_kernel(&numbers, inputs).into(),
         }))
     }
 
-    /// The convolution `[N, O, H, W]` of `x` `[N, I, H, W]`, both channels-last, plus `bias` `[O]`.
+    /// Channels of the input.
+    fn channels(&self) -> usize {
+        self.groups * self.inputs
+    }
+
+    /// The convolution `[N, O, H, W]` of `x` `[N, C, H, W]`, both channels-last, plus `bias` `[O]`.
+    /// Autograd does not see it.
     ///
     /// # Errors
     /// An input of another type or shape, or where libtorch refuses.
     pub fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, NetworkError> {
-        let misfit = |what: String| NetworkError::Architecture {
-            reason: format!("a convolution of {} channels met {what}", self.inputs),
-        };
-        // Whatever a model file says: the slices below are made of nothing else.
-        if !is_float32_here(x) {
-            return Err(misfit(format!("{:?} on {:?}", x.kind(), x.device())));
-        }
-        let pixels = x.f_permute([0, 2, 3, 1])?.f_contiguous()?;
-        let (examples, height, width, channels) = pixels.size4()?;
-        if channels != self.inputs as i64 {
-            return Err(misfit(format!("an input of {channels}")));
-        }
+        let input = self.images(x, self.channels())?;
         let bias: Vec<f32> = match bias {
-            Some(bias) => Vec::try_from(bias)?,
+            Some(bias) => Vec::try_from(bias.detach())?,
             None => vec![0.0; self.outputs],
         };
         if bias.len() != self.outputs {
-            return Err(misfit(format!("{} numbers as its bias", bias.len())));
+            return Err(self.misfit(&format!("{} numbers as its bias", bias.len())));
         }
-        let shape = [examples, height, width, self.outputs as i64];
-        let output = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-        let size = Size {
-            height: height as usize,
-            width: width as usize,
-        };
-        let area = size.height * size.width;
-        if pixels.numel() == 0 {
-            return Ok(output.f_permute([0, 3, 1, 2])?);
+        let Images {
+            examples,
+            size,
+            ref pixels,
+            ..
+        } = input;
+        let (outputs, area) = (self.outputs, size.height * size.width);
+        let [n, c, h, w] = [examples, outputs, size.height, size.width].map(|side| side as i64);
+        // In channels-last order, and no view of another tensor: autograd may give it a history.
+        let strides = [h * w * c, 1, w * c, c];
+        let output = Tensor::f_empty_strided([n, c, h, w], strides, (Kind::Float, Device::Cpu))?;
+        if pixels.numel() == 0 || output.numel() == 0 {
+            return Ok(output);
         }
-        // SAFETY: both tensors are contiguous float32 on the CPU, as `x` was found to be above, and
-        // hold that many numbers; they outlive the slices; `output` was made here, so that nothing
+        // SAFETY: dense float32 on the CPU with as many numbers; it was made here, so that nothing
         // else reads it, and its numbers are not taken to be there before they are written.
-        let (input, output_numbers) = unsafe {
-            (
-                std::slice::from_raw_parts(pixels.data_ptr().cast::<f32>(), pixels.numel()),
-                std::slice::from_raw_parts_mut(
-                    output.data_ptr().cast::<MaybeUninit<f32>>(),
-                    output.numel(),
-                ),
+        let output_numbers = unsafe {
+            std::slice::from_raw_parts_mut(
+                output.data_ptr().cast::<MaybeUninit<f32>>(),
+                output.numel(),
             )
         };
-        let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
-        let images = (examples as usize).div_ceil(threads);
-        let parts = input
-            .chunks(images * area * self.inputs)
-            .zip(output_numbers.chunks_mut(images * area * self.outputs));
-        let work = |(input, output)| self.images(input, output, size, &bias);
-        if threads == 1 {
-            parts.for_each(work);
-        } else {
-            std::thread::scope(|scope| {
-                for part in parts {
-                    scope.spawn(move || work(part));
-                }
+        let images = examples.div_ceil(PARTS);
+        let input = input.numbers().chunks(images * area * self.channels());
+        let parts: Vec<_> = (output_numbers.chunks_mut(images * area * outputs))
+            .zip(input)
+            .map(Mutex::new)
+            .collect();
+        parallel(parts.len(), |number| {
+            let mut part = parts[number].lock().unwrap_or_else(PoisonError::into_inner);
+            let (output, input) = &mut *part;
+            processor::convolve(self, input, output, size, &bias);
+        });
+        Ok(output)
+    }
+
+    /// The gradient `[O, I, 3, 3]` by the kernel, where `gradient` `[N, O, H, W]` is that by the
+    /// convolution of `x` `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// As [`convolve`](Self::convolve).
+    pub fn weight_gradient(&self, x: &Tensor, gradient: &Tensor) -> Result<Tensor, NetworkError> {
+        let (x, gradient) = (
+            self.images(x, self.channels())?,
+            self.images(gradient, self.outputs)?,
+        );
+        let (examples, size) = (x.examples, x.size);
+        let area = size.height * size.width;
+        if gradient.pixels.numel() / self.outputs != examples * area {
+            return Err(self.misfit("a gradient of another shape"));
+        }
+        let rows = POINTS * self.inputs;
+        let mut sums = vec![[0.0; LANES]; self.outputs / LANES * rows];
+        if examples * area > 0 {
+            // So many images that the same sums are taken for any number of threads.
+            let tiles = size.height.div_ceil(SIDE) * size.width.div_ceil(SIDE);
+            let images = (TILES_OF_A_SUM / tiles).max(1) * area;
+            let parts = (x.numbers().chunks(images * self.channels()))
+                .zip(gradient.numbers().chunks(images * self.outputs));
+            let groups = self.outputs / LANES;
+            let parts: Vec<_> = parts.collect();
+            let found = parallel(parts.len() * groups, |number| {
+                let ((x, gradient), group) = (parts[number / groups], number % groups);
+                let x = Slice {
+                    numbers: x,
+                    channels: self.channels(),
+                    first: group * LANES / (self.outputs / self.groups) * self.inputs,
+                };
+                let gradient = Slice {
+                    numbers: gradient,
+                    channels: self.outputs,
+                    first: group * LANES,
+                };
+                processor::weight_sums(x, self.inputs, gradient, size)
             });
+            for (number, found) in found.iter().enumerate() {
+                let group = number % groups;
+                let sums = &mut sums[group * rows..][..rows];
+                for (sum, found) in sums.as_flattened_mut().iter_mut().zip(found.as_flattened()) {
+                    *sum += found;
+                }
+            }
         }
-        Ok(output.f_permute([0, 3, 1, 2])?)
+        let numbers = values::kernel_gradient(&sums, self.inputs);
+        let shape = [self.outputs as i64, self.inputs as i64, 3, 3];
+        Ok(Tensor::f_from_slice(&numbers)?.f_view(shape)?)
     }
 
-    /// Images `[N][H][W][I]` to `[N][H][W][O]`.
-    #[cfg(target_arch = "x86_64")]
-    fn images(&self, input: &[f32], output: &mut [MaybeUninit<f32>], size: Size, bias: &[f32]) {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: it has just been found.
-            unsafe { tiles::with_avx512(self, input, output, size, bias) }
-        } else {
-            // SAFETY: `new` made sure that this processor has AVX2 and FMA.
-            unsafe { tiles::with_avx2(self, input, output, size, bias) }
+    /// `x` `[N, C, H, W]` as numbers. Whatever a model file says: the slices are made of nothing else.
+    fn images(&self, x: &Tensor, channels: usize) -> Result<Images, NetworkError> {
+        if !is_float32_here(x) {
+            return Err(self.misfit(&format!("{:?} on {:?}", x.kind(), x.device())));
         }
+        let pixels = x.detach().f_permute([0, 2, 3, 1])?.f_contiguous()?;
+        let (examples, height, width, found) = pixels.size4()?;
+        if found != channels as i64 {
+            return Err(self.misfit(&format!("{found} channels instead of {channels}")));
+        }
+        Ok(Images {
+            examples: examples as usize,
+            size: Size {
+                height: height as usize,
+                width: width as usize,
+            },
+            pixels,
+        })
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
-    fn images(&self, _: &[f32], _: &mut [MaybeUninit<f32>], _: Size, _: &[f32]) {
-        unreachable!("`new` makes no such kernel for this processor");
+    fn misfit(&self, what: &str) -> NetworkError {
+        let Self {
+            inputs, outputs, ..
+        } = self;
+        NetworkError::Architecture {
+            reason: format!("a convolution of {inputs} to {outputs} channels met {what}"),
+        }
+    }
+}
+
+/// Images `[N][H][W][C]` in memory.
+struct Images {
+    examples: usize,
+    size: Size,
+    /// Contiguous float32 on the CPU.
+    pixels: Tensor,
+}
+
+impl Images {
+    fn numbers(&self) -> &[f32] {
+        // SAFETY: the tensor is contiguous float32 on the CPU, holds that many numbers, and outlives
+        // the slice.
+        unsafe {
+            std::slice::from_raw_parts(self.pixels.data_ptr().cast::<f32>(), self.pixels.numel())
+        }
     }
 }
 
 /// Whether this is what the kernel takes: float32 on the CPU.
 fn is_float32_here(tensor: &Tensor) -> bool {
     tensor.kind() == Kind::Float && tensor.device() == Device::Cpu
-}
-
-#[cfg(target_arch = "x86_64")]
-fn is_supported() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn is_supported() -> bool {
-    false
-}
-
-/// `G g G^T` of a window of 3 by 3, in float64 until the end.
-fn transformed_kernel(window: &[f32; 9]) -> [f32; POINTS] {
-    let at = |row: usize, column: usize| f64::from(window[row * 3 + column]);
-    let columns: [[f64; WINDOW]; 3] =
-        std::array::from_fn(|column| kernel_line([at(0, column), at(1, column), at(2, column)]));
-    let mut points = [0.0; POINTS];
-    for row in 0..WINDOW {
-        let across = kernel_line([columns[0][row], columns[1][row], columns[2][row]]);
-        for (column, value) in across.into_iter().enumerate() {
-            points[row * WINDOW + column] = value as f32;
-        }
-    }
-    points
-}
-
-/// `G g`: the polynomial `g` at each point, over the product of the distances to all others.
-fn kernel_line(g: [f64; 3]) -> [f64; WINDOW] {
-    let (near, far) = (f64::from(NEAR), f64::from(FAR));
-    let (near_square, far_square) = (near * near, far * far);
-    let value = |x: f64, product: f64| (g[0] + x * (g[1] + x * g[2])) / product;
-    let near_product = 2.0 * near_square * (near_square - far_square);
-    let far_product = 2.0 * far_square * (far_square - near_square);
-    [
-        g[0] / (near_square * far_square),
-        value(near, near_product),
-        value(-near, near_product),
-        value(far, far_product),
-        value(-far, far_product),
-        g[2],
-    ]
 }
 
 #[cfg(test)]
@@ -226,29 +276,56 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Libtorch's convolution in float64, for odd sizes, borders and tiles left over too.
+        /// Libtorch's convolution in float64 and its gradient by the kernel, for groups, odd sizes,
+        /// borders and tiles left over too.
         #[test]
         fn is_the_convolution(
             (examples, height, width) in (1i64..4, 1i64..20, 1i64..20),
-            (inputs, outputs) in (1i64..6, 1i64..5),
-            (threads, with_bias, seed) in (1i32..3, any::<bool>(), 0i64..1000),
+            (inputs, outputs, groups) in (1i64..5, 1i64..5, 1i64..4),
+            (threads, with_bias, seed) in (1i32..4, any::<bool>(), 0i64..1000),
         ) {
             tch::manual_seed(seed);
-            let (inputs, outputs) = (16 * inputs, 16 * outputs);
+            let (inputs, outputs) = (16 * inputs, 16 * outputs * groups);
             let weight = numbers(&[outputs, inputs, 3, 3]);
-            let x = numbers(&[examples, inputs, height, width]);
+            let x = numbers(&[examples, inputs * groups, height, width]);
             let bias = with_bias.then(|| numbers(&[outputs]));
             // Nothing to compare on a processor without AVX2.
-            let Some(winograd) = Winograd::new(&weight).unwrap() else { return Ok(()) };
+            let Some(winograd) = Winograd::new(&weight, groups).unwrap() else { return Ok(()) };
             tch::set_num_threads(threads);
             let found = winograd.convolve(&x, bias.as_ref()).unwrap();
             let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
             let bias = bias.as_ref().map(double);
-            let expected = double(&x).conv2d(&double(&weight), bias, [1, 1], [1, 1], [1, 1], 1);
-            let apart = (double(&found) - &expected).abs().max().double_value(&[]);
-            let largest = expected.abs().max().double_value(&[]);
-            prop_assert!(apart < 5e-6 * largest, "{apart:.1e} of {largest:.1e}");
+            let exact = double(&weight).set_requires_grad(true);
+            let expected = double(&x).conv2d(&exact, bias, [1, 1], [1, 1], [1, 1], groups);
+            let apart = |found: &Tensor, expected: &Tensor| {
+                let largest = expected.abs().max().double_value(&[]);
+                (double(found) - expected).abs().max().double_value(&[]) / largest
+            };
+            prop_assert!(apart(&found, &expected) < 5e-6, "{:.1e}", apart(&found, &expected));
+
+            let gradient = numbers(&expected.size());
+            (&expected * double(&gradient)).sum(Kind::Double).backward();
+            let found = winograd.weight_gradient(&x, &gradient).unwrap();
+            let expected = exact.grad();
+            prop_assert!(apart(&found, &expected) < 5e-6, "{:.1e}", apart(&found, &expected));
         }
+    }
+
+    /// How the work is shared must not decide how a training goes on.
+    #[test]
+    fn the_gradient_by_the_kernel_has_the_same_bits_for_any_number_of_threads() {
+        tch::manual_seed(4);
+        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3]), 2).unwrap() else {
+            return;
+        };
+        let (x, gradient) = (numbers(&[40, 32, 16, 16]), numbers(&[40, 32, 16, 16]));
+        let found = [1, 2, 3].map(|threads| {
+            tch::set_num_threads(threads);
+            winograd.weight_gradient(&x, &gradient).unwrap()
+        });
+        assert!(found[0].equal(&found[1]) && found[0].equal(&found[2]));
+        let few = gradient.narrow(0, 0, 3);
+        assert!(winograd.weight_gradient(&x, &few).is_err());
     }
 
     /// What a processor has must not decide what a record says.
@@ -257,11 +334,13 @@ mod tests {
     fn both_sets_of_instructions_give_the_same_bits() {
         use std::mem::MaybeUninit;
 
-        if !(super::is_supported() && is_x86_feature_detected!("avx512f")) {
+        if !(super::processor::is_supported() && is_x86_feature_detected!("avx512f")) {
             return;
         }
         tch::manual_seed(5);
-        let winograd = Winograd::new(&numbers(&[32, 48, 3, 3])).unwrap().unwrap();
+        let winograd = Winograd::new(&numbers(&[32, 48, 3, 3]), 1)
+            .unwrap()
+            .unwrap();
         let (height, width, examples) = (9, 13, 5);
         let size = super::Size { height, width };
         let of = |shape: &[i64]| Vec::<f32>::try_from(numbers(shape).view([-1])).unwrap();
@@ -276,8 +355,8 @@ mod tests {
         let (mut short, mut long) = (empty.clone(), empty);
         // SAFETY: this processor has both.
         unsafe {
-            super::tiles::with_avx2(&winograd, &input, &mut short, size, &bias);
-            super::tiles::with_avx512(&winograd, &input, &mut long, size, &bias);
+            super::convolve::with_avx2(&winograd, &input, &mut short, size, &bias);
+            super::convolve::with_avx512(&winograd, &input, &mut long, size, &bias);
         }
         assert_eq!(bits(short), bits(long));
     }
@@ -285,7 +364,7 @@ mod tests {
     #[test]
     fn an_example_has_the_same_bits_in_any_batch() {
         tch::manual_seed(3);
-        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3])).unwrap() else {
+        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3]), 1).unwrap() else {
             return;
         };
         let x = numbers(&[7, 16, 9, 11]);
@@ -299,7 +378,7 @@ mod tests {
     /// A model file decides what meets a convolution; another type would be read beyond its end.
     #[test]
     fn inputs_of_other_types_and_shapes_are_errors() {
-        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3])).unwrap() else {
+        let Some(winograd) = Winograd::new(&numbers(&[32, 16, 3, 3]), 1).unwrap() else {
             return;
         };
         let x = numbers(&[2, 16, 5, 5]);
@@ -339,7 +418,7 @@ mod tests {
     #[test]
     fn other_kernels_are_left_to_libtorch() {
         let double = numbers(&[16, 16, 3, 3]).to_kind(Kind::Double);
-        assert!(Winograd::new(&double).unwrap().is_none());
+        assert!(Winograd::new(&double, 1).unwrap().is_none());
         for shape in [
             [16, 16, 5, 5],
             [16, 3, 3, 3],
@@ -350,7 +429,7 @@ mod tests {
             [16, 0, 3, 3],
         ] {
             assert!(
-                Winograd::new(&numbers(&shape)).unwrap().is_none(),
+                Winograd::new(&numbers(&shape), 1).unwrap().is_none(),
                 "{shape:?}"
             );
         }

@@ -1,4 +1,4 @@
-//! Compiles the C++ file against the libtorch that torch-sys found, and puts the folder of its
+//! Compiles the C++ files against the libtorch that torch-sys found, and puts the folder of its
 //! libraries on the run path of the unit tests.
 
 use std::env;
@@ -8,6 +8,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=guard.h");
     println!("cargo::rerun-if-changed=seam.cpp");
+    println!("cargo::rerun-if-changed=gradient.cpp");
     println!("cargo::rerun-if-changed=cuda.cpp");
     for name in [
         "LIBTORCH",
@@ -34,7 +35,7 @@ fn main() {
         // The warnings of libtorch's own headers are not ours to mend.
         .warnings(false)
         .opt_level(2)
-        .file("seam.cpp");
+        .files(["seam.cpp", "gradient.cpp"]);
     println!("cargo::rustc-check-cfg=cfg(has_cuda)");
     if let Some(headers) = cuda_headers() {
         println!("cargo::rustc-cfg=has_cuda");

@@ -1,5 +1,5 @@
-//! What tch does not offer of libtorch: any operation by its name, full float32 precision, and a
-//! bound on what one operation may allocate.
+//! What tch does not offer of libtorch: any operation by its name, backward passes written in Rust,
+//! work on its threads, full float32 precision, and a bound on what one operation may allocate.
 //!
 //! [`call`] finds an operation in libtorch's dispatcher, fills in what is left out from its schema
 //! and runs it; unlike tch's generated functions it needs no entry for each of them, and no scalar
@@ -16,7 +16,9 @@
 //! ```
 
 mod cuda;
+mod gradient;
 mod operation;
+mod parallel;
 mod seam;
 mod value;
 
@@ -26,7 +28,9 @@ use tch::Tensor;
 use thiserror::Error;
 
 pub use self::cuda::CudaGraph;
+pub use self::gradient::with_gradient;
 pub use self::operation::{Operation, Schema, SchemaArgument, Storage};
+pub use self::parallel::parallel;
 pub use self::value::{Value, number_of};
 
 /// What libtorch says of a call that failed, in one line.

@@ -1,8 +1,18 @@
-//! The functions of `seam.cpp`, as C declares them.
+//! The functions of `seam.cpp` and `gradient.cpp`, as C declares them.
 
 use std::ffi::{c_char, c_int, c_void};
 
 use torch_sys::C_tensor;
+
+/// A backward pass of Rust's, and what frees it.
+pub type Backward = unsafe extern "C" fn(
+    closure: *const c_void,
+    gradient: *const C_tensor,
+    wanted: *const bool,
+    found: *mut *mut C_tensor,
+    inputs: usize,
+) -> *mut c_char;
+pub type Release = unsafe extern "C" fn(closure: *mut c_void);
 
 unsafe extern "C" {
     pub fn seam_free_text(message: *mut c_char);
@@ -47,4 +57,13 @@ unsafe extern "C" {
     pub fn seam_tf32() -> c_int;
     pub fn seam_set_tf32(allowed: c_int) -> *mut c_char;
     pub fn seam_bound_allocations(bytes: usize) -> usize;
+    pub fn seam_set_gradient(
+        output: *const C_tensor,
+        inputs: *const *const C_tensor,
+        count: usize,
+        closure: *mut c_void,
+        backward: Backward,
+        release: Release,
+    ) -> *mut c_char;
+    pub fn seam_failure(message: *const c_char) -> *mut c_char;
 }

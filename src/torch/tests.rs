@@ -1,6 +1,8 @@
 use tch::{Kind, Tensor};
 
-use super::{Operation, Storage, Value, call, call_one, with_bounded_allocations};
+use super::{
+    Operation, Storage, Value, call, call_one, parallel, with_bounded_allocations, with_gradient,
+};
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
@@ -110,4 +112,62 @@ fn allocations_are_bounded_while_asked_for() {
         "{refused}"
     );
     assert!(outer().is_ok());
+}
+
+#[test]
+fn a_backward_pass_of_rust() {
+    use std::sync::Arc;
+
+    let held = Arc::new(());
+    let x = Tensor::from_slice(&[1.0_f32, 2.0]).set_requires_grad(true);
+    let step = |x: &Tensor, fails: bool| {
+        let held = Arc::clone(&held);
+        let backward = move |gradient: &Tensor, wanted: &[bool]| {
+            let _ = &held;
+            assert_eq!(wanted, [true]);
+            if fails {
+                Err("no gradient".to_owned())
+            } else {
+                Ok(vec![Some(gradient * 3.0)])
+            }
+        };
+        with_gradient(x.detach() * 3.0, &[x], backward).unwrap()
+    };
+    // Twice over, and what the closure holds is free when the graph is.
+    let y = step(&step(&x, false), false);
+    assert_eq!(Arc::strong_count(&held), 3);
+    y.sum(Kind::Float).backward();
+    assert_eq!(numbers(&x.grad()), [9.0, 9.0]);
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert!(y.sum(Kind::Float).f_backward().is_err());
+
+    let failed = step(&x, true).sum(Kind::Float).f_backward().unwrap_err();
+    assert!(failed.to_string().contains("no gradient"), "{failed}");
+
+    // Nothing to do: the closure goes at once.
+    let plain = tch::no_grad(|| step(&x, false));
+    assert!(!plain.requires_grad());
+    assert!(!step(&x.detach(), false).requires_grad());
+    assert_eq!(Arc::strong_count(&held), 1);
+
+    // What was changed on the way is no longer what the gradient is of.
+    let mut middle = &x * 1.0;
+    let y = step(&middle, false);
+    let _ = middle.f_add_scalar_(1.0).unwrap();
+    let failed = y.sum(Kind::Float).f_backward().unwrap_err();
+    assert!(failed.to_string().contains("changed"), "{failed}");
+}
+
+#[test]
+fn work_is_shared_in_order_and_panics_come_through() {
+    let before = tch::get_num_threads();
+    for threads in [1, 2, 5] {
+        tch::set_num_threads(threads);
+        let squares: Vec<usize> = (0..100).map(|number| number * number).collect();
+        assert_eq!(parallel(100, |number| number * number), squares);
+        assert!(parallel(0, |number| number).is_empty());
+        let panicking = || parallel(9, |number| assert!(number < 7, "seven"));
+        assert!(std::panic::catch_unwind(panicking).is_err());
+    }
+    tch::set_num_threads(before);
 }

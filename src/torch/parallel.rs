@@ -1,0 +1,82 @@
+//! Work on libtorch's own threads.
+
+use std::ffi::{c_uint, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// What `work` gives for the numbers below `count`, in their order, computed by as many threads as
+/// libtorch has.
+///
+/// They are the threads that libtorch's operations run on, where it uses GNU's OpenMP: others would
+/// compete with them, as those wait for the next operation without rest.
+///
+/// ```
+/// assert_eq!(pathscope_torch::parallel(3, |number| number * 2), [0, 2, 4]);
+/// ```
+pub fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
+    if threads == 1 || count <= 1 {
+        return (0..count).map(work).collect();
+    }
+    let results: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let panic = Mutex::new(None);
+    let share = || {
+        let all = AssertUnwindSafe(|| {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(result) = results.get(number) else {
+                    return;
+                };
+                let found = work(number);
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            }
+        });
+        if let Err(found) = catch_unwind(all) {
+            *panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        }
+    };
+    on_threads(threads.min(count), &share);
+    if let Some(panic) = panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        resume_unwind(panic);
+    }
+    let result =
+        |result: Mutex<Option<T>>| result.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().filter_map(result).collect()
+}
+
+/// Runs `share` on each of `threads` threads; it must not panic.
+fn on_threads(threads: usize, share: &(dyn Fn() + Sync)) {
+    unsafe extern "C" fn run(share: *mut c_void) {
+        // SAFETY: the pointer to the reference below, which outlives the parallel region.
+        unsafe { (*share.cast::<&(dyn Fn() + Sync)>())() }
+    }
+    match (open_mp(), c_uint::try_from(threads)) {
+        (Some(begin), Ok(threads)) => {
+            let mut share = share;
+            // SAFETY: runs `run` on the threads and comes back when all have ended.
+            unsafe { begin(run, (&raw mut share).cast(), threads, 0) };
+        }
+        _ => std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(share);
+            }
+            share();
+        }),
+    }
+}
+
+/// `GOMP_parallel`: what compilers turn a parallel region into.
+type Begin = unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
+
+/// The beginning of a parallel region in the OpenMP that libtorch brought, if it is such a one.
+fn open_mp() -> Option<Begin> {
+    static FOUND: OnceLock<Option<Begin>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // SAFETY: a search by name in what this process has loaded.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"GOMP_parallel".as_ptr()) };
+        // SAFETY: that function of GNU's OpenMP has this type.
+        (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, Begin>(symbol) })
+    })
+}
