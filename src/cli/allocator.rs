@@ -17,5 +17,15 @@ pub(crate) fn keep_memory() {
     }
 }
 
+/// Keeps blocks of any size: a step of training frees and takes gigabytes in the same blocks.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn keep_all_memory() {
+    // SAFETY: as above.
+    unsafe { libc::mallopt(libc::M_MMAP_MAX, 0) };
+}
+
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn keep_memory() {}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn keep_all_memory() {}

@@ -3,8 +3,9 @@
 use std::arch::x86_64::{__m256, __m512};
 use std::mem::MaybeUninit;
 
+use super::processor::Slice;
 use super::register::Register;
-use super::transform::{add_products, transform_input, transform_output};
+use super::transform::{products, transform_input, transform_output};
 use super::window::{Padded, Tile};
 use super::{BLOCK_BYTES, LANES, POINTS, Size, Winograd};
 
@@ -53,6 +54,11 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
     let block = (BLOCK_BYTES / (POINTS * channels * size_of::<f32>()))
         .next_multiple_of(ROWS)
         .min(count);
+    let images = Slice {
+        numbers: input,
+        channels,
+        first: 0,
+    };
     let mut padded = Padded::new(size, channels, 1);
     // Points that lie a power of two apart would share the same few places of the first cache.
     let (points, spread) = (block * channels + LANES, block + 1);
@@ -64,7 +70,7 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
         tiles.extend((first..(first + block).min(count)).map(|number| Tile::of(number, size)));
         for (place, &tile) in tiles.iter().enumerate() {
             let apart = [padded.line, channels];
-            let pixels = padded.window(tile, input, size);
+            let pixels = padded.window(tile, images, size);
             let transformed = &mut transformed[place * channels..];
             // SAFETY: the caller's.
             unsafe { transform_input::<R>(pixels, apart, channels, transformed, points) };
@@ -75,12 +81,13 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
                 let kernel = &kernel.kernel[(group * POINTS + point) * inputs..][..inputs];
                 let values = &transformed[point * points + first_input..];
                 let sums = &mut sums[point * spread..][..tiles.len()];
-                sums.fill([0.0; LANES]);
                 let (full, rest) = sums.as_chunks_mut::<ROWS>();
                 let mut values = values.chunks(channels * ROWS);
                 for (sums, values) in full.iter_mut().zip(&mut values) {
                     // SAFETY: the caller's.
-                    unsafe { add_products::<R, WIDE, ROWS>(values, [channels, 1], kernel, sums) };
+                    unsafe {
+                        products::<R, WIDE, ROWS, false>(values, [channels, 1], kernel, sums)
+                    };
                 }
                 for (sum, values) in rest
                     .iter_mut()
@@ -88,7 +95,7 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
                 {
                     let sum = std::array::from_mut(sum);
                     // SAFETY: the caller's.
-                    unsafe { add_products::<R, WIDE, 1>(values, [channels, 1], kernel, sum) };
+                    unsafe { products::<R, WIDE, 1, false>(values, [channels, 1], kernel, sum) };
                 }
             }
             for part in 0..WIDE {

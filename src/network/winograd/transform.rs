@@ -209,13 +209,19 @@ unsafe fn add_times<R: Register>(term: R, factor: f32, value: R) -> R {
     unsafe { value.times_plus(R::all(factor), term) }
 }
 
-/// As many sums of `LANES` channels as have their registers at once: to sum `s` the products of row
-/// `r` of `rows` with number `s * apart + r * step` of `values` are added, over all rows.
+/// As many sums of `LANES` channels as have their registers at once: sum `s` is that of the products
+/// of row `r` of `rows` with number `s * apart + r * step` of `values`, over all rows, beyond what it
+/// was before where `ADDS`.
 ///
 /// # Safety
 /// The processor has the instructions of `R`.
 #[inline(always)]
-pub(super) unsafe fn add_products<R: Register, const WIDE: usize, const SUMS: usize>(
+pub(super) unsafe fn products<
+    R: Register,
+    const WIDE: usize,
+    const SUMS: usize,
+    const ADDS: bool,
+>(
     values: &[f32],
     [apart, step]: [usize; 2],
     rows: &[[f32; LANES]],
@@ -228,9 +234,11 @@ pub(super) unsafe fn add_products<R: Register, const WIDE: usize, const SUMS: us
     // SAFETY: asserted above; a row and a sum have `WIDE` registers; the rest is the caller's.
     unsafe {
         let mut totals = [[R::all(0.0); WIDE]; SUMS];
-        for (sum, totals) in sums.iter().zip(&mut totals) {
-            for (part, total) in totals.iter_mut().enumerate() {
-                *total = R::load(sum.as_ptr().add(part * R::LANES));
+        if ADDS {
+            for (sum, totals) in sums.iter().zip(&mut totals) {
+                for (part, total) in totals.iter_mut().enumerate() {
+                    *total = R::load(sum.as_ptr().add(part * R::LANES));
+                }
             }
         }
         for (number, row) in rows.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::arch::x86_64::{__m256, __m512};
 
 use super::processor::Slice;
 use super::register::Register;
-use super::transform::{add_products, transform_gradient, transform_input};
+use super::transform::{products, transform_gradient, transform_input};
 use super::window::{Padded, Tile};
 use super::{BLOCK_BYTES, LANES, POINTS, Size};
 
@@ -46,8 +46,8 @@ unsafe fn sums<R: Register, const WIDE: usize, const INPUTS: usize>(
     let count = x.numbers.len() / (size.height * size.width * x.channels) * Tile::count(size);
     let tile_bytes = POINTS * (inputs + LANES) * size_of::<f32>();
     let block = (BLOCK_BYTES / tile_bytes).clamp(1, count);
-    let mut windows = Padded::new(size, x.channels, 1);
-    let mut tiles = Padded::new(size, gradient.channels, 0);
+    let mut windows = Padded::new(size, inputs, 1);
+    let mut tiles = Padded::new(size, LANES, 0);
     // Points that lie a power of two apart would share the same few places of the first cache.
     let (points, spread) = (block * inputs + LANES, block + 1);
     let mut transformed = vec![0.0; POINTS * points];
@@ -58,12 +58,12 @@ unsafe fn sums<R: Register, const WIDE: usize, const INPUTS: usize>(
         for place in 0..here {
             let tile = Tile::of(first + place, size);
             let apart = [windows.line, windows.channels];
-            let window = &windows.window(tile, x.numbers, size)[x.first..];
+            let window = windows.window(tile, x, size);
             let transformed = &mut transformed[place * inputs..];
             // SAFETY: the caller's.
             unsafe { transform_input::<R>(window, apart, inputs, transformed, points) };
             let apart = [tiles.line, tiles.channels];
-            let tile = &tiles.window(tile, gradient.numbers, size)[gradient.first..];
+            let tile = tiles.window(tile, gradient, size);
             // SAFETY: the caller's.
             unsafe { transform_gradient::<R>(tile, apart, &mut rows[place..], spread) };
         }
@@ -72,7 +72,7 @@ unsafe fn sums<R: Register, const WIDE: usize, const INPUTS: usize>(
             for (number, sums) in sums.as_chunks_mut::<INPUTS>().0.iter_mut().enumerate() {
                 let values = &transformed[point * points + number * INPUTS..];
                 // SAFETY: the caller's.
-                unsafe { add_products::<R, WIDE, INPUTS>(values, [1, inputs], rows, sums) };
+                unsafe { products::<R, WIDE, INPUTS, true>(values, [1, inputs], rows, sums) };
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Images as tiles and their windows.
 
+use super::processor::Slice;
 use super::{SIDE, Size};
 
 /// Which four by four outputs of which image.
@@ -28,13 +29,14 @@ impl Tile {
     }
 }
 
-/// One image with zeros around it, so that all windows of its tiles lie inside.
+/// Some channels of one image with zeros around it, so that all windows of its tiles lie inside.
 pub(super) struct Padded {
     pixels: Vec<f32>,
     /// Zeros before the first row and column.
     border: usize,
     /// Numbers of a line of pixels.
     pub line: usize,
+    /// How many channels.
     pub channels: usize,
     image: Option<usize>,
 }
@@ -53,15 +55,24 @@ impl Padded {
         }
     }
 
-    /// The numbers from the window of `tile` in `images` `[N][H][W][C]` on.
-    pub fn window(&mut self, tile: Tile, images: &[f32], size: Size) -> &[f32] {
-        let length = size.width * self.channels;
+    /// The numbers from the window of `tile` in `images` on.
+    pub fn window(&mut self, tile: Tile, images: Slice, size: Size) -> &[f32] {
         if self.image != Some(tile.image) {
             self.image = Some(tile.image);
-            let pixels = &images[tile.image * size.height * length..][..size.height * length];
+            let length = size.width * images.channels;
+            let pixels =
+                &images.numbers[tile.image * size.height * length..][..size.height * length];
             let lines = self.pixels.chunks_exact_mut(self.line).skip(self.border);
             for (line, pixels) in lines.zip(pixels.chunks_exact(length)) {
-                line[self.border * self.channels..][..length].copy_from_slice(pixels);
+                let line = &mut line[self.border * self.channels..];
+                if self.channels == images.channels {
+                    line[..length].copy_from_slice(pixels);
+                    continue;
+                }
+                let pixels = pixels.chunks_exact(images.channels);
+                for (place, pixel) in line.chunks_exact_mut(self.channels).zip(pixels) {
+                    place.copy_from_slice(&pixel[images.first..][..self.channels]);
+                }
             }
         }
         &self.pixels[tile.row * self.line + tile.column * self.channels..]

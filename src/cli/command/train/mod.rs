@@ -10,7 +10,7 @@ use crate::cli::args::number::{Seeds, positive, seeds};
 use crate::cli::args::{BrokenImages, ComputeArguments, RecipeArguments};
 use crate::cli::show::dry_run;
 use crate::cli::show::evaluation::stated;
-use crate::cli::{Problem, Terminal, interrupt, ranks};
+use crate::cli::{Problem, Terminal, allocator, interrupt, ranks};
 use crate::format::FloatStorage;
 use crate::team::Team;
 use crate::training::{DataSource, Parallel, Recipe, Run, RunOptions, TrainingError};
@@ -139,6 +139,7 @@ impl Execute for Arguments {
     const SHARED: bool = true;
 
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
+        allocator::keep_all_memory();
         let compute = self.compute();
         ranks::use_threads(compute.threads()?)?;
         let folder = match &self.output {
