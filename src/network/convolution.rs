@@ -1,11 +1,12 @@
 //! A convolution that is trained.
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use pathscope_torch::with_gradient;
 
 use super::NetworkError;
 use super::error::length;
+use super::images::is_float32_here;
 use super::kernel::{Geometry, Kernel};
 
 /// The convolution `[N, O, H', W']` of `x` `[N, C, H, W]` with `weight` `[O, I, K, K]`, plus `bias`
@@ -25,8 +26,10 @@ pub(super) fn convolve(
         groups,
     } = geometry;
     let kernel = Kernel::new(weight.detach(), geometry);
-    let here = x.kind() == Kind::Float && x.device() == Device::Cpu;
-    let winograd = here.then(|| kernel.winograd()).transpose()?.flatten();
+    let winograd = is_float32_here(x)
+        .then(|| kernel.winograd())
+        .transpose()?
+        .flatten();
     let Some(winograd) = winograd else {
         let (stride, padding) = ([stride; 2], [padding; 2]);
         return Ok(x.f_conv2d(weight, bias, stride, padding, [1, 1], groups)?);

@@ -11,6 +11,7 @@ use tch::Tensor;
 use super::trainable::{in_kind, standardized};
 use super::{
     Function, Geometry, Mode, NetworkError, Operation, TrainableLayer, channels_last, convolution,
+    images, normalization,
 };
 
 /// Channels up to which a convolution over groups is computed as an ordinary one with zeros
@@ -32,18 +33,28 @@ pub(super) fn sum(
     u: &Tensor,
     mode: Mode,
 ) -> Result<Option<Tensor>, NetworkError> {
-    let Some(rows) = rows(functions) else {
+    // One function gains only by the ways of its own that the CPU has.
+    let gains =
+        functions.len() > 1 || matches!(mode, Mode::Training { .. }) && images::is_float32_here(u);
+    let Some(rows) = gains.then(|| rows(functions)).flatten() else {
         return Ok(None);
     };
     let count = functions.len() as i64;
     let last = rows.len() - 1;
     let mut features = Features::Shared(u.shallow_clone());
+    let mut rectified = false;
     for (position, row) in rows.iter().enumerate() {
+        if std::mem::take(&mut rectified) {
+            continue;
+        }
         features = match (&row[0].layer().operation, features) {
             (Operation::Relu, Features::Stacked(mut x)) => Features::Stacked(x.f_relu_()?),
             (Operation::Relu, Features::Shared(x)) => Features::Shared(x.f_relu()?),
             (&Operation::BatchNorm { epsilon, .. }, features) => {
-                Features::Stacked(normalize(row, &features, mode, epsilon)?)
+                let next = rows.get(position + 1);
+                rectified = next.is_some_and(|row| row[0].layer().operation == Operation::Relu);
+                let y = normalize(row, &features, mode, epsilon, rectified)?;
+                Features::Stacked(y)
             }
             (Operation::Convolution { .. }, Features::Stacked(x)) if position == last => {
                 return convolve(row, &x, Joint::Sum).map(Some);
@@ -83,9 +94,8 @@ fn rows<'a>(functions: &[&'a Function<TrainableLayer>]) -> Option<Vec<Vec<&'a Tr
     };
     let (tail, body) = first.layers.split_last()?;
     let body = || body.iter().map(|layer| &layer.layer().operation);
-    let fits = !others.is_empty()
-        && first.layers.iter().all(known)
-        && (stacks(&tail.layer().operation) && body().any(stacks));
+    let fits =
+        first.layers.iter().all(known) && (stacks(&tail.layer().operation) && body().any(stacks));
     let alike = |other: &&Function<TrainableLayer>| {
         other.layers.len() == first.layers.len()
             && (other.layers.iter().zip(&first.layers))
@@ -195,28 +205,40 @@ fn normalize(
     features: &Features,
     mode: Mode,
     epsilon: f64,
+    rectifies: bool,
 ) -> Result<Tensor, NetworkError> {
     let scale = joined(row, 0, 0)?.ok_or_else(lost)?;
     let shift = joined(row, 1, 0)?.ok_or_else(lost)?;
-    match (mode, features) {
+    if let Mode::Training { momentum, .. } = mode {
+        let (Features::Stacked(x) | Features::Shared(x)) = features;
+        if let Some(found) = normalization::normalize(x, &scale, &shift, epsilon, rectifies)? {
+            let seen = ChannelMoments {
+                mean: found.mean,
+                variance: found.variance,
+            };
+            seen.enter(row, momentum)?;
+            return Ok(found.output);
+        }
+    }
+    let mut y = match (mode, features) {
         (Mode::Training { momentum, .. }, Features::Stacked(x)) => {
             let seen = ChannelMoments::room(&scale)?;
             let y = seen.normalize(x, Some((&scale, &shift)), epsilon)?;
             seen.enter(row, momentum)?;
-            Ok(y)
+            y
         }
         (Mode::Training { momentum, .. }, Features::Shared(x)) => {
             let first = row[0].parameters().first().ok_or_else(lost)?;
             let seen = ChannelMoments::room(first)?;
             let y = seen.normalize(x, None, epsilon)?;
             seen.enter(row, momentum)?;
-            spread(&y, &scale, &shift, row.len() as i64)
+            spread(&y, &scale, &shift, row.len() as i64)?
         }
         (Mode::Sampled { .. } | Mode::Evaluation, features) => {
             let mean = joined(row, 2, 0)?.ok_or_else(lost)?;
             let variance = joined(row, 3, 0)?.ok_or_else(lost)?;
             match features {
-                Features::Stacked(x) => Ok(x.f_batch_norm(
+                Features::Stacked(x) => x.f_batch_norm(
                     Some(&scale),
                     Some(&shift),
                     Some(&mean),
@@ -225,15 +247,21 @@ fn normalize(
                     0.0,
                     epsilon,
                     true,
-                )?),
+                )?,
                 Features::Shared(x) => {
                     let scale = scale.f_mul(&variance.f_add_scalar(epsilon)?.f_rsqrt()?)?;
                     let shift = shift.f_sub(&mean.f_mul(&scale)?)?;
-                    spread(x, &scale, &shift, row.len() as i64)
+                    spread(x, &scale, &shift, row.len() as i64)?
                 }
             }
         }
-    }
+    };
+    Ok(match (rectifies, features) {
+        (false, _) => y,
+        (true, Features::Stacked(_)) => y.f_relu_()?,
+        // A view: autograd would copy what is overwritten.
+        (true, Features::Shared(_)) => y.f_relu()?,
+    })
 }
 
 /// `x` `[N, C, H, W]` under `count` scales and shifts `[kC]`: `[N, kC, H, W]`, channels last.

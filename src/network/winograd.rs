@@ -24,14 +24,14 @@ mod weights;
 #[cfg(target_arch = "x86_64")]
 mod window;
 
-use std::mem::MaybeUninit;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pathscope_torch::parallel;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use self::processor::Slice;
 use super::NetworkError;
+use super::images::{Images, is_float32_here};
 
 /// Channels that are summed at once: a register of AVX-512, two of AVX2.
 const LANES: usize = 16;
@@ -71,6 +71,15 @@ pub(super) struct Winograd {
 struct Size {
     height: usize,
     width: usize,
+}
+
+impl Size {
+    fn of(images: &Images) -> Self {
+        Self {
+            height: images.height,
+            width: images.width,
+        }
+    }
 }
 
 impl Winograd {
@@ -121,40 +130,20 @@ impl Winograd {
         if bias.len() != self.outputs {
             return Err(self.misfit(&format!("{} numbers as its bias", bias.len())));
         }
-        let Images {
-            examples,
-            size,
-            ref pixels,
-            ..
-        } = input;
-        let (outputs, area) = (self.outputs, size.height * size.width);
-        let [n, c, h, w] = [examples, outputs, size.height, size.width].map(|side| side as i64);
-        // In channels-last order, and no view of another tensor: autograd may give it a history.
-        let strides = [h * w * c, 1, w * c, c];
-        let output = Tensor::f_empty_strided([n, c, h, w], strides, (Kind::Float, Device::Cpu))?;
-        if pixels.numel() == 0 || output.numel() == 0 {
-            return Ok(output);
-        }
-        // SAFETY: dense float32 on the CPU with as many numbers; it was made here, so that nothing
-        // else reads it, and its numbers are not taken to be there before they are written.
-        let output_numbers = unsafe {
-            std::slice::from_raw_parts_mut(
-                output.data_ptr().cast::<MaybeUninit<f32>>(),
-                output.numel(),
-            )
-        };
-        let images = examples.div_ceil(PARTS);
-        let input = input.numbers().chunks(images * area * self.channels());
-        let parts: Vec<_> = (output_numbers.chunks_mut(images * area * outputs))
-            .zip(input)
-            .map(Mutex::new)
-            .collect();
-        parallel(parts.len(), |number| {
-            let mut part = parts[number].lock().unwrap_or_else(PoisonError::into_inner);
-            let (output, input) = &mut *part;
-            processor::convolve(self, input, output, size, &bias);
-        });
-        Ok(output)
+        let size = Size::of(&input);
+        let pixels = input.examples.div_ceil(PARTS) * size.height * size.width;
+        input.with_channels(self.outputs, |output| {
+            if output.is_empty() {
+                return;
+            }
+            let parts = input.numbers().chunks(pixels * self.channels());
+            let parts = parts
+                .zip(output.chunks_mut(pixels * self.outputs))
+                .collect();
+            parallel(parts, |(input, output)| {
+                processor::convolve(self, input, output, size, &bias);
+            });
+        })
     }
 
     /// The gradient `[O, I, 3, 3]` by the kernel, where `gradient` `[N, O, H, W]` is that by the
@@ -167,23 +156,21 @@ impl Winograd {
             self.images(x, self.channels())?,
             self.images(gradient, self.outputs)?,
         );
-        let (examples, size) = (x.examples, x.size);
-        let area = size.height * size.width;
-        if gradient.pixels.numel() / self.outputs != examples * area {
+        if gradient.pixels() != x.pixels() {
             return Err(self.misfit("a gradient of another shape"));
         }
+        let size = Size::of(&x);
         let rows = POINTS * self.inputs;
-        let mut sums = vec![[0.0; LANES]; self.outputs / LANES * rows];
-        if examples * area > 0 {
+        let groups = self.outputs / LANES;
+        let mut sums = vec![[0.0; LANES]; groups * rows];
+        if x.pixels() > 0 {
             // So many images that the same sums are taken for any number of threads.
             let tiles = size.height.div_ceil(SIDE) * size.width.div_ceil(SIDE);
-            let images = (TILES_OF_A_SUM / tiles).max(1) * area;
-            let parts = (x.numbers().chunks(images * self.channels()))
-                .zip(gradient.numbers().chunks(images * self.outputs));
-            let groups = self.outputs / LANES;
-            let parts: Vec<_> = parts.collect();
-            let found = parallel(parts.len() * groups, |number| {
-                let ((x, gradient), group) = (parts[number / groups], number % groups);
+            let pixels = (TILES_OF_A_SUM / tiles).max(1) * size.height * size.width;
+            let parts = (x.numbers().chunks(pixels * self.channels()))
+                .zip(gradient.numbers().chunks(pixels * self.outputs));
+            let items = parts.flat_map(|part| (0..groups).map(move |group| (part, group)));
+            let found = parallel(items.collect(), |((x, gradient), group)| {
                 let x = Slice {
                     numbers: x,
                     channels: self.channels(),
@@ -209,24 +196,16 @@ impl Winograd {
         Ok(Tensor::f_from_slice(&numbers)?.f_view(shape)?)
     }
 
-    /// `x` `[N, C, H, W]` as numbers. Whatever a model file says: the slices are made of nothing else.
+    /// `x` `[N, C, H, W]` as numbers, with as many `channels`.
     fn images(&self, x: &Tensor, channels: usize) -> Result<Images, NetworkError> {
-        if !is_float32_here(x) {
-            return Err(self.misfit(&format!("{:?} on {:?}", x.kind(), x.device())));
-        }
-        let pixels = x.detach().f_permute([0, 2, 3, 1])?.f_contiguous()?;
-        let (examples, height, width, found) = pixels.size4()?;
-        if found != channels as i64 {
+        let images = Images::of(x)?;
+        let kind = || format!("{:?} on {:?} of rank {}", x.kind(), x.device(), x.dim());
+        let images = images.ok_or_else(|| self.misfit(&kind()))?;
+        if images.channels != channels {
+            let found = images.channels;
             return Err(self.misfit(&format!("{found} channels instead of {channels}")));
         }
-        Ok(Images {
-            examples: examples as usize,
-            size: Size {
-                height: height as usize,
-                width: width as usize,
-            },
-            pixels,
-        })
+        Ok(images)
     }
 
     fn misfit(&self, what: &str) -> NetworkError {
@@ -237,29 +216,6 @@ impl Winograd {
             reason: format!("a convolution of {inputs} to {outputs} channels met {what}"),
         }
     }
-}
-
-/// Images `[N][H][W][C]` in memory.
-struct Images {
-    examples: usize,
-    size: Size,
-    /// Contiguous float32 on the CPU.
-    pixels: Tensor,
-}
-
-impl Images {
-    fn numbers(&self) -> &[f32] {
-        // SAFETY: the tensor is contiguous float32 on the CPU, holds that many numbers, and outlives
-        // the slice.
-        unsafe {
-            std::slice::from_raw_parts(self.pixels.data_ptr().cast::<f32>(), self.pixels.numel())
-        }
-    }
-}
-
-/// Whether this is what the kernel takes: float32 on the CPU.
-fn is_float32_here(tensor: &Tensor) -> bool {
-    tensor.kind() == Kind::Float && tensor.device() == Device::Cpu
 }
 
 #[cfg(test)]

@@ -3,47 +3,61 @@
 use std::ffi::{c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// What `work` gives for the numbers below `count`, in their order, computed by as many threads as
-/// libtorch has.
+/// What `work` gives for each of `items`, in their order, computed by as many threads as libtorch has.
 ///
 /// They are the threads that libtorch's operations run on, where it uses GNU's OpenMP: others would
 /// compete with them, as those wait for the next operation without rest.
 ///
 /// ```
-/// assert_eq!(pathscope_torch::parallel(3, |number| number * 2), [0, 2, 4]);
+/// assert_eq!(pathscope_torch::parallel(vec![1, 2, 3], |number| number * 2), [2, 4, 6]);
 /// ```
-pub fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
-    if threads == 1 || count <= 1 {
-        return (0..count).map(work).collect();
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        return items.into_iter().map(work).collect();
     }
-    let results: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let places: Vec<Mutex<Place<T, R>>> =
+        items.into_iter().map(Place::Item).map(Mutex::new).collect();
     let next = AtomicUsize::new(0);
     let panic = Mutex::new(None);
     let share = || {
         let all = AssertUnwindSafe(|| {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(result) = results.get(number) else {
-                    return;
-                };
-                let found = work(number);
-                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let taken = std::mem::replace(&mut *locked(place), Place::Taken);
+                if let Place::Item(item) = taken {
+                    let result = work(item);
+                    *locked(place) = Place::Result(result);
+                }
             }
         });
         if let Err(found) = catch_unwind(all) {
-            *panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            *locked(&panic) = Some(found);
         }
     };
-    on_threads(threads.min(count), &share);
-    if let Some(panic) = panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    on_threads(threads, &share);
+    if let Some(panic) = locked(&panic).take() {
         resume_unwind(panic);
     }
-    let result =
-        |result: Mutex<Option<T>>| result.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.into_iter().filter_map(result).collect()
+    let result = |place: Mutex<Place<T, R>>| match place.into_inner() {
+        Ok(Place::Result(result)) => Some(result),
+        _ => None,
+    };
+    places.into_iter().filter_map(result).collect()
+}
+
+/// Where an item waits, and its result after it.
+enum Place<T, R> {
+    Item(T),
+    Taken,
+    Result(R),
+}
+
+/// What a mutex holds; a panic while it was held is told by other means.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `share` on each of `threads` threads; it must not panic.

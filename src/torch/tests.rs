@@ -164,9 +164,10 @@ fn work_is_shared_in_order_and_panics_come_through() {
     for threads in [1, 2, 5] {
         tch::set_num_threads(threads);
         let squares: Vec<usize> = (0..100).map(|number| number * number).collect();
-        assert_eq!(parallel(100, |number| number * number), squares);
-        assert!(parallel(0, |number| number).is_empty());
-        let panicking = || parallel(9, |number| assert!(number < 7, "seven"));
+        let numbers: Vec<usize> = (0..100).collect();
+        assert_eq!(parallel(numbers.clone(), |number| number * number), squares);
+        assert!(parallel(Vec::new(), |number: usize| number).is_empty());
+        let panicking = || parallel(numbers.clone(), |number| assert!(number < 97, "at the end"));
         assert!(std::panic::catch_unwind(panicking).is_err());
     }
     tch::set_num_threads(before);

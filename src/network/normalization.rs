@@ -1,0 +1,322 @@
+//! Batch normalisation with what follows it, in few walks through memory.
+//!
+//! Several scales and shifts of one input are functions of a block; a ReLU behind them needs no walk
+//! of its own. The pixels are taken in parts of a size that their shape alone decides, and what the
+//! parts give is added in their order: the same bits for any number of threads.
+
+use std::mem::MaybeUninit;
+
+use tch::{Kind, Tensor};
+
+use pathscope_torch::{parallel, with_gradient};
+
+use super::NetworkError;
+use super::images::Images;
+
+/// Bytes of a part: they stay in a core's second cache.
+const PART_BYTES: usize = 128 << 10;
+
+/// A normalised mini-batch and what it was normalised by.
+pub(super) struct Normalized {
+    /// `[N, kC, H, W]`, channels last.
+    pub output: Tensor,
+    /// Mean of each channel `[C]`.
+    pub mean: Tensor,
+    /// Variance of each channel `[C]`, corrected for the number of values as running statistics are.
+    pub variance: Tensor,
+}
+
+/// The mini-batch `x` `[N, C, H, W]` normalised, under k scales and shifts `[kC]`, and rectified
+/// where `rectifies`; `None` where this is left to libtorch: on other devices and in other precisions.
+///
+/// # Errors
+/// Where libtorch refuses.
+pub(super) fn normalize(
+    x: &Tensor,
+    scale: &Tensor,
+    shift: &Tensor,
+    epsilon: f64,
+    rectifies: bool,
+) -> Result<Option<Normalized>, NetworkError> {
+    let Some(input) = Images::of(x)? else {
+        return Ok(None);
+    };
+    if input.numbers().is_empty() {
+        return Ok(None);
+    }
+    let count = input.pixels() as f64;
+    let (mean, squares) = moments(&input);
+    let deviation = |squares: &f64| (squares / count + epsilon).sqrt().recip();
+    let moments = Moments {
+        mean: mean.iter().map(|&mean| mean as f32).collect(),
+        inverse: squares
+            .iter()
+            .map(|squares| deviation(squares) as f32)
+            .collect(),
+    };
+    let affine = Affine::of(&moments, scale, shift)?;
+    let output = input.with_channels(affine.scale.len(), |output| match rectifies {
+        true => apply::<true>(&input, &affine, output),
+        false => apply::<false>(&input, &affine, output),
+    })?;
+    let tensor = |values: Vec<f64>| {
+        Ok::<_, NetworkError>(Tensor::f_from_slice(&values)?.f_to_kind(Kind::Float)?)
+    };
+    let corrected = squares
+        .iter()
+        .map(|squares| squares / (count - 1.0))
+        .collect();
+    let backward = move |gradient: &Tensor, _: &[bool]| -> Result<_, NetworkError> {
+        let gradient = Images::of(gradient)?.ok_or_else(|| {
+            NetworkError::Torch("a gradient came in another precision than its values".into())
+        })?;
+        let all = match rectifies {
+            true => pull_back::<true>(&input, &moments, &affine, &gradient)?,
+            false => pull_back::<false>(&input, &moments, &affine, &gradient)?,
+        };
+        Ok(all.map(Some).into())
+    };
+    Ok(Some(Normalized {
+        output: with_gradient(output, &[x, scale, shift], backward)?,
+        mean: tensor(mean)?,
+        variance: tensor(corrected)?,
+    }))
+}
+
+/// Mean and inverse deviation of each channel.
+struct Moments {
+    mean: Vec<f32>,
+    inverse: Vec<f32>,
+}
+
+/// What a value is multiplied by and what is added to it, `[kC]`.
+struct Affine {
+    /// The scales as they are trained.
+    scale: Vec<f32>,
+    factor: Vec<f32>,
+    term: Vec<f32>,
+}
+
+impl Affine {
+    fn of(moments: &Moments, scale: &Tensor, shift: &Tensor) -> Result<Self, NetworkError> {
+        let scale = Vec::<f32>::try_from(scale.detach())?;
+        let shift = Vec::<f32>::try_from(shift.detach())?;
+        let inverse = moments.inverse.iter().cycle();
+        let factor: Vec<f32> = scale
+            .iter()
+            .zip(inverse)
+            .map(|(scale, inverse)| scale * inverse)
+            .collect();
+        let mean = moments.mean.iter().cycle();
+        let term = (shift.iter().zip(&factor).zip(mean))
+            .map(|((shift, factor), mean)| shift - mean * factor)
+            .collect();
+        Ok(Self {
+            scale,
+            factor,
+            term,
+        })
+    }
+}
+
+/// Numbers of a part of pixels, where a pixel has `channels`.
+fn part(channels: usize) -> usize {
+    (PART_BYTES / size_of::<f32>() / channels).max(1) * channels
+}
+
+/// Mean of each channel, and the sum of the squared distances from it.
+fn moments(input: &Images) -> (Vec<f64>, Vec<f64>) {
+    let channels = input.channels;
+    let parts = input.numbers().chunks(part(channels)).collect();
+    let found = parallel(parts, |numbers: &[f32]| {
+        let rows = || numbers.chunks_exact(channels);
+        let count = rows().len() as f32;
+        let mut mean = vec![0.0_f32; channels];
+        for row in rows() {
+            for (mean, value) in mean.iter_mut().zip(row) {
+                *mean += value;
+            }
+        }
+        mean.iter_mut().for_each(|mean| *mean /= count);
+        let mut squares = vec![0.0_f32; channels];
+        for row in rows() {
+            for ((squares, mean), value) in squares.iter_mut().zip(&mean).zip(row) {
+                let distance = value - mean;
+                *squares += distance * distance;
+            }
+        }
+        (f64::from(count), mean, squares)
+    });
+    // Chan, Golub and LeVeque (1983), equation 2.1.
+    let (mut count, mut mean, mut squares) = (0.0, vec![0.0; channels], vec![0.0; channels]);
+    for (more, more_mean, more_squares) in found {
+        let all = count + more;
+        let more_values = more_mean.into_iter().zip(more_squares);
+        for ((mean, squares), (more_mean, more_squares)) in
+            mean.iter_mut().zip(&mut squares).zip(more_values)
+        {
+            let apart = f64::from(more_mean) - *mean;
+            *mean += apart * more / all;
+            *squares += f64::from(more_squares) + apart * apart * count * more / all;
+        }
+        count = all;
+    }
+    (mean, squares)
+}
+
+/// What of a value passes: all of it, or what is above zero. What is no number stays so.
+#[inline(always)]
+fn passes<const RECTIFIES: bool>(before: f32, value: f32) -> f32 {
+    if RECTIFIES && before <= 0.0 {
+        0.0
+    } else {
+        value
+    }
+}
+
+/// Every pixel `[C]` as `[kC]`.
+fn apply<const RECTIFIES: bool>(input: &Images, affine: &Affine, output: &mut [MaybeUninit<f32>]) {
+    let (channels, outputs) = (input.channels, affine.factor.len());
+    let size = part(outputs) / outputs;
+    let parts = input.numbers().chunks(size * channels);
+    let parts = parts.zip(output.chunks_mut(size * outputs)).collect();
+    parallel(
+        parts,
+        |(input, output): (&[f32], &mut [MaybeUninit<f32>])| {
+            let rows = input
+                .chunks_exact(channels)
+                .zip(output.chunks_exact_mut(outputs));
+            for (row, output) in rows {
+                let functions = (output.chunks_exact_mut(channels))
+                    .zip(affine.factor.chunks_exact(channels))
+                    .zip(affine.term.chunks_exact(channels));
+                for ((output, factor), term) in functions {
+                    for (((output, value), factor), term) in
+                        output.iter_mut().zip(row).zip(factor).zip(term)
+                    {
+                        let value = value * factor + term;
+                        output.write(passes::<RECTIFIES>(value, value));
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// The gradients by input, scales and shifts (Ioffe and Szegedy 2015, section 3).
+fn pull_back<const RECTIFIES: bool>(
+    input: &Images,
+    moments: &Moments,
+    affine: &Affine,
+    gradient: &Images,
+) -> Result<[Tensor; 3], NetworkError> {
+    let (channels, outputs) = (input.channels, affine.factor.len());
+    let size = part(outputs) / outputs;
+    let parts = || {
+        let inputs = input.numbers().chunks(size * channels);
+        inputs.zip(gradient.numbers().chunks(size * outputs))
+    };
+    // Sums of the gradient, and of its products with the normalised values.
+    let found = parallel(parts().collect(), |(input, gradient): (&[f32], &[f32])| {
+        let (mut sums, mut products) = (vec![0.0_f32; outputs], vec![0.0_f32; outputs]);
+        let mut normalized = vec![0.0_f32; channels];
+        for (row, gradient) in input
+            .chunks_exact(channels)
+            .zip(gradient.chunks_exact(outputs))
+        {
+            standardize(row, moments, &mut normalized);
+            let functions = (gradient
+                .chunks_exact(channels)
+                .zip(affine.factor.chunks_exact(channels)))
+            .zip(affine.term.chunks_exact(channels))
+            .zip(
+                sums.chunks_exact_mut(channels)
+                    .zip(products.chunks_exact_mut(channels)),
+            );
+            for (((gradient, factor), term), (sums, products)) in functions {
+                for channel in 0..channels {
+                    let before = row[channel] * factor[channel] + term[channel];
+                    let gradient = passes::<RECTIFIES>(before, gradient[channel]);
+                    sums[channel] += gradient;
+                    products[channel] += gradient * normalized[channel];
+                }
+            }
+        }
+        (sums, products)
+    });
+    let (mut sums, mut products) = (vec![0.0_f64; outputs], vec![0.0_f64; outputs]);
+    for (more_sums, more_products) in found {
+        sums.iter_mut()
+            .zip(more_sums)
+            .for_each(|(sum, more)| *sum += f64::from(more));
+        products
+            .iter_mut()
+            .zip(more_products)
+            .for_each(|(sum, more)| *sum += f64::from(more));
+    }
+    // What the mean and the deviation of the mini-batch take off, per pixel.
+    let count = input.pixels() as f64;
+    let shares = |values: &[f64]| -> Vec<f32> {
+        let mut shares = vec![0.0; channels];
+        for (place, (value, scale)) in values.iter().zip(&affine.scale).enumerate() {
+            shares[place % channels] += value * f64::from(*scale);
+        }
+        shares
+            .into_iter()
+            .map(|share| (share / count) as f32)
+            .collect()
+    };
+    let (of_mean, of_deviation) = (shares(&sums), shares(&products));
+    let by_input = input.with_channels(channels, |output| {
+        let parts = parts().zip(output.chunks_mut(size * channels)).collect();
+        parallel(
+            parts,
+            |((input, gradient), output): ((&[f32], &[f32]), &mut [MaybeUninit<f32>])| {
+                let mut normalized = vec![0.0_f32; channels];
+                let mut total = vec![0.0_f32; channels];
+                let rows = input
+                    .chunks_exact(channels)
+                    .zip(gradient.chunks_exact(outputs));
+                for ((row, gradient), output) in rows.zip(output.chunks_exact_mut(channels)) {
+                    standardize(row, moments, &mut normalized);
+                    total.fill(0.0);
+                    let functions = (gradient
+                        .chunks_exact(channels)
+                        .zip(affine.factor.chunks_exact(channels)))
+                    .zip(
+                        affine
+                            .term
+                            .chunks_exact(channels)
+                            .zip(affine.scale.chunks_exact(channels)),
+                    );
+                    for ((gradient, factor), (term, scale)) in functions {
+                        for channel in 0..channels {
+                            let before = row[channel] * factor[channel] + term[channel];
+                            total[channel] +=
+                                passes::<RECTIFIES>(before, gradient[channel]) * scale[channel];
+                        }
+                    }
+                    for (channel, output) in output.iter_mut().enumerate() {
+                        let rest = total[channel]
+                            - of_mean[channel]
+                            - normalized[channel] * of_deviation[channel];
+                        output.write(rest * moments.inverse[channel]);
+                    }
+                }
+            },
+        );
+    })?;
+    let tensor = |values: &[f64]| {
+        Ok::<_, NetworkError>(Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?)
+    };
+    Ok([by_input, tensor(&products)?, tensor(&sums)?])
+}
+
+/// The values of a pixel less their mean, over their deviation.
+#[inline(always)]
+fn standardize(row: &[f32], moments: &Moments, normalized: &mut [f32]) {
+    let moments = moments.mean.iter().zip(&moments.inverse);
+    for ((normalized, value), (mean, inverse)) in normalized.iter_mut().zip(row).zip(moments) {
+        *normalized = (value - mean) * inverse;
+    }
+}
