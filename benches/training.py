@@ -1,12 +1,13 @@
 """Training throughput: pathscope against plain PyTorch, and restricted against full training.
 
     pip install torch==2.11.0 numpy
-    python benches/training.py CIFAR10_BINARY_FOLDER [--network preresnet-20|multi-resnet|restricted|family]
+    python benches/training.py CIFAR10_BINARY_FOLDER [--network NAME]
 
-The PyTorch side is what one would write by hand: eager, NCHW, batches of 128, random flips and
-shifts, SGD with Nesterov momentum. Both sides train the same network on as many images with the
+The PyTorch side is what one would write by hand: eager, NCHW (with `--channels-last`, in that order of
+memory), batches of 128, random flips and shifts, SGD with Nesterov momentum. Both sides train the same network on as many images with the
 same number of threads, in turn, and report images per second of the training loop alone. With
-`--network restricted`, pathscope trains preresnet-110 on all 54 blocks and on 23 of them, in turn.
+`--network restricted`, pathscope trains preresnet-110 on all 54 blocks and on 23 of them, in turn; with
+`--network wide`, preresnet-110 and multi-resnet 30x4, which have as many parameters.
 With `--network family`, it trains preresnet-20 with as many seeds as threads: one after the other, each
 with all threads, and side by side, each with one thread; the seconds are those of the whole command.
 """
@@ -44,17 +45,18 @@ def augmented(pixels):
     return changed
 
 
-def pytorch(depth, k, pixels, labels, batch, device):
+def pytorch(depth, k, pixels, labels, batch, device, order):
     """Images per second of one epoch in plain PyTorch."""
-    model = network(depth, k).to(device)
+    model = network(depth, k).to(device, memory_format=order)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4
     )
-    order = torch.randperm(len(labels))
+    permutation = torch.randperm(len(labels))
     start = time.perf_counter()
     for first in range(0, len(labels), batch):
-        chosen = order[first : first + batch]
-        inputs, targets = augmented(pixels[chosen]).to(device), labels[chosen].to(device)
+        chosen = permutation[first : first + batch]
+        inputs = augmented(pixels[chosen]).to(device, memory_format=order)
+        targets = labels[chosen].to(device)
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(inputs), targets)
         loss.backward()
@@ -99,12 +101,15 @@ NETWORKS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
-    parser.add_argument("--network", choices=[*NETWORKS, "restricted", "family"], default="preresnet-20")
+    parser.add_argument(
+        "--network", choices=[*NETWORKS, "restricted", "wide", "family"], default="preresnet-20"
+    )
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--pathscope", default="target/release/pathscope")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -116,6 +121,10 @@ def main():
             recipe = "preresnet110-cifar10"
             slow = pathscope(options, recipe, batch)
             fast = pathscope(options, recipe, [*batch, "--effective-paths", "23"])
+        elif options.network == "wide":
+            names = "preresnet-110", "multi-resnet 30x4"
+            slow = pathscope(options, "preresnet110-cifar10", batch)
+            fast = pathscope(options, "multi-resnet30x4-cifar10", batch)
         elif options.network == "family":
             names = "one after the other", "side by side"
             slow = family(options, 1, batch)
@@ -124,7 +133,8 @@ def main():
             names = "PyTorch", "pathscope"
             recipe, depth, k = NETWORKS[options.network]
             pixels, labels = images(options.data, options.images)
-            slow = pytorch(depth, k, pixels, labels, options.batch, options.device)
+            order = torch.channels_last if options.channels_last else torch.contiguous_format
+            slow = pytorch(depth, k, pixels, labels, options.batch, options.device, order)
             fast = pathscope(options, recipe, batch)
         ratios.append(fast / slow)
         print(

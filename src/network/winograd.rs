@@ -49,8 +49,6 @@ const FAR: f32 = 1.5;
 const BLOCK_BYTES: usize = 256 << 10;
 /// Pairs of channels beyond which the transformed kernel no longer stays in a core's cache.
 const MOST_PAIRS: usize = 128 * 128;
-/// Parts in which the images of a mini-batch are shared by the threads.
-const PARTS: usize = 16;
 /// Tiles that are summed into one gradient by the kernel before such sums are added.
 const TILES_OF_A_SUM: usize = 512;
 
@@ -131,7 +129,8 @@ impl Winograd {
             return Err(self.misfit(&format!("{} numbers as its bias", bias.len())));
         }
         let size = Size::of(&input);
-        let pixels = input.examples.div_ceil(PARTS) * size.height * size.width;
+        let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
+        let pixels = input.examples.div_ceil(threads) * size.height * size.width;
         input.with_channels(self.outputs, |output| {
             if output.is_empty() {
                 return;

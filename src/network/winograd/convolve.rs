@@ -81,21 +81,22 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
                 let kernel = &kernel.kernel[(group * POINTS + point) * inputs..][..inputs];
                 let values = &transformed[point * points + first_input..];
                 let sums = &mut sums[point * spread..][..tiles.len()];
-                let (full, rest) = sums.as_chunks_mut::<ROWS>();
-                let mut values = values.chunks(channels * ROWS);
-                for (sums, values) in full.iter_mut().zip(&mut values) {
-                    // SAFETY: the caller's.
-                    unsafe {
-                        products::<R, WIDE, ROWS, false>(values, [channels, 1], kernel, sums)
-                    };
-                }
-                for (sum, values) in rest
-                    .iter_mut()
-                    .zip(values.flat_map(|some| some.chunks(channels)))
-                {
-                    let sum = std::array::from_mut(sum);
-                    // SAFETY: the caller's.
-                    unsafe { products::<R, WIDE, 1, false>(values, [channels, 1], kernel, sum) };
+                let apart = [channels, 1];
+                let count = sums.len();
+                for first in (0..count).step_by(ROWS) {
+                    // The last ones together with some before them, for the second time.
+                    let first = first.min(count.saturating_sub(ROWS));
+                    let values = &values[first * channels..];
+                    if let Some(sums) = sums[first..].first_chunk_mut::<ROWS>() {
+                        // SAFETY: the caller's.
+                        unsafe { products::<R, WIDE, ROWS, false>(values, apart, kernel, sums) };
+                        continue;
+                    }
+                    let values = values.chunks(channels);
+                    for (sum, values) in sums.as_chunks_mut::<1>().0.iter_mut().zip(values) {
+                        // SAFETY: the caller's.
+                        unsafe { products::<R, WIDE, 1, false>(values, apart, kernel, sum) };
+                    }
                 }
             }
             for part in 0..WIDE {
