@@ -28,7 +28,7 @@ spectra)
     done
     ;;
 functions)
-    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 56x2-s1 30x4-s1 30x4-s2}; do
+    for member in ${MEMBERS:-8x4-s1 8x4-s2 20x4-s1 20x4-s2 56x2-s1 56x2-s2 30x4-s1 30x4-s2}; do
         "$pathscope" -q lesion "$models/$member.safetensors" --data "$data" --functions --limit 400 \
             --results "$results/functions-$member.jsonl" >"$results/functions-$member.txt"
     done
