@@ -59,10 +59,7 @@ pub(super) fn normalize(
         true => apply::<true>(&input, &affine, output),
         false => apply::<false>(&input, &affine, output),
     })?;
-    let tensor = |values: Vec<f64>| {
-        Ok::<_, NetworkError>(Tensor::f_from_slice(&values)?.f_to_kind(Kind::Float)?)
-    };
-    let corrected = squares
+    let corrected: Vec<f64> = squares
         .iter()
         .map(|squares| squares / (count - 1.0))
         .collect();
@@ -78,8 +75,8 @@ pub(super) fn normalize(
     };
     Ok(Some(Normalized {
         output: with_gradient(output, &[x, scale, shift], backward)?,
-        mean: tensor(mean)?,
-        variance: tensor(corrected)?,
+        mean: float32(&mean)?,
+        variance: float32(&corrected)?,
     }))
 }
 
@@ -87,6 +84,17 @@ pub(super) fn normalize(
 struct Moments {
     mean: Vec<f32>,
     inverse: Vec<f32>,
+}
+
+impl Moments {
+    /// The values of a pixel less their mean, over their deviation.
+    #[inline(always)]
+    fn standardize(&self, row: &[f32], normalized: &mut [f32]) {
+        let moments = self.mean.iter().zip(&self.inverse);
+        for ((normalized, value), (mean, inverse)) in normalized.iter_mut().zip(row).zip(moments) {
+            *normalized = (value - mean) * inverse;
+        }
+    }
 }
 
 /// What a value is multiplied by and what is added to it, `[kC]`.
@@ -116,6 +124,29 @@ impl Affine {
             factor,
             term,
         })
+    }
+
+    /// One function after the other.
+    #[inline(always)]
+    fn functions(&self, channels: usize) -> impl Iterator<Item = OfFunction<'_>> {
+        let factors = self.factor.chunks_exact(channels);
+        let parts = factors.zip(self.term.chunks_exact(channels));
+        parts.map(|(factor, term)| OfFunction { factor, term })
+    }
+}
+
+/// The part `[C]` of one function.
+struct OfFunction<'a> {
+    factor: &'a [f32],
+    term: &'a [f32],
+}
+
+impl OfFunction<'_> {
+    /// What of the gradient of a channel of a pixel reaches the normalised value.
+    #[inline(always)]
+    fn passed<const RECTIFIES: bool>(&self, row: &[f32], gradient: &[f32], channel: usize) -> f32 {
+        let before = row[channel] * self.factor[channel] + self.term[channel];
+        passes::<RECTIFIES>(before, gradient[channel])
     }
 }
 
@@ -210,51 +241,9 @@ fn pull_back<const RECTIFIES: bool>(
     affine: &Affine,
     gradient: &Images,
 ) -> Result<[Tensor; 3], NetworkError> {
-    let (channels, outputs) = (input.channels, affine.factor.len());
-    let size = part(outputs) / outputs;
-    let parts = || {
-        let inputs = input.numbers().chunks(size * channels);
-        inputs.zip(gradient.numbers().chunks(size * outputs))
-    };
-    // Sums of the gradient, and of its products with the normalised values.
-    let found = parallel(parts().collect(), |(input, gradient): (&[f32], &[f32])| {
-        let (mut sums, mut products) = (vec![0.0_f32; outputs], vec![0.0_f32; outputs]);
-        let mut normalized = vec![0.0_f32; channels];
-        for (row, gradient) in input
-            .chunks_exact(channels)
-            .zip(gradient.chunks_exact(outputs))
-        {
-            standardize(row, moments, &mut normalized);
-            let functions = (gradient
-                .chunks_exact(channels)
-                .zip(affine.factor.chunks_exact(channels)))
-            .zip(affine.term.chunks_exact(channels))
-            .zip(
-                sums.chunks_exact_mut(channels)
-                    .zip(products.chunks_exact_mut(channels)),
-            );
-            for (((gradient, factor), term), (sums, products)) in functions {
-                for channel in 0..channels {
-                    let before = row[channel] * factor[channel] + term[channel];
-                    let gradient = passes::<RECTIFIES>(before, gradient[channel]);
-                    sums[channel] += gradient;
-                    products[channel] += gradient * normalized[channel];
-                }
-            }
-        }
-        (sums, products)
-    });
-    let (mut sums, mut products) = (vec![0.0_f64; outputs], vec![0.0_f64; outputs]);
-    for (more_sums, more_products) in found {
-        sums.iter_mut()
-            .zip(more_sums)
-            .for_each(|(sum, more)| *sum += f64::from(more));
-        products
-            .iter_mut()
-            .zip(more_products)
-            .for_each(|(sum, more)| *sum += f64::from(more));
-    }
+    let (sums, products) = gradient_sums::<RECTIFIES>(input, moments, affine, gradient);
     // What the mean and the deviation of the mini-batch take off, per pixel.
+    let (channels, outputs) = (input.channels, affine.factor.len());
     let count = input.pixels() as f64;
     let shares = |values: &[f64]| -> Vec<f32> {
         let mut shares = vec![0.0; channels];
@@ -267,56 +256,165 @@ fn pull_back<const RECTIFIES: bool>(
             .collect()
     };
     let (of_mean, of_deviation) = (shares(&sums), shares(&products));
+    let size = part(outputs) / outputs;
     let by_input = input.with_channels(channels, |output| {
-        let parts = parts().zip(output.chunks_mut(size * channels)).collect();
+        let inputs = input.numbers().chunks(size * channels);
+        let gradients = gradient.numbers().chunks(size * outputs);
+        let parts = inputs
+            .zip(gradients)
+            .zip(output.chunks_mut(size * channels))
+            .collect();
         parallel(
             parts,
-            |((input, gradient), output): ((&[f32], &[f32]), &mut [MaybeUninit<f32>])| {
+            |((input, gradient), output): (Pair<'_>, &mut [MaybeUninit<f32>])| {
                 let mut normalized = vec![0.0_f32; channels];
                 let mut total = vec![0.0_f32; channels];
                 let rows = input
                     .chunks_exact(channels)
                     .zip(gradient.chunks_exact(outputs));
                 for ((row, gradient), output) in rows.zip(output.chunks_exact_mut(channels)) {
-                    standardize(row, moments, &mut normalized);
+                    moments.standardize(row, &mut normalized);
                     total.fill(0.0);
-                    let functions = (gradient
-                        .chunks_exact(channels)
-                        .zip(affine.factor.chunks_exact(channels)))
-                    .zip(
-                        affine
-                            .term
-                            .chunks_exact(channels)
-                            .zip(affine.scale.chunks_exact(channels)),
-                    );
-                    for ((gradient, factor), (term, scale)) in functions {
+                    for ((function, gradient), scale) in affine
+                        .functions(channels)
+                        .zip(gradient.chunks_exact(channels))
+                        .zip(affine.scale.chunks_exact(channels))
+                    {
                         for channel in 0..channels {
-                            let before = row[channel] * factor[channel] + term[channel];
-                            total[channel] +=
-                                passes::<RECTIFIES>(before, gradient[channel]) * scale[channel];
+                            let passed = function.passed::<RECTIFIES>(row, gradient, channel);
+                            total[channel] += passed * scale[channel];
                         }
                     }
                     for (channel, output) in output.iter_mut().enumerate() {
-                        let rest = total[channel]
-                            - of_mean[channel]
-                            - normalized[channel] * of_deviation[channel];
-                        output.write(rest * moments.inverse[channel]);
+                        let taken = of_mean[channel] + normalized[channel] * of_deviation[channel];
+                        output.write((total[channel] - taken) * moments.inverse[channel]);
                     }
                 }
             },
         );
     })?;
-    let tensor = |values: &[f64]| {
-        Ok::<_, NetworkError>(Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?)
-    };
-    Ok([by_input, tensor(&products)?, tensor(&sums)?])
+    Ok([by_input, float32(&products)?, float32(&sums)?])
 }
 
-/// The values of a pixel less their mean, over their deviation.
-#[inline(always)]
-fn standardize(row: &[f32], moments: &Moments, normalized: &mut [f32]) {
-    let moments = moments.mean.iter().zip(&moments.inverse);
-    for ((normalized, value), (mean, inverse)) in normalized.iter_mut().zip(row).zip(moments) {
-        *normalized = (value - mean) * inverse;
+/// Pixels `[C]` of the input and `[kC]` of the gradient by what was made of them.
+type Pair<'a> = (&'a [f32], &'a [f32]);
+
+/// Sums over the pixels of the gradient `[kC]`, and of its products with the normalised values.
+fn gradient_sums<const RECTIFIES: bool>(
+    input: &Images,
+    moments: &Moments,
+    affine: &Affine,
+    gradient: &Images,
+) -> (Vec<f64>, Vec<f64>) {
+    let (channels, outputs) = (input.channels, affine.factor.len());
+    let size = part(outputs) / outputs;
+    let inputs = input.numbers().chunks(size * channels);
+    let parts = inputs
+        .zip(gradient.numbers().chunks(size * outputs))
+        .collect();
+    let found = parallel(parts, |(input, gradient): Pair<'_>| {
+        let (mut sums, mut products) = (vec![0.0_f32; outputs], vec![0.0_f32; outputs]);
+        let mut normalized = vec![0.0_f32; channels];
+        for (row, gradient) in input
+            .chunks_exact(channels)
+            .zip(gradient.chunks_exact(outputs))
+        {
+            moments.standardize(row, &mut normalized);
+            let places = sums
+                .chunks_exact_mut(channels)
+                .zip(products.chunks_exact_mut(channels));
+            for ((function, gradient), (sums, products)) in affine
+                .functions(channels)
+                .zip(gradient.chunks_exact(channels))
+                .zip(places)
+            {
+                for channel in 0..channels {
+                    let passed = function.passed::<RECTIFIES>(row, gradient, channel);
+                    sums[channel] += passed;
+                    products[channel] += passed * normalized[channel];
+                }
+            }
+        }
+        (sums, products)
+    });
+    let (mut sums, mut products) = (vec![0.0_f64; outputs], vec![0.0_f64; outputs]);
+    let add = |totals: &mut [f64], more: Vec<f32>| {
+        totals
+            .iter_mut()
+            .zip(more)
+            .for_each(|(total, more)| *total += f64::from(more));
+    };
+    for (more_sums, more_products) in found {
+        add(&mut sums, more_sums);
+        add(&mut products, more_products);
+    }
+    (sums, products)
+}
+
+fn float32(values: &[f64]) -> Result<Tensor, NetworkError> {
+    Ok(Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Tensor};
+
+    use super::*;
+
+    /// Output, statistics and all gradients are those of libtorch in float64, for k scales and shifts
+    /// of one input, rectified or not, and with more pixels than a part holds.
+    #[test]
+    fn is_the_normalisation_with_its_gradients() {
+        tch::manual_seed(7);
+        for (k, channels, size, rectifies) in [
+            (1, 24, 40, true),
+            (3, 16, 24, true),
+            (2, 5, 7, false),
+            (4, 8, 1, false),
+        ] {
+            let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Double, Device::Cpu));
+            let x = random(&[6, channels, size, size]) * 2.0 + 3.0;
+            let (scale, shift) = (random(&[k * channels]), random(&[k * channels]));
+            let gradient = random(&[6, k * channels, size, size]);
+            let leaf = |value: &Tensor, kind| value.to_kind(kind).detach().set_requires_grad(true);
+            let results = |y: Tensor, kind, leaves: [&Tensor; 3]| -> Vec<Tensor> {
+                (&y * gradient.to_kind(kind)).sum(kind).backward();
+                let gradients = leaves.into_iter().map(Tensor::grad);
+                std::iter::once(y.detach()).chain(gradients).collect()
+            };
+
+            let [a, b, c] = [&x, &scale, &shift].map(|value| leaf(value, Kind::Float));
+            let found = normalize(&a, &b, &c, 1e-5, rectifies).unwrap().unwrap();
+            let (mean, variance) = (found.mean, found.variance);
+            let mut found = results(found.output, Kind::Float, [&a, &b, &c]);
+            found.extend([mean, variance]);
+
+            let [a, b, c] = [&x, &scale, &shift].map(|value| leaf(value, Kind::Double));
+            let none: Option<&Tensor> = None;
+            let z = a.batch_norm(none, none, none, none, true, 0.0, 1e-5, false);
+            let z = z.repeat([1, k, 1, 1]) * b.view([1, -1, 1, 1]) + c.view([1, -1, 1, 1]);
+            let y = if rectifies { z.relu() } else { z };
+            let mut expected = results(y, Kind::Double, [&a, &b, &c]);
+            let (variance, mean) = x.var_mean_correction([0, 2, 3].as_slice(), 1, false);
+            expected.extend([mean, variance]);
+            for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let largest = expected.abs().max().double_value(&[]);
+                let apart = (found - expected).abs().max().double_value(&[]) / largest;
+                assert!(
+                    apart < 1e-5,
+                    "{number} of k = {k}, {channels} channels: {apart:.1e}"
+                );
+            }
+        }
+    }
+
+    /// A training that leaves the numbers must be seen to: rectifying keeps what is no number.
+    #[test]
+    fn what_is_no_number_stays_so() {
+        let x = Tensor::from_slice(&[1.0_f32, 2.0, f32::NAN, 4.0]).view([4, 1, 1, 1]);
+        let one = Tensor::from_slice(&[1.0_f32]);
+        let found = normalize(&x, &one, &one, 1e-5, true).unwrap().unwrap();
+        let lost = found.output.isnan().sum(Kind::Int64).int64_value(&[]);
+        assert_eq!(lost, 4);
     }
 }

@@ -222,7 +222,7 @@ mod tests {
     use proptest::prelude::*;
     use tch::{Kind, Tensor};
 
-    use super::Winograd;
+    use super::{Slice, Winograd};
 
     fn numbers(shape: &[i64]) -> Tensor {
         Tensor::randn(shape, (Kind::Float, tch::Device::Cpu))
@@ -314,6 +314,22 @@ mod tests {
             super::convolve::with_avx512(&winograd, &input, &mut long, size, &bias);
         }
         assert_eq!(bits(short), bits(long));
+
+        let gradient = of(&[examples, 9, 13, 32]);
+        let slice = |numbers, channels, first| Slice {
+            numbers,
+            channels,
+            first,
+        };
+        let (x, gradient) = (slice(&input, 48, 16), slice(&gradient, 32, 16));
+        // SAFETY: this processor has both.
+        let (short, long) = unsafe {
+            (
+                super::weights::with_avx2(x, 16, gradient, size),
+                super::weights::with_avx512(x, 16, gradient, size),
+            )
+        };
+        assert!(short == long && short.as_flattened().iter().any(|&sum| sum != 0.0));
     }
 
     #[test]

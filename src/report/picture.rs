@@ -207,6 +207,16 @@ impl Series {
             points,
         }
     }
+
+    /// Faint discs, of single draws behind their means.
+    pub fn draws(label: impl Into<String>, colour: Colour, points: Vec<Point>) -> Self {
+        Self {
+            shape: Shape::Points,
+            marker: Marker::Disc,
+            faint: true,
+            ..Self::line(label, colour, points)
+        }
+    }
 }
 
 /// One value.

@@ -283,30 +283,7 @@ impl Restriction {
             Self::EffectiveFunctions {
                 functions: count,
                 backward_only,
-            } => {
-                let places: Vec<FunctionIndex> = intact
-                    .steps()
-                    .iter()
-                    .flat_map(|step| {
-                        (0..step.functions.len()).map(|function| FunctionIndex {
-                            block: step.block,
-                            function,
-                        })
-                    })
-                    .collect();
-                let state = left_out(backward_only);
-                let mut chosen = vec![false; places.len()];
-                for place in sample(&mut generator, places.len(), count.min(places.len())) {
-                    chosen[place] = true;
-                }
-                places
-                    .iter()
-                    .zip(chosen)
-                    .filter(|(_, chosen)| !chosen)
-                    .fold(intact.clone(), |plan, (&place, _)| {
-                        plan.with_function(place, state)
-                    })
-            }
+            } => only_functions(intact, &mut generator, count, left_out(backward_only)),
             Self::DropPath { drop, columns } => {
                 super::drop_path::plan(intact, drop, columns, &mut generator)
             }
@@ -352,6 +329,28 @@ impl Restriction {
         };
         Ok(Draw { plan, gates: None })
     }
+}
+
+/// `intact` with all functions but `count` random ones in `state`.
+fn only_functions(
+    intact: &Plan,
+    generator: &mut ChaCha8Rng,
+    count: usize,
+    state: FunctionState,
+) -> Plan {
+    let functions = intact.steps().iter().flat_map(|step| {
+        (0..step.functions.len()).map(|function| FunctionIndex {
+            block: step.block,
+            function,
+        })
+    });
+    let mut functions: Vec<Option<FunctionIndex>> = functions.map(Some).collect();
+    for chosen in sample(generator, functions.len(), count.min(functions.len())) {
+        functions[chosen] = None;
+    }
+    (functions.into_iter().flatten()).fold(intact.clone(), |plan, function| {
+        plan.with_function(function, state)
+    })
 }
 
 fn left_out(backward_only: bool) -> FunctionState {

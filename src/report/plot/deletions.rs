@@ -1,7 +1,7 @@
 use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
 use crate::error_rate::{error_label, mean_error};
 use crate::lesions::{hover, lesion, random_lesions};
-use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
 use crate::quantity::{count, percent};
 use crate::theme::Colour;
 
@@ -53,12 +53,7 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
             _ if drawn.len() == subjects.len() => subject.name.clone(),
             _ => format!("{}, {method}", subject.name),
         };
-        series.push(Series {
-            shape: Shape::Points,
-            marker: Marker::Disc,
-            faint: true,
-            ..Series::line("", colour, draws.collect())
-        });
+        series.push(Series::draws("", colour, draws.collect()));
         means_of.push(Series {
             marker: Marker::of_series(index),
             dash: Dash::of_series(index),
@@ -66,12 +61,7 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
         });
     }
     series.append(&mut means_of);
-    series.push(Series {
-        shape: Shape::Points,
-        marker: Marker::Disc,
-        faint: true,
-        ..Series::line("single draws", Colour::Faint, Vec::new())
-    });
+    series.push(Series::draws("single draws", Colour::Faint, Vec::new()));
     series.extend(intact_points(subjects, 0.0, "intact"));
     series.extend(intact_entry(subjects, "intact"));
     let most = drawn

@@ -63,19 +63,14 @@ pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
             ),
             ..Point::at(*tau, 100.0 * outcome.error())
         });
-        series.push(Series {
-            shape: Shape::Points,
-            marker: if random {
-                Marker::Disc
-            } else {
-                Marker::of_series(index)
+        let points = points.collect();
+        series.push(match random {
+            true => Series::draws("", colour, points),
+            false => Series {
+                shape: Shape::Points,
+                marker: Marker::of_series(index),
+                ..Series::line(label.clone(), colour, points)
             },
-            faint: random,
-            ..Series::line(
-                if random { String::new() } else { label.clone() },
-                colour,
-                points.collect(),
-            )
         });
         if random {
             let label = match subjects.len() {
@@ -92,12 +87,7 @@ pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
     let random = !means.is_empty();
     series.append(&mut means);
     if random {
-        series.push(Series {
-            shape: Shape::Points,
-            marker: Marker::Disc,
-            faint: true,
-            ..Series::line("single orders", Colour::Faint, Vec::new())
-        });
+        series.push(Series::draws("single orders", Colour::Faint, Vec::new()));
     }
     series.extend(intact_points(subjects, 1.0, "the trained order, tau 1"));
     series.extend(intact_entry(subjects, "trained order"));
