@@ -3,10 +3,9 @@
 //! Four by four outputs of a 3 by 3 convolution need 36 products a pair of channels instead of 144
 //! (Winograd 1980; Lavin and Gray, arXiv 1509.09308, section 4). Seen as polynomials, window and
 //! kernel are multiplied through their values at six points: 0, two pairs of numbers that differ
-//! in sign, and infinity. With the pairs chosen here the rounding is 3 times that of the ordinary
-//! sum, with the usual 1 and 2 it is 6 times. What one tile gives does not depend on the tiles
-//! beside it: the same bits for any batch and any number of threads.
-
+//! in sign, and infinity. The pairs are chosen for small rounding, instead of the usual 1 and 2. What
+//! one tile gives does not depend on the tiles beside it: the same bits for any batch and any number
+//! of threads.
 //!
 //! The gradients are of the same kind: that by the input is a convolution with the turned kernel, that
 //! by the kernel a product of values at the same points.
@@ -49,8 +48,10 @@ const FAR: f32 = 1.5;
 const BLOCK_BYTES: usize = 256 << 10;
 /// Pairs of channels beyond which the transformed kernel no longer stays in a core's cache.
 const MOST_PAIRS: usize = 128 * 128;
-/// Tiles that are summed into one gradient by the kernel before such sums are added.
+/// The least number of tiles that are summed into one gradient by the kernel before such sums are
+/// added, and the largest number of such sums.
 const TILES_OF_A_SUM: usize = 512;
+const SUMS: usize = 16;
 
 /// The kernel of a convolution of 3 by 3 pixels with stride 1 and padding 1, transformed.
 #[derive(Clone, Debug)]
@@ -165,7 +166,8 @@ impl Winograd {
         if x.pixels() > 0 {
             // So many images that the same sums are taken for any number of threads.
             let tiles = size.height.div_ceil(SIDE) * size.width.div_ceil(SIDE);
-            let pixels = (TILES_OF_A_SUM / tiles).max(1) * size.height * size.width;
+            let images = (TILES_OF_A_SUM / tiles).max(x.examples.div_ceil(SUMS));
+            let pixels = images * size.height * size.width;
             let parts = (x.numbers().chunks(pixels * self.channels()))
                 .zip(gradient.numbers().chunks(pixels * self.outputs));
             let items = parts.flat_map(|part| (0..groups).map(move |group| (part, group)));
