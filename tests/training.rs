@@ -137,7 +137,7 @@ mod needs_shared {
             unit: Unit::Bottleneck,
             ..architecture(22, 1, 12)
         };
-        overfits(&dense, 30, Restriction::None);
+        overfits(&dense, 40, Restriction::None);
     }
 
     #[test]
