@@ -3,9 +3,10 @@
     pip install torch==2.11.0 numpy
     python benches/training.py CIFAR10_BINARY_FOLDER [--network NAME]
 
-The PyTorch side is what one would write by hand: eager, NCHW (with `--channels-last`, in that order of
-memory), batches of 128, random flips and shifts, SGD with Nesterov momentum. Both sides train the same network on as many images with the
-same number of threads, in turn, and report images per second of the training loop alone. With
+The PyTorch side is what one would write by hand: eager, NCHW (with `--channels-last`, in that order
+of memory), batches of 128, random flips and shifts, SGD with Nesterov momentum. Both sides train the
+same network on as many images with the same number of threads, in turn, and report images per second
+of the training loop alone. With
 `--network restricted`, pathscope trains preresnet-110 on all 54 blocks and on 23 of them, in turn; with
 `--network wide`, preresnet-110 and multi-resnet 30x4, which have as many parameters.
 With `--network family`, it trains preresnet-20 with as many seeds as threads: one after the other, each

@@ -20,19 +20,13 @@ pub(super) fn convolve(
     bias: Option<&Tensor>,
     geometry: Geometry,
 ) -> Result<Tensor, NetworkError> {
-    let Geometry {
-        stride,
-        padding,
-        groups,
-    } = geometry;
-    let kernel = Kernel::new(weight.detach(), geometry);
+    let kernel = Kernel::new(weight.shallow_clone(), geometry);
     let winograd = is_float32_here(x)
         .then(|| kernel.winograd())
         .transpose()?
         .flatten();
     let Some(winograd) = winograd else {
-        let (stride, padding) = ([stride; 2], [padding; 2]);
-        return Ok(x.f_conv2d(weight, bias, stride, padding, [1, 1], groups)?);
+        return kernel.convolve_by_libtorch(x, bias);
     };
     let y = winograd.convolve(x, bias)?;
     let inputs: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();

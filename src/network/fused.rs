@@ -42,19 +42,15 @@ pub(super) fn sum(
     let count = functions.len() as i64;
     let last = rows.len() - 1;
     let mut features = Features::Shared(u.shallow_clone());
-    let mut rectified = false;
-    for (position, row) in rows.iter().enumerate() {
-        if std::mem::take(&mut rectified) {
-            continue;
-        }
+    let mut remaining = rows.iter().enumerate().peekable();
+    while let Some((position, row)) = remaining.next() {
         features = match (&row[0].layer().operation, features) {
             (Operation::Relu, Features::Stacked(mut x)) => Features::Stacked(x.f_relu_()?),
             (Operation::Relu, Features::Shared(x)) => Features::Shared(x.f_relu()?),
             (&Operation::BatchNorm { epsilon, .. }, features) => {
-                let next = rows.get(position + 1);
-                rectified = next.is_some_and(|row| row[0].layer().operation == Operation::Relu);
-                let y = normalize(row, &features, mode, epsilon, rectified)?;
-                Features::Stacked(y)
+                let is_relu = |row: &[&TrainableLayer]| row[0].layer().operation == Operation::Relu;
+                let relu = remaining.next_if(|(_, next)| is_relu(next));
+                Features::Stacked(normalize(row, &features, mode, epsilon, relu.is_some())?)
             }
             (Operation::Convolution { .. }, Features::Stacked(x)) if position == last => {
                 return convolve(row, &x, Joint::Sum).map(Some);
@@ -95,7 +91,7 @@ fn rows<'a>(functions: &[&'a Function<TrainableLayer>]) -> Option<Vec<Vec<&'a Tr
     let (tail, body) = first.layers.split_last()?;
     let body = || body.iter().map(|layer| &layer.layer().operation);
     let fits =
-        first.layers.iter().all(known) && (stacks(&tail.layer().operation) && body().any(stacks));
+        first.layers.iter().all(known) && stacks(&tail.layer().operation) && body().any(stacks);
     let alike = |other: &&Function<TrainableLayer>| {
         other.layers.len() == first.layers.len()
             && (other.layers.iter().zip(&first.layers))

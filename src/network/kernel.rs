@@ -59,7 +59,7 @@ impl Kernel {
                 stride: 1,
                 padding: 1,
                 groups,
-            } => Winograd::new(&self.weight, groups),
+            } => Winograd::new(&self.weight.detach(), groups),
             _ => Ok(None),
         }
     }

@@ -47,14 +47,14 @@ pub(super) fn normalize(
     let count = input.pixels() as f64;
     let (mean, squares) = moments(&input);
     let deviation = |squares: &f64| (squares / count + epsilon).sqrt().recip();
-    let moments = Moments {
+    let standard = Standard {
         mean: mean.iter().map(|&mean| mean as f32).collect(),
         inverse: squares
             .iter()
             .map(|squares| deviation(squares) as f32)
             .collect(),
     };
-    let affine = Affine::of(&moments, scale, shift)?;
+    let affine = Affine::of(&standard, scale, shift)?;
     let output = input.with_channels(affine.scale.len(), |output| match rectifies {
         true => apply::<true>(&input, &affine, output),
         false => apply::<false>(&input, &affine, output),
@@ -68,8 +68,8 @@ pub(super) fn normalize(
             NetworkError::Torch("a gradient came in another precision than its values".into())
         })?;
         let all = match rectifies {
-            true => pull_back::<true>(&input, &moments, &affine, &gradient)?,
-            false => pull_back::<false>(&input, &moments, &affine, &gradient)?,
+            true => pull_back::<true>(&input, &standard, &affine, &gradient)?,
+            false => pull_back::<false>(&input, &standard, &affine, &gradient)?,
         };
         Ok(all.map(Some).into())
     };
@@ -80,13 +80,13 @@ pub(super) fn normalize(
     }))
 }
 
-/// Mean and inverse deviation of each channel.
-struct Moments {
+/// What the values of each channel are normalised by: their mean, and the inverse of their deviation.
+struct Standard {
     mean: Vec<f32>,
     inverse: Vec<f32>,
 }
 
-impl Moments {
+impl Standard {
     /// The values of a pixel less their mean, over their deviation.
     #[inline(always)]
     fn standardize(&self, row: &[f32], normalized: &mut [f32]) {
@@ -106,16 +106,16 @@ struct Affine {
 }
 
 impl Affine {
-    fn of(moments: &Moments, scale: &Tensor, shift: &Tensor) -> Result<Self, NetworkError> {
+    fn of(standard: &Standard, scale: &Tensor, shift: &Tensor) -> Result<Self, NetworkError> {
         let scale = Vec::<f32>::try_from(scale.detach())?;
         let shift = Vec::<f32>::try_from(shift.detach())?;
-        let inverse = moments.inverse.iter().cycle();
+        let inverse = standard.inverse.iter().cycle();
         let factor: Vec<f32> = scale
             .iter()
             .zip(inverse)
             .map(|(scale, inverse)| scale * inverse)
             .collect();
-        let mean = moments.mean.iter().cycle();
+        let mean = standard.mean.iter().cycle();
         let term = (shift.iter().zip(&factor).zip(mean))
             .map(|((shift, factor), mean)| shift - mean * factor)
             .collect();
@@ -237,11 +237,11 @@ fn apply<const RECTIFIES: bool>(input: &Images, affine: &Affine, output: &mut [M
 /// The gradients by input, scales and shifts (Ioffe and Szegedy 2015, section 3).
 fn pull_back<const RECTIFIES: bool>(
     input: &Images,
-    moments: &Moments,
+    standard: &Standard,
     affine: &Affine,
     gradient: &Images,
 ) -> Result<[Tensor; 3], NetworkError> {
-    let (sums, products) = gradient_sums::<RECTIFIES>(input, moments, affine, gradient);
+    let (sums, products) = gradient_sums::<RECTIFIES>(input, standard, affine, gradient);
     // What the mean and the deviation of the mini-batch take off, per pixel.
     let (channels, outputs) = (input.channels, affine.factor.len());
     let count = input.pixels() as f64;
@@ -273,7 +273,7 @@ fn pull_back<const RECTIFIES: bool>(
                     .chunks_exact(channels)
                     .zip(gradient.chunks_exact(outputs));
                 for ((row, gradient), output) in rows.zip(output.chunks_exact_mut(channels)) {
-                    moments.standardize(row, &mut normalized);
+                    standard.standardize(row, &mut normalized);
                     total.fill(0.0);
                     for ((function, gradient), scale) in affine
                         .functions(channels)
@@ -287,7 +287,7 @@ fn pull_back<const RECTIFIES: bool>(
                     }
                     for (channel, output) in output.iter_mut().enumerate() {
                         let taken = of_mean[channel] + normalized[channel] * of_deviation[channel];
-                        output.write((total[channel] - taken) * moments.inverse[channel]);
+                        output.write((total[channel] - taken) * standard.inverse[channel]);
                     }
                 }
             },
@@ -302,7 +302,7 @@ type Pair<'a> = (&'a [f32], &'a [f32]);
 /// Sums over the pixels of the gradient `[kC]`, and of its products with the normalised values.
 fn gradient_sums<const RECTIFIES: bool>(
     input: &Images,
-    moments: &Moments,
+    standard: &Standard,
     affine: &Affine,
     gradient: &Images,
 ) -> (Vec<f64>, Vec<f64>) {
@@ -319,7 +319,7 @@ fn gradient_sums<const RECTIFIES: bool>(
             .chunks_exact(channels)
             .zip(gradient.chunks_exact(outputs))
         {
-            moments.standardize(row, &mut normalized);
+            standard.standardize(row, &mut normalized);
             let places = sums
                 .chunks_exact_mut(channels)
                 .zip(products.chunks_exact_mut(channels));

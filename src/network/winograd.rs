@@ -25,7 +25,7 @@ mod window;
 
 use std::sync::Arc;
 
-use pathscope_torch::parallel;
+use pathscope_torch::{parallel, threads};
 use tch::Tensor;
 
 use self::processor::Slice;
@@ -79,6 +79,11 @@ impl Size {
             width: images.width,
         }
     }
+
+    /// How many tiles cover an image.
+    fn tiles(self) -> usize {
+        self.height.div_ceil(SIDE) * self.width.div_ceil(SIDE)
+    }
 }
 
 impl Winograd {
@@ -130,8 +135,7 @@ impl Winograd {
             return Err(self.misfit(&format!("{} numbers as its bias", bias.len())));
         }
         let size = Size::of(&input);
-        let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
-        let pixels = input.examples.div_ceil(threads) * size.height * size.width;
+        let pixels = input.examples.div_ceil(threads()) * size.height * size.width;
         input.with_channels(self.outputs, |output| {
             if output.is_empty() {
                 return;
@@ -165,8 +169,7 @@ impl Winograd {
         let mut sums = vec![[0.0; LANES]; groups * rows];
         if x.pixels() > 0 {
             // So many images that the same sums are taken for any number of threads.
-            let tiles = size.height.div_ceil(SIDE) * size.width.div_ceil(SIDE);
-            let images = (TILES_OF_A_SUM / tiles).max(x.examples.div_ceil(SUMS));
+            let images = (TILES_OF_A_SUM / size.tiles()).max(x.examples.div_ceil(SUMS));
             let pixels = images * size.height * size.width;
             let parts = (x.numbers().chunks(pixels * self.channels()))
                 .zip(gradient.numbers().chunks(pixels * self.outputs));

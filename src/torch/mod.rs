@@ -30,7 +30,7 @@ use thiserror::Error;
 pub use self::cuda::CudaGraph;
 pub use self::gradient::with_gradient;
 pub use self::operation::{Operation, Schema, SchemaArgument, Storage};
-pub use self::parallel::parallel;
+pub use self::parallel::{parallel, threads};
 pub use self::value::{Value, number_of};
 
 /// What libtorch says of a call that failed, in one line.

@@ -14,8 +14,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// assert_eq!(pathscope_torch::parallel(vec![1, 2, 3], |number| number * 2), [2, 4, 6]);
 /// ```
 pub fn parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1));
-    let threads = threads.min(items.len());
+    let threads = threads().min(items.len());
     if threads <= 1 {
         return items.into_iter().map(work).collect();
     }
@@ -42,10 +41,16 @@ pub fn parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
         resume_unwind(panic);
     }
     let result = |place: Mutex<Place<T, R>>| match place.into_inner() {
-        Ok(Place::Result(result)) => Some(result),
-        _ => None,
+        Ok(Place::Result(result)) => result,
+        _ => unreachable!("a panic on the way was passed on above"),
     };
-    places.into_iter().filter_map(result).collect()
+    places.into_iter().map(result).collect()
+}
+
+/// As many threads as libtorch's operations run on.
+#[must_use]
+pub fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).map_or(1, |threads| threads.max(1))
 }
 
 /// Where an item waits, and its result after it.

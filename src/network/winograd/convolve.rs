@@ -50,7 +50,7 @@ unsafe fn convolve<R: Register, const WIDE: usize, const ROWS: usize>(
 ) {
     let (channels, inputs, outputs) = (kernel.channels(), kernel.inputs, kernel.outputs);
     let area = size.height * size.width;
-    let count = input.len() / (area * channels) * Tile::count(size);
+    let count = input.len() / (area * channels) * size.tiles();
     let block = (BLOCK_BYTES / (POINTS * channels * size_of::<f32>()))
         .next_multiple_of(ROWS)
         .min(count);

@@ -43,7 +43,7 @@ unsafe fn sums<R: Register, const WIDE: usize, const INPUTS: usize>(
     gradient: Slice,
     size: Size,
 ) -> Vec<[f32; LANES]> {
-    let count = x.numbers.len() / (size.height * size.width * x.channels) * Tile::count(size);
+    let count = x.numbers.len() / (size.height * size.width * x.channels) * size.tiles();
     let tile_bytes = POINTS * (inputs + LANES) * size_of::<f32>();
     let block = (BLOCK_BYTES / tile_bytes).clamp(1, count);
     let mut windows = Padded::new(size, inputs, 1);

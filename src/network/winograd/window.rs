@@ -12,15 +12,10 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// How many tiles cover an image.
-    pub fn count(size: Size) -> usize {
-        size.height.div_ceil(SIDE) * size.width.div_ceil(SIDE)
-    }
-
     /// Tile number `number` of images of `size`, one image after the other.
     pub fn of(number: usize, size: Size) -> Self {
         let columns = size.width.div_ceil(SIDE);
-        let count = Self::count(size);
+        let count = size.tiles();
         Self {
             image: number / count,
             row: number % count / columns * SIDE,
