@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::error::length;
 use super::winograd::Winograd;
-use super::{NetworkError, channels_last};
+use super::NetworkError;
 
 /// A kernel `[O, I, K, K]` and how it walks over its input.
 #[derive(Debug)]
@@ -43,8 +43,7 @@ impl Kernel {
 
     /// The same in `kind`, prepared to be used many times.
     pub(super) fn settled(&self, kind: Kind) -> Result<Self, NetworkError> {
-        let weight = channels_last(&self.weight.f_to_kind(kind)?)?.f_detach()?;
-        let settled = Self::new(weight, self.geometry);
+        let settled = Self::new(innermost_channels(&self.weight, kind)?, self.geometry);
         let winograd = settled.winograd()?;
         Ok(Self {
             winograd,
@@ -184,4 +183,18 @@ impl Kernel {
             winograd: self.winograd.clone(),
         }
     }
+}
+
+/// `weight` `[O, I, K, K]` in `kind` with the channels innermost in memory. libtorch chooses the
+/// order of a convolution by the strides, which are open for a side of length 1 (one channel a
+/// group, kernels of 1 by 1): here they are definite, since the other order is several times slower.
+fn innermost_channels(weight: &Tensor, kind: Kind) -> Result<Tensor, NetworkError> {
+    let sizes = weight.size();
+    let &[_, inputs, height, width] = sizes.as_slice() else {
+        return Ok(weight.f_to_kind(kind)?.f_detach()?);
+    };
+    let strides = [height * width * inputs, 1, width * inputs, inputs];
+    let mut ordered = Tensor::f_empty_strided(&sizes, strides, (kind, weight.device()))?;
+    ordered.f_copy_(&weight.detach())?;
+    Ok(ordered)
 }
