@@ -1,6 +1,7 @@
 """Tables of docs/src/results/cancellation.md: number of paths times mean norm, against the exact sums."""
 
 import math
+from functools import partial
 
 from records import (
     COHERENT,
@@ -11,7 +12,6 @@ from records import (
     centre,
     effective_range,
     magnitude,
-    number,
     peak,
 )
 
@@ -23,6 +23,12 @@ def overstatement(images, length=None):
     exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
     length = peak(exact) if length is None else length
     return estimate[length] / exact[length]
+
+
+def largest(images, first, last):
+    """The largest such ratio at a length from the first to the last."""
+    exact, estimate = magnitude(images, COHERENT), magnitude(images, SAMPLED)
+    return max(estimate[length] / exact[length] for length in range(first, last + 1))
 
 
 def total(images):
@@ -46,7 +52,6 @@ def row(title, file):
     length = peak(exact)
     at_peak = lambda some: overstatement(some, length)
     first, last = effective_range(exact)
-    worst = max(estimate[l] / exact[l] for l in range(first, last + 1))
     ranges = [f"{a} to {b}" for a, b in ((first, last), effective_range(estimate))]
     return [
         title,
@@ -54,11 +59,14 @@ def row(title, file):
         spectrum.functions,
         length,
         spectrum.with_intervals(at_peak),
-        number(worst),
+        spectrum.with_intervals(partial(largest, first=first, last=last)),
         spectrum.with_intervals(total),
         spectrum.with_intervals(lambda some: reinforcement(some, length)),
         *ranges,
-        f"{centre(exact):.1f}, {centre(estimate):.1f}",
+        *(
+            spectrum.with_intervals(lambda some, of=of: centre(magnitude(some, of)))
+            for of in (COHERENT, SAMPLED)
+        ),
     ]
 
 
@@ -68,12 +76,13 @@ HEAD = [
     "k",
     "peak",
     "estimate / exact at the peak (images; mini-batches)",
-    "largest in the range",
+    "largest in the range (images; mini-batches)",
     "of all lengths (images; mini-batches)",
     "exact / root of energy (images; mini-batches)",
     "range, exact",
     "range, estimate",
-    "centres",
+    "centre, exact (images; mini-batches)",
+    "centre, estimate (images; mini-batches)",
 ]
 
 

@@ -13,9 +13,12 @@ from records import (
     Spectrum,
     Table,
     centre,
+    cost,
     effective_range,
     magnitude,
+    mean,
     peak,
+    share_of_0,
 )
 
 NETWORKS = {
@@ -34,7 +37,7 @@ def lesions():
     rows = []
     for name, title in (NETWORKS | {"depthwise110": "depthwise ResNet-110"}).items():
         found = Lesions(f"kinds/lesion-{name}.txt")
-        costs = sorted(found.differences)
+        costs = found.by_cost
         verdicts = [row["verdict"] for row in found.rows]
         rows.append(
             [
@@ -42,7 +45,7 @@ def lesions():
                 f"{found.intact[1]} % of {found.intact[3]}",
                 len(costs),
                 *(verdicts.count(verdict) for verdict in ("needed", "undecided", "removable")),
-                f"{costs[0]:+.1f}, {costs[len(costs) // 2]:+.1f}, {costs[-1]:+.1f}",
+                "; ".join(map(cost, (costs[0], costs[len(costs) // 2], costs[-1]))),
                 *(
                     "{:.2f} ({:.2f} to {:.2f})".format(*found.scores[score])
                     if score in found.scores
@@ -59,7 +62,7 @@ def lesions():
             "needed",
             "undecided",
             "removable",
-            "least, median, largest cost",
+            "least, median, largest cost (examples)",
             "cosine distance and cost",
             "gradient share and cost",
         ],
@@ -79,7 +82,7 @@ def spectra():
                 title,
                 spectrum.blocks,
                 "{} to {}".format(*effective_range(exact)),
-                f"{100 * exact[0] / sum(exact):.1f} %",
+                spectrum.with_intervals(share_of_0),
                 spectrum.with_intervals(lambda some: centre(magnitude(some, COHERENT))),
                 spectrum.with_intervals(partial(spread, blocks=spectrum.blocks)),
                 *local_decay(spectrum),
@@ -93,7 +96,7 @@ def spectra():
             "network",
             "n",
             "range",
-            "share of length 0",
+            "% at length 0 (examples; mini-batches)",
             "centre (examples; mini-batches)",
             "variance / binomial (examples; mini-batches)",
             "decay, lower half (mini-batches)",
@@ -131,10 +134,9 @@ def vit():
 
 
 def apart(network):
-    cell = lambda row: f"{row['difference']:+.1f} ({row['lower']:+.1f} to {row['upper']:+.1f})"
     return Table(
         ["layer", "attention, points", "perceptron, points"],
-        [[layer, *map(cell, pair)] for layer, pair in enumerate(by_layer(network))],
+        [[layer, *map(cost, pair)] for layer, pair in enumerate(by_layer(network))],
     )
 
 
@@ -144,17 +146,18 @@ def parts():
     for network, title in TRANSFORMERS.items():
         pairs = [[row["difference"] for row in pair] for pair in by_layer(network)]
         differences = [perceptron - attention for attention, perceptron in pairs]
-        attention, perceptron = (sum(costs) / len(pairs) for costs in zip(*pairs))
-        error = statistics.stdev(differences) / math.sqrt(len(pairs))
-        reach = STUDENT[len(pairs) - 1] * error
-        mean = perceptron - attention
+        reach = STUDENT[len(pairs) - 1] * statistics.stdev(differences) / math.sqrt(len(pairs))
+        difference = statistics.mean(differences)
+        found = Lesions(f"kinds/lesion-{network}.txt")
         rows.append(
             [
                 title,
                 len(pairs),
-                f"{attention:+.2f}",
-                f"{perceptron:+.2f}",
-                f"{mean:+.2f} ({mean - reach:+.2f} to {mean + reach:+.2f})",
+                *(
+                    mean(found.costs_by_example(slice(part, None, 2)), 100, "+.2f")
+                    for part in (0, 1)
+                ),
+                f"{difference:+.2f} ({difference - reach:+.2f} to {difference + reach:+.2f})",
                 f"{sum(difference > 0 for difference in differences)} of {len(pairs)}",
             ]
         )
@@ -162,8 +165,8 @@ def parts():
         [
             "network",
             "layers",
-            "mean of attention, points",
-            "of perceptron",
+            "mean of attention, points (examples)",
+            "of perceptron (examples)",
             "difference (layers)",
             "layers in which the perceptron costs more",
         ],

@@ -1,10 +1,9 @@
 """Tables of docs/src/results/lesions.md: the deletion of each block."""
 
 import functools
-import math
-import statistics
 
-from records import RESULTS, Lesions, Table, interval, spearman
+import records
+from records import RESULTS, Lesions, Table, bits, interval, mean, ratio, read, spearman
 
 FOLDER = "lesion-table"
 DESIGNS = ["8x4", "24x1", "20x4", "30x4", "68x1", "56x2", "110x1"]
@@ -37,8 +36,8 @@ def correlation(x, y):
 
 
 def cell(row):
-    mark = "**" if row["verdict"] == "needed" else ""
-    return f"{mark}{row['difference']:+.1f}{mark} ({row['lower']:+.1f} to {row['upper']:+.1f})"
+    points, *rest = records.cost(row).split(" ", 1)
+    return " ".join([f"**{points}**" if row["verdict"] == "needed" else points, *rest])
 
 
 def effects():
@@ -46,7 +45,7 @@ def effects():
     rows = []
     for network in NETWORKS:
         found = lesions(network)
-        costs = sorted(found.differences)
+        costs = found.by_cost
         verdicts = [row["verdict"] for row in found.rows]
         rows.append(
             [
@@ -54,11 +53,8 @@ def effects():
                 f"{found.intact[1]} % of {found.intact[3]}",
                 len(costs),
                 *(verdicts.count(verdict) for verdict in ("needed", "undecided", "removable")),
-                f"{costs[len(costs) // 2]:+.1f}",
-                "; ".join(
-                    f"{row['block']}: {cell(row)}"
-                    for row in sorted(found.rows, key=lambda row: -row["difference"])[:3]
-                ),
+                records.cost(costs[len(costs) // 2]),
+                "; ".join(f"{row['block']}: {cell(row)}" for row in costs[:-4:-1]),
             ]
         )
     return Table(
@@ -69,7 +65,7 @@ def effects():
             "needed",
             "undecided",
             "removable",
-            "median cost",
+            "median cost (images)",
             "the three dearest blocks",
         ],
         rows,
@@ -161,15 +157,15 @@ def recalibrated():
         needed = [
             sum(row["verdict"] == "needed" for row in found.rows) for found in (frozen, fresh)
         ]
-        means = mean_costs(network)
         lower = sum(a["lower"] > b["upper"] for a, b in zip(frozen.rows, fresh.rows))
         higher = sum(b["lower"] > a["upper"] for a, b in zip(frozen.rows, fresh.rows))
         rows.append(
             [
                 network,
                 f"{needed[0]}, {needed[1]} of {len(frozen.rows)}",
-                f"{means[0]:+.1f}, {means[1]:+.1f}",
+                "; ".join(mean(costs, 100, "+.1f") for costs in costs_by_image(network)),
                 saved(network),
+                price(network),
                 lower,
                 higher,
                 correlation(frozen.differences, fresh.differences),
@@ -179,8 +175,9 @@ def recalibrated():
         [
             "network",
             "needed: frozen, recalibrated",
-            "mean cost, points: frozen, recalibrated",
+            "mean cost, points: frozen; recalibrated (images)",
             "saved, points (images)",
+            "nothing deleted, points (images)",
             "blocks clearly cheaper",
             "clearly dearer",
             "rank correlation (blocks)",
@@ -189,37 +186,33 @@ def recalibrated():
     )
 
 
-def mean_costs(network):
-    """Mean cost of a block with frozen and with re-measured statistics."""
-    return [
-        statistics.mean(lesions(network, kind).differences) for kind in ("frozen", "recalibrate")
-    ]
-
-
 def saved(network):
     """Points by which re-measured statistics make a deletion cheaper, on average."""
     frozen, fresh = costs_by_image(network)
-    return over_images([a - b for a, b in zip(frozen, fresh)], 100, ".1f")
+    return mean([a - b for a, b in zip(frozen, fresh)], 100, ".1f")
+
+
+def price(network):
+    """Points that re-measured statistics cost where nothing is deleted."""
+    _, outcomes = read(f"{FOLDER}/{network}-intact.jsonl")
+    before, after = map(bits, outcomes)
+    return mean([b - a for a, b in zip(before, after)], 100, "+.1f")
+
+
+def priced():
+    """Networks in which that price is above nothing: "12 of 17"."""
+    lower = [float(price(network).split("(")[1].split(" to ")[0]) for network in NETWORKS]
+    return f"{sum(end > 0 for end in lower)} of {len(lower)}"
 
 
 def stale(network):
     """Share of the mean cost that re-measured statistics take off."""
     frozen, fresh = costs_by_image(network)
-    rest, whole = statistics.mean(fresh) / statistics.mean(frozen), statistics.mean(frozen)
-    # The share as a mean over images, to first order.
-    linear = [1 - rest - (b - rest * a) / whole for a, b in zip(frozen, fresh)]
-    return over_images(linear, 100, ".0f", " %")
+    return ratio([a - b for a, b in zip(frozen, fresh)], frozen, 100, ".0f", " %")
 
 
 def costs_by_image(network):
-    return [lesions(network, kind).costs_by_image for kind in ("frozen", "recalibrate")]
-
-
-def over_images(values, scale, form, unit=""):
-    """A mean over images with its normal interval."""
-    mean = scale * statistics.mean(values)
-    reach = 1.96 * scale * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:{form}}{unit} ({mean - reach:{form}} to {mean + reach:{form}})"
+    return [lesions(network, kind).costs_by_example() for kind in ("frozen", "recalibrate")]
 
 
 def of_the_family():

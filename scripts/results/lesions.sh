@@ -29,4 +29,9 @@ for network in ${NETWORKS:-resnet20 resnet32 resnet56 8x4-s1 8x4-s2 24x1-s1 24x1
             $scores --results "$results/$network-$statistics.jsonl" \
             >"$results/$network-$statistics.txt"
     done
+    # The price of re-measured statistics where nothing is deleted.
+    depth=${network#resnet}
+    depth=${depth%%x*}
+    "$pathscope" -q lesion "$(file "$network")" --data "$data" --keep "0-$((depth / 2 - 2))" --bn recalibrate \
+        --calibration "$data/data_batch_2.bin" --results "$results/$network-intact.jsonl" >/dev/null
 done

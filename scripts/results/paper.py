@@ -25,6 +25,7 @@ from records import (
     number,
     read,
     text,
+    with_bounds,
 )
 from restricted import restrictions, trainings  # noqa: F401
 
@@ -113,7 +114,7 @@ def rho(spectrum):
     mid = centre(magnitude(spectrum.images, COHERENT))
     fit = min(found, key=lambda network: abs(network["centre"] - mid))
     assert (fit["n"], fit["k"]) == (spectrum.blocks, spectrum.functions), spectrum.name
-    return fit["rho"], bounds(fit["rho_lower"], fit["rho_upper"])
+    return fit["rho"], fit["rho_lower"], fit["rho_upper"]
 
 
 def local_decay(spectrum):
@@ -134,7 +135,7 @@ def local_decay(spectrum):
         value, *ends = spectrum.over_batches(
             lambda images, start=start, end=end: decay(images, start, end)
         )
-        cells.append(f"{number(value)} ({bounds(*ends)})")
+        cells.append(with_bounds(number, value, *ends))
     return cells
 
 
@@ -160,7 +161,7 @@ def ranges():
                 f"{ends[0][0]}–{ends[0][1]} to {ends[1][0]}–{ends[1][1]}",
                 spectrum.with_intervals(lambda images: centre(exact(images))),
                 f"{centre(exact(spectrum.images)) / spectrum.blocks:.2f}",
-                f"{number(rho(spectrum)[0])} ({rho(spectrum)[1]})",
+                with_bounds(number, *rho(spectrum)),
                 *local_decay(spectrum),
             ]
         )
@@ -279,14 +280,14 @@ def law():
     rows = []
     for (design, seed), spectrum in spectra().items():
         blocks, k = spectrum.blocks, spectrum.functions
-        decay = rho(spectrum)[0]
+        by_rho = [blocks * k * decay / (1 + k * decay) for decay in rho(spectrum)]
         rows.append(
             [
                 f"{design}, seed {seed}",
                 spectrum.with_intervals(functools.partial(spread, blocks=blocks)),
                 spectrum.with_intervals(functools.partial(off, blocks=blocks)),
-                f"{centre(exact(spectrum.images)):.2f}",
-                f"{blocks * k * decay / (1 + k * decay):.2f}",
+                spectrum.with_intervals(lambda images: centre(exact(images))),
+                with_bounds("{:.2f}".format, *by_rho),
                 f"{blocks * k / (k + 1):.1f}",
             ]
         )
@@ -295,8 +296,8 @@ def law():
             "network",
             "variance / binomial (images; mini-batches)",
             "distance to it, % (images; mini-batches)",
-            "centre",
-            "centre by rho",
+            "centre (images; mini-batches)",
+            "centre by rho (mini-batches)",
             "centre of all paths",
         ],
         rows,
@@ -313,12 +314,9 @@ def paths(design):
 def centre_too_high():
     """By how much a constant rho puts the centre too high where there are 14 blocks or more."""
     table = law()
-    first, second = table.column("centre by rho"), table.head.index("centre")
-    excess = [
-        float(row[first]) - float(row[second])
-        for row in table.rows
-        if row[0].startswith(("30x4", "56x2", "68x1", "110x1"))
-    ]
+    deep = ("30x4", "56x2", "68x1", "110x1")
+    columns = (table.numbers(name, *deep) for name in ("centre by rho", "centre (images"))
+    excess = [float(by_rho) - float(measured) for by_rho, measured in zip(*columns)]
     return f"{min(excess):.1f} to {max(excess):.1f}"
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import random
 import re
+import statistics
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results"
@@ -94,6 +95,12 @@ def centre(values):
     return sum(length * value for length, value in enumerate(values)) / sum(values)
 
 
+def share_of_0(images):
+    """Share of the exact sums that paths without any block carry, in percent."""
+    exact = magnitude(images, COHERENT)
+    return 100 * exact[0] / sum(exact)
+
+
 def dispersion(values, blocks):
     """Variance of the length over that of the binomial law with the same mean."""
     mid = centre(values)
@@ -134,7 +141,8 @@ class Lesions:
             }
             for match in self.ROW.finditer(table)
         ]
-        _, records = read(name.replace(".txt", ".jsonl"))
+        header, records = read(name.replace(".txt", ".jsonl"))
+        self.positions = header["data"].get("positions", 1)
         intact, *changed = (record for record in records if record["type"] == "outcome")
         points = [
             100 * (record["errors"] - intact["errors"]) / intact["examples"] for record in changed
@@ -157,10 +165,38 @@ class Lesions:
         return [row["difference"] for row in self.rows]
 
     @property
-    def costs_by_image(self):
-        """Of every image, the mean over the changes of what they make of it: 1 newly wrong, -1 newly right."""
-        after = (sum(image) / len(image) for image in zip(*self.wrong))
-        return [after - before for after, before in zip(after, self.intact_wrong)]
+    def by_cost(self):
+        """The rows from the cheapest to the dearest."""
+        return sorted(self.rows, key=lambda row: row["difference"])
+
+    def costs_by_example(self, changes=slice(None)):
+        """Of every image, the mean over some changes of what they make of it: 1 newly wrong, -1 newly right.
+
+        Of a sequence, the mean over its positions.
+        """
+        after = (sum(image) / len(image) for image in zip(*self.wrong[changes]))
+        found = [after - before for after, before in zip(after, self.intact_wrong)]
+        whole = range(0, len(found), self.positions)
+        return [statistics.mean(found[first : first + self.positions]) for first in whole]
+
+
+def cost(row):
+    """What a deletion costs, with its interval over images."""
+    return f"{row['difference']:+.1f} ({row['lower']:+.1f} to {row['upper']:+.1f})"
+
+
+def mean(values, scale, form, unit=""):
+    """A mean over examples with its normal interval."""
+    middle = scale * statistics.mean(values)
+    reach = 1.96 * scale * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{middle:{form}}{unit} ({middle - reach:{form}} to {middle + reach:{form}})"
+
+
+def ratio(values, of, scale, form, unit=""):
+    """The ratio of two means over examples with its normal interval, to first order."""
+    whole = statistics.mean(of)
+    share = statistics.mean(values) / whole
+    return mean([share + (a - share * b) / whole for a, b in zip(values, of)], scale, form, unit)
 
 
 def ranks(values):
@@ -210,6 +246,11 @@ def number(value):
         return f"{value:,.{max(0, digits)}f}"
     exponent = math.floor(math.log10(abs(value)))
     return f"{value / 10**exponent:.1f}e{exponent}"
+
+
+def with_bounds(form, value, low, high):
+    """A value with the ends of its interval, each in one form."""
+    return f"{form(value)} ({form(low)} to {form(high)})"
 
 
 def bounds(low, high):

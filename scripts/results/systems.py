@@ -1,7 +1,6 @@
 """Tables of docs/src/results/systems.md: neighbours of the multi-residual network, trained alike."""
 
 import json
-import statistics
 from functools import partial
 
 from cancellation import overstatement, reinforcement
@@ -11,10 +10,13 @@ from records import (
     Spectrum,
     Table,
     centre,
+    cost,
     effective_range,
     magnitude,
     peak,
+    ratio,
     read,
+    share_of_0,
     text,
 )
 
@@ -39,7 +41,7 @@ SYSTEMS = {
 WITH_PATHS = [name for name in SYSTEMS if name != "plain"]
 SEEDS = (1, 2)
 # Error of guessing one of ten classes.
-CHANCE = 90.0
+CHANCE = 0.9
 
 
 def lesion(system, seed):
@@ -48,7 +50,8 @@ def lesion(system, seed):
 
 def relative_cost(found):
     """Mean cost of a deletion as a share of all that can be lost: 1 where every deletion leaves chance."""
-    return statistics.mean(found.differences) / (CHANCE - float(found.intact[1]))
+    left = [CHANCE - wrong for wrong in found.intact_wrong]
+    return ratio(found.costs_by_example(), left, 1, ".2f")
 
 
 def both(values, form):
@@ -61,7 +64,7 @@ def lesions():
         header, _ = read(f"systems/lesion-{system}-s1.jsonl")
         found = [lesion(system, seed) for seed in SEEDS]
         needed = [sum(row["verdict"] == "needed" for row in one.rows) for one in found]
-        least = [min(one.differences) for one in found]
+        ranked = [one.by_cost for one in found]
         rows.append(
             [
                 title,
@@ -69,9 +72,9 @@ def lesions():
                 both([one.intact[1] for one in found], "{} %"),
                 len(found[0].rows),
                 both(needed, "{}"),
-                both(least, "{:+.1f}"),
-                both([statistics.median(one.differences) for one in found], "{:+.1f}"),
-                both(map(relative_cost, found), "{:.2f}"),
+                both([cost(rows[0]) for rows in ranked], "{}"),
+                both([cost(rows[len(rows) // 2]) for rows in ranked], "{}"),
+                both(map(relative_cost, found), "{}"),
             ]
         )
     return Table(
@@ -81,9 +84,9 @@ def lesions():
             "error, seeds 1 and 2",
             "blocks that can be deleted",
             "needed",
-            "least cost, points",
-            "median cost",
-            "mean cost over all that can be lost",
+            "least cost, points (images)",
+            "median cost (images)",
+            "mean cost over all that can be lost (images)",
         ],
         rows,
     )
@@ -109,7 +112,7 @@ def paths():
                     ],
                     "{}",
                 ),
-                both([100 * values[0] / sum(values) for values in exact], "{:.1f} %"),
+                both([spectrum.with_intervals(share_of_0) for spectrum in spectra], "{}"),
                 both(
                     [
                         spectrum.with_intervals(partial(overstatement, length=peak(values)))
@@ -133,7 +136,7 @@ def paths():
             "mean length of a path",
             "range, seeds 1 and 2",
             "centre (images; mini-batches)",
-            "share of length 0",
+            "% at length 0 (images; mini-batches)",
             "estimate / exact at the peak (images; mini-batches)",
             "exact / root of energy (images; mini-batches)",
         ],
