@@ -45,11 +45,8 @@ pub enum AdditivityError {
     #[error("additivity: all responses are equal, so there is no variance to explain")]
     NoVariance,
     /// A ridge that is negative or not a number.
-    #[error("additivity: the ridge is {ridge}; give a finite number of 0 or more")]
-    Ridge {
-        /// The ridge given.
-        ridge: f64,
-    },
+    #[error("additivity: the ridge is {0}; give a finite number of 0 or more")]
+    Ridge(f64),
     /// More terms than a dense system holds.
     #[error("additivity: {terms} terms are too many; at most {limit}: leave out pairs or blocks")]
     TooManyTerms {
@@ -156,12 +153,10 @@ pub fn additivity(
         });
     }
     if !(options.ridge.is_finite() && options.ridge >= 0.0) {
-        return Err(AdditivityError::Ridge {
-            ridge: options.ridge,
-        });
+        return Err(AdditivityError::Ridge(options.ridge));
     }
-    if let Some(subset) = response.iter().position(|value| !value.is_finite()) {
-        let value = response.get(subset).copied().unwrap_or(f64::NAN);
+    let mut numbers = response.iter().copied().enumerate();
+    if let Some((subset, value)) = numbers.find(|(_, value)| !value.is_finite()) {
         return Err(AdditivityError::NotFinite { subset, value });
     }
     let terms = match order {
@@ -215,10 +210,9 @@ fn design(active: ArrayView2<'_, bool>, order: EffectOrder, terms: usize) -> Arr
     for (mut row, on) in design.rows_mut().into_iter().zip(active.rows()) {
         let side: Vec<f64> = on.iter().map(|&on| if on { 0.5 } else { -0.5 }).collect();
         let pairs = side.iter().enumerate().flat_map(|(index, a)| {
-            let later = if order == EffectOrder::Pairs {
-                side.get(index + 1..)
-            } else {
-                None
+            let later = match order {
+                EffectOrder::Pairs => side.get(index + 1..),
+                EffectOrder::Blocks => None,
             };
             later.unwrap_or_default().iter().map(move |b| 2.0 * a * b)
         });

@@ -70,7 +70,7 @@ impl Binomial {
     /// When there are no blocks or no functions.
     pub fn of_path_lengths(blocks: usize, functions: usize) -> Result<Self, LengthLawError> {
         if functions == 0 {
-            return Err(LengthLawError::Empty { what: "functions" });
+            return Err(LengthLawError::Empty("functions"));
         }
         Self::from_odds(blocks, functions as f64)
     }
@@ -87,7 +87,7 @@ impl Binomial {
 
     fn check_trials(trials: usize) -> Result<(), LengthLawError> {
         if trials == 0 {
-            Err(LengthLawError::Empty { what: "blocks" })
+            Err(LengthLawError::Empty("blocks"))
         } else {
             Ok(())
         }

@@ -33,13 +33,8 @@ pub enum BootstrapError {
         limit: usize,
     },
     /// Paired observations in different numbers.
-    #[error("bootstrap: {first} observations paired with {second}; give as many of both")]
-    LengthsDiffer {
-        /// Observations of the first.
-        first: usize,
-        /// Observations of the second.
-        second: usize,
-    },
+    #[error("bootstrap: {0} observations paired with {1}; give as many of both")]
+    LengthsDiffer(usize, usize),
     /// A statistic that is not a finite number.
     #[error("bootstrap: the statistic is {value} on {what}; check the measurements for NaN")]
     NotFinite {
@@ -83,6 +78,17 @@ impl Default for BootstrapOptions {
             level: Level::P95,
             method: BootstrapMethod::default(),
             seed: Seed(0),
+        }
+    }
+}
+
+impl BootstrapOptions {
+    /// The usual options, but for the number of resamples.
+    #[must_use]
+    pub fn with_replicates(replicates: usize) -> Self {
+        Self {
+            replicates,
+            ..Self::default()
         }
     }
 }
@@ -138,10 +144,9 @@ pub fn bootstrap(
             bca_interval(&replicates, estimate, &jackknife, options.level)?
         }
     };
-    let standard_error = standard_deviation(&replicates);
     Ok(BootstrapInterval {
         estimate,
-        standard_error,
+        standard_error: standard_deviation(&replicates),
         interval,
         options: *options,
     })
@@ -157,8 +162,7 @@ pub fn paired_bootstrap(
     options: &BootstrapOptions,
 ) -> Result<BootstrapInterval, BootstrapError> {
     if first.len() != second.len() {
-        let (first, second) = (first.len(), second.len());
-        return Err(BootstrapError::LengthsDiffer { first, second });
+        return Err(BootstrapError::LengthsDiffer(first.len(), second.len()));
     }
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| b - a).collect();
     let mean = |sample: &[usize]| {
@@ -213,10 +217,10 @@ pub fn resample<T: Send>(
 pub fn percentile_interval(replicates: &[f64], level: Level) -> Result<Interval, BootstrapError> {
     let sorted = sort(replicates)?;
     let beyond = level.alpha() / 2.0;
-    Ok(Interval {
-        lower: quantile(&sorted, beyond),
-        upper: quantile(&sorted, 1.0 - beyond),
-    })
+    Ok(Interval::new(
+        quantile(&sorted, beyond),
+        quantile(&sorted, 1.0 - beyond),
+    ))
 }
 
 /// The BCa interval of given replicates (Efron 1987), with the statistic on all observations and
@@ -264,10 +268,7 @@ pub fn bca_interval(
     };
     let z = level.normal_quantile();
     let (lower, upper) = (corrected(-z), corrected(z));
-    Ok(Interval {
-        lower: lower.min(upper),
-        upper: upper.max(lower),
-    })
+    Ok(Interval::new(lower.min(upper), upper.max(lower)))
 }
 
 fn finite(what: &'static str, value: f64) -> Result<f64, BootstrapError> {
@@ -308,7 +309,8 @@ pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
     }
 }
 
-fn standard_deviation(values: &[f64]) -> f64 {
+/// Of a sample, over one less than its size; 0 for a single value.
+pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares = values
         .iter()
@@ -345,20 +347,18 @@ mod tests {
         let jackknife: Vec<f64> = (0..10)
             .map(|i| mean(&all.iter().copied().filter(|&j| j != i).collect::<Vec<_>>()))
             .collect();
-        let bca = bca_interval(&replicates, mean(&all), &jackknife, Level::P90).unwrap();
+        let level = Level::new(0.9).unwrap();
+        let bca = bca_interval(&replicates, mean(&all), &jackknife, level).unwrap();
         assert!((bca.lower - 2.9329447367585484).abs() < 1e-10, "{bca:?}");
         assert!((bca.upper - 6.459213994020954).abs() < 1e-10, "{bca:?}");
-        let percentile = percentile_interval(&replicates, Level::P90).unwrap();
+        let percentile = percentile_interval(&replicates, level).unwrap();
         assert!((percentile.lower - 2.8180000000000005).abs() < 1e-10);
         assert!((percentile.upper - 6.404000000000001).abs() < 1e-10);
     }
 
     #[test]
     fn same_answer_on_any_number_of_threads() {
-        let options = BootstrapOptions {
-            replicates: 500,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(500);
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
@@ -371,10 +371,7 @@ mod tests {
 
     #[test]
     fn standard_error_of_a_mean_is_the_textbook_one() {
-        let options = BootstrapOptions {
-            replicates: 20_000,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(20_000);
         let result = bootstrap(10, mean, &options).unwrap();
         let average = mean(&(0..10).collect::<Vec<_>>());
         let variance = DATA.iter().map(|x| (x - average).powi(2)).sum::<f64>() / 10.0;
@@ -394,24 +391,12 @@ mod tests {
         );
         assert!(paired_bootstrap(&[1.0], &[], &options).is_err());
         assert!(paired_bootstrap(&[1.0, f64::NAN], &[2.0, 1.0], &options).is_err());
-        let none = BootstrapOptions {
-            replicates: 0,
-            ..options
-        };
-        let endless = BootstrapOptions {
-            replicates: usize::MAX,
-            ..options
-        };
+        let none = BootstrapOptions::with_replicates(0);
+        let endless = BootstrapOptions::with_replicates(usize::MAX);
         assert!(bootstrap(3, mean, &endless).is_err());
         assert!(bootstrap(usize::MAX, |_| 0.0, &options).is_err());
         assert_eq!(bootstrap(3, mean, &none), Err(BootstrapError::NoReplicates));
         let equal = paired_bootstrap(&[1.0; 4], &[3.0; 4], &options).unwrap();
-        assert_eq!(
-            equal.interval,
-            Interval {
-                lower: 2.0,
-                upper: 2.0
-            }
-        );
+        assert_eq!(equal.interval, Interval::new(2.0, 2.0));
     }
 }

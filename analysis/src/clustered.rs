@@ -145,7 +145,8 @@ fn large_sample_p_value(differences: &[i64]) -> f64 {
     (2.0 * Normal::standard().cdf(-sum.abs() / squares.sqrt())).min(1.0)
 }
 
-fn count(flags: &[bool]) -> usize {
+/// How many flags are set.
+pub(crate) fn count(flags: &[bool]) -> usize {
     flags.iter().filter(|&&flag| flag).count()
 }
 

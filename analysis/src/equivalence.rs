@@ -11,27 +11,17 @@ use crate::least_squares::{student_quantile, upper_tail};
 #[non_exhaustive]
 pub enum EquivalenceError {
     /// Margins that enclose nothing.
-    #[error("equivalence: the margin from {lower} to {upper} is not an interval of finite numbers")]
-    Margin {
-        /// Lower end.
-        lower: f64,
-        /// Upper end.
-        upper: f64,
-    },
+    #[error(
+        "equivalence: the margin from {} to {} is not an interval of finite numbers",
+        .0.lower, .0.upper
+    )]
+    Margin(Interval),
     /// Too few measurements for a standard error.
-    #[error("equivalence: {measurements} measurements in one group; give at least two")]
-    TooFew {
-        /// How many there are.
-        measurements: usize,
-    },
+    #[error("equivalence: {0} measurements in one group; give at least two")]
+    TooFew(usize),
     /// Paired measurements in different numbers.
-    #[error("equivalence: {first} measurements paired with {second}; give as many of both")]
-    LengthsDiffer {
-        /// Measurements of the first.
-        first: usize,
-        /// Measurements of the second.
-        second: usize,
-    },
+    #[error("equivalence: {0} measurements paired with {1}; give as many of both")]
+    LengthsDiffer(usize, usize),
     /// A measurement that is not a finite number.
     #[error("equivalence: measurement {index} is {value}; remove it or its pair")]
     NotFinite {
@@ -75,7 +65,7 @@ pub struct Equivalence {
 ///
 /// ```
 /// use pathscope_analysis::{Interval, Level, equivalent_paired};
-/// let margin = Interval { lower: -0.5, upper: 0.5 };
+/// let margin = Interval::new(-0.5, 0.5);
 /// let (full, restricted) = ([6.9, 7.0, 7.2, 6.8], [7.0, 7.0, 7.1, 6.9]);
 /// assert!(equivalent_paired(&full, &restricted, margin, Level::P95)?.equivalent);
 /// # Ok::<(), pathscope_analysis::EquivalenceError>(())
@@ -87,8 +77,7 @@ pub fn equivalent_paired(
     level: Level,
 ) -> Result<Equivalence, EquivalenceError> {
     if first.len() != second.len() {
-        let (first, second) = (first.len(), second.len());
-        return Err(EquivalenceError::LengthsDiffer { first, second });
+        return Err(EquivalenceError::LengthsDiffer(first.len(), second.len()));
     }
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| b - a).collect();
     let sample = Sample::new(&differences)?;
@@ -134,14 +123,11 @@ struct Sample {
 impl Sample {
     fn new(values: &[f64]) -> Result<Self, EquivalenceError> {
         if values.len() < 2 {
-            return Err(EquivalenceError::TooFew {
-                measurements: values.len(),
-            });
+            return Err(EquivalenceError::TooFew(values.len()));
         }
-        for (index, &value) in values.iter().enumerate() {
-            if !value.is_finite() {
-                return Err(EquivalenceError::NotFinite { index, value });
-            }
+        let mut numbers = values.iter().copied().enumerate();
+        if let Some((index, value)) = numbers.find(|(_, value)| !value.is_finite()) {
+            return Err(EquivalenceError::NotFinite { index, value });
         }
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
@@ -166,7 +152,7 @@ fn conclude(
 ) -> Result<Equivalence, EquivalenceError> {
     let Interval { lower, upper } = margin;
     if !(lower.is_finite() && upper.is_finite() && lower < upper) {
-        return Err(EquivalenceError::Margin { lower, upper });
+        return Err(EquivalenceError::Margin(margin));
     }
     let standard_error = variance.sqrt();
     // On the margin itself without any variance, nothing is shown: 0/0 counts as no distance.
@@ -193,10 +179,7 @@ fn conclude(
         p_value_below,
         p_value_above,
         p_value,
-        interval: Interval {
-            lower: difference - half,
-            upper: difference + half,
-        },
+        interval: Interval::new(difference - half, difference + half),
         level,
         equivalent: p_value < level.alpha(),
     })
@@ -214,15 +197,9 @@ mod tests {
     /// `d.mean() -+ t.ppf(.95, 5) * d.std(ddof=1) / sqrt(6)`.
     #[test]
     fn agree_with_statsmodels() {
-        let margin = Interval {
-            lower: -0.3,
-            upper: 0.3,
-        };
+        let margin = Interval::new(-0.3, 0.3);
         let paired = equivalent_paired(&FIRST, &SECOND, margin, Level::P95).unwrap();
-        let margin = Interval {
-            lower: -0.3,
-            upper: 0.4,
-        };
+        let margin = Interval::new(-0.3, 0.4);
         let welch = equivalent_welch(&FIRST, &SECOND[..5], margin, Level::P95).unwrap();
         let golden = [
             (paired.p_value_below, 0.0009471235573002034),
@@ -241,18 +218,12 @@ mod tests {
 
     #[test]
     fn refuse_what_has_no_answer() {
-        let margin = Interval {
-            lower: -1.0,
-            upper: 1.0,
-        };
+        let margin = Interval::new(-1.0, 1.0);
         assert!(equivalent_paired(&[], &[], margin, Level::P95).is_err());
         assert!(equivalent_paired(&[1.0, 2.0], &[1.0], margin, Level::P95).is_err());
         assert!(equivalent_paired(&[1.0, f64::NAN], &[1.0, 1.0], margin, Level::P95).is_err());
         assert!(equivalent_welch(&[1.0], &[1.0, 2.0], margin, Level::P95).is_err());
-        let swapped = Interval {
-            lower: 1.0,
-            upper: -1.0,
-        };
+        let swapped = Interval::new(1.0, -1.0);
         assert!(equivalent_welch(&[1.0, 2.0], &[1.0, 2.0], swapped, Level::P95).is_err());
         let same = equivalent_paired(&[1.0, 2.0], &[1.0, 2.0], margin, Level::P95).unwrap();
         assert!(same.equivalent && same.p_value == 0.0);

@@ -7,11 +7,8 @@ use crate::effective_range::LengthRange;
 #[non_exhaustive]
 pub enum LengthLawError {
     /// A law over zero blocks or zero functions.
-    #[error("length law: there are no {what}; give at least one")]
-    Empty {
-        /// What there is none of.
-        what: &'static str,
-    },
+    #[error("length law: there are no {0}; give at least one")]
+    Empty(&'static str),
     /// A probability outside `[0, 1]`, or not a number.
     #[error("length law: {what} is {value}, which is not a probability; give a number in [0, 1]")]
     NotAProbability {

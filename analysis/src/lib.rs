@@ -68,6 +68,8 @@ mod ensemble;
 mod equivalence;
 mod exact;
 mod exchange;
+#[cfg(test)]
+mod golden;
 mod interval;
 mod kendall;
 mod least_squares;

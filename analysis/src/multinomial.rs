@@ -25,7 +25,7 @@ impl Multinomial {
     /// When there are no blocks or types, or a weight is negative, infinite or not a number.
     pub fn from_odds(blocks: usize, odds: &[f64]) -> Result<Self, LengthLawError> {
         if odds.is_empty() {
-            return Err(LengthLawError::Empty { what: "functions" });
+            return Err(LengthLawError::Empty("functions"));
         }
         if let Some(&value) = odds
             .iter()

@@ -14,15 +14,8 @@ pub enum PairedError {
     #[error("paired comparison: no examples; give the answers on at least one")]
     NoExamples,
     /// Answers on different numbers of examples.
-    #[error(
-        "paired comparison: {first} answers against {second}; both must answer the same examples"
-    )]
-    LengthsDiffer {
-        /// Answers of the first.
-        first: usize,
-        /// Answers of the second.
-        second: usize,
-    },
+    #[error("paired comparison: {0} answers against {1}; both must answer the same examples")]
+    LengthsDiffer(usize, usize),
 }
 
 /// How two networks agree on the same examples, with the exact test of McNemar (1947).
@@ -50,7 +43,7 @@ pub struct McNemar {
 pub fn mcnemar(first_wrong: &[bool], second_wrong: &[bool]) -> Result<McNemar, PairedError> {
     if first_wrong.len() != second_wrong.len() {
         let (first, second) = (first_wrong.len(), second_wrong.len());
-        return Err(PairedError::LengthsDiffer { first, second });
+        return Err(PairedError::LengthsDiffer(first, second));
     }
     if first_wrong.is_empty() {
         return Err(PairedError::NoExamples);

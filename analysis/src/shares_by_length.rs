@@ -69,9 +69,8 @@ pub fn shares_by_length(
     options: &BootstrapOptions,
 ) -> Result<SharesByLength, EffectiveRangeError> {
     let known = batches.iter().map(|batch| batch.mean.len());
-    let lengths = known.min().ok_or(EffectiveRangeError::Empty {
-        what: "mini-batches",
-    })?;
+    let none = EffectiveRangeError::Empty("mini-batches");
+    let lengths = known.min().ok_or(none)?;
     let rows = Array2::from_shape_fn((batches.len(), lengths), |(batch, length)| {
         // Within the shape, there is a value for each pair.
         let of = batches.get(batch).and_then(|batch| {

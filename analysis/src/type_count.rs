@@ -3,7 +3,7 @@
 use num_bigint::BigUint;
 use num_traits::{One, ToPrimitive};
 
-use crate::multiplicity::{LONGEST, MultiplicityError};
+use crate::multiplicity::{LONGEST, MultiplicityError, check_length};
 
 /// The number of paths of one composition by type: `n! / (l_0! l_1! ... l_k!)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +37,7 @@ pub fn type_counts(
         return Err(MultiplicityError::NoFunctions);
     }
     let longest = blocks.max(functions);
-    if longest > LONGEST {
-        return Err(MultiplicityError::TooLong {
-            longest,
-            limit: LONGEST,
-        });
-    }
+    check_length(longest, LONGEST)?;
     let first = TypeCount {
         lengths: vec![0; functions],
         count: BigUint::one(),

@@ -215,10 +215,7 @@ mod tests {
                 members.push(member(2, depth / 2, depth * 1_010, errors, seed));
             }
         }
-        let options = BootstrapOptions {
-            replicates: 100,
-            ..BootstrapOptions::default()
-        };
+        let options = BootstrapOptions::with_replicates(100);
         let found = thresholds(&members, 0.05, &options).unwrap();
         assert_eq!(found[0].wider_depths, [4, 12, 16]);
         let Crossing::At { depth } = found[0].threshold.crossing else {
@@ -239,10 +236,7 @@ mod tests {
             member(2, 4, 8, 120, 0),
             member(2, 16, 32, 40, 0),
         ];
-        let options = BootstrapOptions {
-            replicates: 400,
-            ..BootstrapOptions::default()
-        };
+        let options = BootstrapOptions::with_replicates(400);
         let found = thresholds(&members, 0.05, &options).unwrap().remove(0);
         assert_eq!(found.covers, Covers::Examples);
         let (lower, upper) = (found.threshold.lower, found.threshold.upper);

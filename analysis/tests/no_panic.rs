@@ -25,10 +25,7 @@ fn numbers(most: usize) -> impl Strategy<Value = Vec<f64>> {
 }
 
 fn few() -> BootstrapOptions {
-    BootstrapOptions {
-        replicates: 20,
-        ..BootstrapOptions::default()
-    }
+    BootstrapOptions::with_replicates(20)
 }
 
 proptest! {
@@ -81,7 +78,7 @@ proptest! {
 
     #[test]
     fn statistics(a in numbers(12), b in numbers(12), errors in 0usize..12, examples in 0usize..12, margin in any_number()) {
-        let _ = (wilson(errors, examples, Level::P95), clopper_pearson(errors, examples, Level::P99));
+        let _ = (wilson(errors, examples, Level::P95), clopper_pearson(errors, examples, Level::P95));
         let wrong = |values: &[f64]| values.iter().map(|value| *value > 0.5).collect::<Vec<bool>>();
         let _ = mcnemar(&wrong(&a), &wrong(&b));
         let _ = mcnemar_p_value(errors, examples);
@@ -94,7 +91,7 @@ proptest! {
         }
         let _ = (percentile_interval(&a, Level::P95), Level::new(margin));
         let _ = bca_interval(&a, margin, &b, Level::P95);
-        let margin = Interval { lower: -margin, upper: margin };
+        let margin = Interval::new(-margin, margin);
         let _ = (equivalent_paired(&a, &b, margin, Level::P95), equivalent_welch(&a, &b, margin, Level::P95));
     }
 

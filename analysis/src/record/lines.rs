@@ -26,9 +26,7 @@ impl Lines<File> {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let metadata = fs::metadata(path).map_err(at(path))?;
         if !metadata.is_file() {
-            return Err(JournalError::NotAFile {
-                path: path.to_owned(),
-            });
+            return Err(JournalError::NotAFile(path.to_owned()));
         }
         Ok(Self::of(path, File::open(path).map_err(at(path))?))
     }
@@ -110,7 +108,7 @@ impl LineWriter {
             .map_err(at(path))?;
         let path = path.to_owned();
         if !file.metadata().map_err(at(&path))?.is_file() {
-            return Err(JournalError::NotAFile { path });
+            return Err(JournalError::NotAFile(path));
         }
         lock(&file, &path)?;
         Ok(Self { path, file })
