@@ -3,10 +3,7 @@ use proptest::prelude::*;
 
 use crate::exact::ratio;
 use crate::golden::table;
-use crate::{
-    Binomial, BlockwiseLaw, LengthLaw, LengthLawError, Multinomial, PathPolynomial,
-    PoissonBinomial, WeightedTerm,
-};
+use crate::{Binomial, BlockwiseLaw, LengthLaw, LengthLawError, PathPolynomial, WeightedTerm};
 
 /// A probability to 1e-12 relative is its logarithm to 1e-12 absolute; beyond the smallest `f64`
 /// the logarithm itself is what can be asked for, to 1e-12 relative.
@@ -71,11 +68,18 @@ fn binomial_agrees_with_exact_sums_in_both_tails() {
     }
 }
 
+/// The law of the number of blocks taken, each with its own probability: Poisson-binomial.
+fn of_probabilities(probabilities: &[f64]) -> Result<BlockwiseLaw, LengthLawError> {
+    let term = |length, weight| WeightedTerm { length, weight };
+    let block = |&p: &f64| vec![term(0, 1.0 - p), term(1, p)];
+    BlockwiseLaw::new(&probabilities.iter().map(block).collect::<Vec<_>>())
+}
+
 /// Exact integers in Python: 5,000 blocks with k = 1 and 5,000 with k = 4,
 /// `sum(comb(5000,j) * comb(5000,l-j) * 4**(l-j) for j in ...) / 2**5000 / 5**5000`.
 #[test]
 #[allow(clippy::excessive_precision)]
-fn poisson_binomial_agrees_with_exact_sums_at_ten_thousand() {
+fn blockwise_law_agrees_with_exact_sums_at_ten_thousand() {
     let golden = [
         (0, -11512.92546497022842),
         (1, -11502.798833866378082),
@@ -89,7 +93,10 @@ fn poisson_binomial_agrees_with_exact_sums_at_ten_thousand() {
         (10000, -4581.4536593707753259),
     ];
     let functions: Vec<usize> = (0..10_000).map(|block| 1 + 3 * (block % 2)).collect();
-    let law = PoissonBinomial::of_path_lengths(&functions).unwrap();
+    let law = PathPolynomial::new(&functions)
+        .unwrap()
+        .decayed(1.0)
+        .unwrap();
     for (l, want) in golden {
         close(law.ln_pmf(l), want, &format!("{l}"));
     }
@@ -98,10 +105,10 @@ fn poisson_binomial_agrees_with_exact_sums_at_ten_thousand() {
 }
 
 #[test]
-fn poisson_binomial_agrees_with_the_polynomial_in_both_tails() {
+fn blockwise_law_agrees_with_the_polynomial_in_both_tails() {
     let functions: Vec<usize> = (0..600).map(|block| 1 + block % 5).collect();
-    let law = PoissonBinomial::of_path_lengths(&functions).unwrap();
     let network = PathPolynomial::new(&functions).unwrap();
+    let law = network.decayed(1.0).unwrap();
     let (counts, paths) = (network.counts(), network.paths());
     let mut below = BigUint::ZERO;
     for (length, count) in counts.iter().enumerate() {
@@ -168,34 +175,6 @@ fn full_law_agrees_with_the_exact_counts() {
     }
 }
 
-/// scipy 1.17: `multinomial.logpmf(lengths + [skips], 30, [.1, .2, .1, .6])`.
-#[test]
-fn multinomial_agrees_with_scipy_and_with_its_own_marginals() {
-    let law = Multinomial::from_odds(30, &[0.1 / 0.6, 0.2 / 0.6, 0.1 / 0.6]).unwrap();
-    assert!((law.ln_pmf(&[3, 5, 2]).unwrap() + 4.726406006953923).abs() < 1e-10);
-    assert!((law.ln_pmf(&[12, 0, 3]).unwrap() + 17.22116975130122).abs() < 1e-10);
-    let small = Multinomial::from_odds(7, &[0.5, 2.0]).unwrap();
-    let mut mean = [0.0; 2];
-    let (mut total, mut product) = (0.0, 0.0);
-    let mut marginal = [0.0; 8];
-    for (a, marginal) in marginal.iter_mut().enumerate() {
-        for b in 0..=7usize {
-            let p = small.pmf(&[a, b]).unwrap();
-            total += p;
-            mean[0] += p * a as f64;
-            mean[1] += p * b as f64;
-            product += p * (a * b) as f64;
-            *marginal += p;
-        }
-    }
-    assert!((total - 1.0).abs() < 1e-13);
-    let covariance = product - mean[0] * mean[1];
-    assert!((small.covariance(0, 1).unwrap() - covariance).abs() < 1e-12);
-    for (a, p) in marginal.into_iter().enumerate() {
-        assert!((small.marginal(0).unwrap().pmf(a) - p).abs() < 1e-14);
-    }
-}
-
 /// scipy 1.17: `binom.ppf(q, n, p)`.
 #[test]
 fn quantiles_agree_with_scipy() {
@@ -220,23 +199,16 @@ fn refuse_what_has_no_answer() {
     for bad in [f64::NAN, -0.1, f64::INFINITY] {
         assert!(Binomial::new(3, bad).is_err());
         assert!(Binomial::from_odds(3, bad).is_err());
-        assert!(PoissonBinomial::new(&[0.5, bad]).is_err());
-        assert!(Multinomial::from_odds(3, &[1.0, bad]).is_err());
+        assert!(of_probabilities(&[0.5, bad]).is_err());
         let law = Binomial::new(3, 0.5).unwrap();
         assert!(law.quantile(bad).is_err() && law.central_interval(bad).is_err());
     }
     assert!(matches!(
-        PoissonBinomial::new(&[]),
+        of_probabilities(&[]),
         Err(LengthLawError::Empty(_))
     ));
-    assert!(Multinomial::from_odds(3, &[]).is_err());
-    assert!(Multinomial::from_odds(3, &[f64::MAX, f64::MAX]).is_err());
-    assert!(Multinomial::of_path_types(3, usize::MAX).is_err());
     let endless = Binomial::new(usize::MAX, 0.5).unwrap();
     assert!(endless.probabilities().is_err());
-    let law = Multinomial::of_path_types(3, 2).unwrap();
-    assert!(law.pmf(&[1]).is_err() && law.marginal(2).is_err());
-    assert_eq!(law.pmf(&[usize::MAX, 3]), Ok(0.0));
     // Certain and impossible trials.
     let [never, always] = [0.0, 1.0].map(|p| Binomial::new(4, p).unwrap());
     assert_eq!(
@@ -247,7 +219,7 @@ fn refuse_what_has_no_answer() {
         (always.pmf(4), always.cdf(3), always.sf(3), always.pmf(9)),
         (1.0, 0.0, 1.0, 0.0)
     );
-    let sure = PoissonBinomial::new(&[1.0, 0.0, 1.0]).unwrap();
+    let sure = of_probabilities(&[1.0, 0.0, 1.0]).unwrap();
     assert_eq!(
         (sure.pmf(2), sure.cdf(1), sure.cdf(2), sure.sf(2)),
         (1.0, 0.0, 1.0, 0.0)
@@ -279,8 +251,8 @@ proptest! {
 
     #[test]
     fn convolution_of_two_is_the_law_of_both(a in prop::collection::vec(0.0f64..=1.0, 1..20), b in prop::collection::vec(0.0f64..=1.0, 1..20)) {
-        let both = PoissonBinomial::new(&[a.clone(), b.clone()].concat()).unwrap();
-        let (x, y) = (PoissonBinomial::new(&a).unwrap(), PoissonBinomial::new(&b).unwrap());
+        let both = of_probabilities(&[a.clone(), b.clone()].concat()).unwrap();
+        let (x, y) = (of_probabilities(&a).unwrap(), of_probabilities(&b).unwrap());
         for l in 0..=a.len() + b.len() {
             let sum: f64 = (0..=l).map(|i| x.pmf(i) * y.pmf(l - i)).sum();
             prop_assert!((both.pmf(l) - sum).abs() < 1e-13);
@@ -300,7 +272,7 @@ proptest! {
 
     #[test]
     fn equal_blocks_make_it_binomial(n in 1usize..80, p in 0.0f64..=1.0) {
-        let (a, b) = (PoissonBinomial::new(&vec![p; n]).unwrap(), Binomial::new(n, p).unwrap());
+        let (a, b) = (of_probabilities(&vec![p; n]).unwrap(), Binomial::new(n, p).unwrap());
         for l in 0..=n {
             prop_assert!((a.cdf(l) - b.cdf(l)).abs() < 1e-12 && (a.sf(l) - b.sf(l)).abs() < 1e-12);
         }

@@ -103,7 +103,7 @@ pub(crate) const LONGEST: usize = 1 << 16;
 /// The greatest number of functions, for the same reason.
 const MOST_FUNCTIONS: usize = 1 << 20;
 
-pub(crate) fn check_length(longest: usize, limit: usize) -> Result<(), MultiplicityError> {
+fn check_length(longest: usize, limit: usize) -> Result<(), MultiplicityError> {
     if longest > limit {
         return Err(MultiplicityError::TooLong { longest, limit });
     }
@@ -386,17 +386,6 @@ impl PathPolynomial {
             }
         }
         counts
-    }
-
-    /// Number of configurations with `m` functions, `C(sum of k_l, m)`, for `m = 0, 1, ...`; one at
-    /// a time, for there is one per function and each has as many bits as there are functions.
-    pub fn configuration_counts(&self) -> impl Iterator<Item = BigUint> + Clone + use<> {
-        let functions = self.functions();
-        let next = move |(taken, count): &(usize, BigUint)| {
-            let left = functions.checked_sub(taken + 1)? + 1;
-            Some((taken + 1, count * left / (taken + 1)))
-        };
-        std::iter::successors(Some((0, BigUint::one())), next).map(|(_, count)| count)
     }
 
     /// Share of all paths whose length lies in the range, from exact counts.
