@@ -130,50 +130,41 @@ pub fn fit_decay(
     }
     let logarithms: Vec<f64> = mean_norms.iter().map(|norm| norm.ln()).collect();
     let weights: Vec<f64> = match standard_errors {
-        Some(errors) => mean_norms
-            .iter()
-            .zip(errors)
-            .map(|(m, e)| (m / e).powi(2))
-            .collect(),
+        Some(errors) => {
+            let pairs = mean_norms.iter().zip(errors);
+            pairs.map(|(m, e)| (m / e).powi(2)).collect()
+        }
         None => vec![1.0; lengths.len()],
     };
     // Lengths from their mean in units of their spread: the columns stay independent in f64.
     let count = lengths.len() as f64;
     let centre = lengths.iter().map(|&l| l as f64).sum::<f64>() / count;
-    let spread = lengths
-        .iter()
-        .map(|&l| (l as f64 - centre).powi(2))
-        .sum::<f64>()
-        / count;
-    let spread = spread.sqrt();
-    let powers = |columns: i32| {
-        let measurement = |(row, power): (usize, usize)| {
+    let squares = lengths.iter().map(|&l| (l as f64 - centre).powi(2));
+    let spread = (squares.sum::<f64>() / count).sqrt();
+    let powers = |columns: usize| {
+        let power =
+            |length: usize, power: usize| ((length as f64 - centre) / spread).powi(power as i32);
+        let measurement = |(row, column)| {
             lengths
                 .get(row)
-                .map_or(0.0, |&l| ((l as f64 - centre) / spread).powi(power as i32))
+                .map_or(0.0, |&length| power(length, column))
         };
-        fit(
-            &Array2::from_shape_fn((lengths.len(), columns as usize), measurement),
-            &logarithms,
-            &weights,
-        )
+        let design = Array2::from_shape_fn((lengths.len(), columns), measurement);
+        fit(&design, &logarithms, &weights)
     };
     let line = powers(2).ok_or(DecayError::IllConditioned)?;
     let curve = if different.len() > 3 { powers(3) } else { None };
     let (slope, slope_error) = line.coefficient(1);
     let slope_interval = line.interval(1, level);
     let ln_rho = slope / spread;
-    let curvature = curve
-        .as_ref()
-        .map(|curve| curve.coefficient(2).0 / spread.powi(2));
+    let bend = |curve: &Fit| curve.coefficient(2).0 / spread.powi(2);
+    let curvature = curve.as_ref().map(bend);
     let curvature_p_value = curve.as_ref().map(|curve| curvature_p_value(&line, curve));
     let lack_of_fit_p_value = standard_errors.and_then(|_| {
-        ChiSquared::new(line.freedom as f64).ok().map(|law| {
-            if line.residual.is_finite() {
-                law.sf(line.residual)
-            } else {
-                0.0
-            }
+        let law = ChiSquared::new(line.freedom as f64).ok()?;
+        Some(match line.residual.is_finite() {
+            true => law.sf(line.residual),
+            false => 0.0,
         })
     });
     let rejected = |p: Option<f64>| p.is_some_and(|p| p < level.alpha());
@@ -320,13 +311,10 @@ mod tests {
     #[test]
     fn a_bend_is_told_from_a_line() {
         let bent = |bend: f64| {
-            let norms: Vec<f64> = LENGTHS
-                .iter()
-                .enumerate()
-                .map(|(i, &l)| {
-                    (bend * (l * l) as f64 - 0.7 * l as f64 + 0.01 * (i % 2) as f64).exp()
-                })
-                .collect();
+            let norm = |(i, &l): (usize, &usize)| {
+                (bend * (l * l) as f64 - 0.7 * l as f64 + 0.01 * (i % 2) as f64).exp()
+            };
+            let norms: Vec<f64> = LENGTHS.iter().enumerate().map(norm).collect();
             fit_decay(&LENGTHS, &norms, None, Level::P95).unwrap().shape
         };
         assert_eq!(bent(-0.03), DecayShape::Steepening);
@@ -369,10 +357,8 @@ mod tests {
             assert!(fit_decay(&[1, 2, 3], &[1.0; 3], Some(&errors), Level::P95).is_err());
         }
         let three = fit_decay(&[1, 2, 3], &[1.0, 0.5, 0.24], None, Level::P95).unwrap();
-        assert_eq!(
-            (three.shape, three.curvature),
-            (DecayShape::Undecided, None)
-        );
+        assert_eq!(three.shape, DecayShape::Undecided);
+        assert_eq!(three.curvature, None);
         assert!(predict_range(0, 1, 0.5, 0.9).is_err());
         assert!(predict_range(3, 0, 0.5, 0.9).is_err());
         assert!(predict_range(3, 1, f64::NAN, 0.9).is_err());

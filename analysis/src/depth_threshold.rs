@@ -324,15 +324,11 @@ mod tests {
         let good = array![[5.0, 4.0, 3.0, 2.0]];
         let poor = array![[6.0, 5.0, 4.0, 3.0]];
         let deeper = run(&good, &poor);
-        assert_eq!(
-            (deeper.crossing, deeper.upper),
-            (Crossing::DeeperToTheEnd, None)
-        );
+        assert_eq!(deeper.crossing, Crossing::DeeperToTheEnd);
+        assert_eq!(deeper.upper, None);
         let wider = run(&poor, &good);
-        assert_eq!(
-            (wider.crossing, wider.share_crossing),
-            (Crossing::WiderFromTheStart, 0.0)
-        );
+        assert_eq!(wider.crossing, Crossing::WiderFromTheStart);
+        assert_eq!(wider.share_crossing, 0.0);
         let twice = run(&array![[6.0, 4.0, 4.0, 3.0]], &array![[5.0, 5.0, 5.0, 2.0]]);
         assert_eq!(twice.sign_changes, 2);
         assert!(matches!(twice.crossing, Crossing::At { depth } if depth == 60.0));

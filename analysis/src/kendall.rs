@@ -36,11 +36,8 @@ pub fn kendall_tau(first: &[f64], second: &[f64]) -> Result<f64, KendallError> {
         return Err(KendallError::TooFewItems(first.len()));
     }
     // Adding zero makes -0.0 and 0.0 equal for `total_cmp`.
-    let mut pairs: Vec<(f64, f64)> = first
-        .iter()
-        .zip(second)
-        .map(|(&a, &b)| (a + 0.0, b + 0.0))
-        .collect();
+    let pairs = first.iter().zip(second);
+    let mut pairs: Vec<(f64, f64)> = pairs.map(|(&a, &b)| (a + 0.0, b + 0.0)).collect();
     if let Some(index) = pairs.iter().position(|(a, b)| a.is_nan() || b.is_nan()) {
         return Err(KendallError::NotANumber(index));
     }
@@ -122,10 +119,8 @@ mod tests {
         assert!(kendall_tau(&[], &[]).is_err());
         assert!(kendall_tau(&[1.0], &[1.0]).is_err());
         assert!(kendall_tau(&[1.0, 2.0], &[1.0]).is_err());
-        assert_eq!(
-            kendall_tau(&[1.0, 1.0], &[1.0, 2.0]),
-            Err(KendallError::AllTied)
-        );
+        let tied = kendall_tau(&[1.0, 1.0], &[1.0, 2.0]);
+        assert_eq!(tied, Err(KendallError::AllTied));
         assert!(kendall_tau(&[1.0, f64::NAN], &[1.0, 2.0]).is_err());
     }
 

@@ -94,9 +94,8 @@ impl ConfidenceSequence {
         // Mean and variance of what came before only: a bet must not see its outcome.
         let mean = (0.5 + self.sum) / (before + 1.0);
         let variance = (0.25 + self.squares) / (before + 1.0);
-        let bet = (2.0 * evidence / (variance * time * time.ln_1p()))
-            .sqrt()
-            .min(0.5);
+        let bet = (2.0 * evidence / (variance * time * time.ln_1p())).sqrt();
+        let bet = bet.min(0.5);
         self.bets += bet;
         self.weighted_sum += bet * unit;
         self.variation += (unit - mean).powi(2) * (-(-bet).ln_1p() - bet);
@@ -173,27 +172,23 @@ mod tests {
             sequence.observe(wrong).unwrap();
         }
         let Interval { lower, upper } = sequence.interval();
-        assert!(
-            (lower - 0.04098316914303256).abs() < 1e-12
-                && (upper - 0.20409762223140943).abs() < 1e-12,
-            "{lower} {upper}"
-        );
+        assert!((lower - 0.04098316914303256).abs() < 1e-12, "{lower}");
+        assert!((upper - 0.20409762223140943).abs() < 1e-12, "{upper}");
     }
 
     /// Whoever looks after each of 1,000 observations is misled in at most 5 % of runs.
     #[test]
     fn peeking_does_not_mislead() {
         let (runs, rate) = (600, 0.1);
-        let misled = (0..runs)
-            .filter(|&run| {
-                let mut random = Seed(9).stream("test", run);
-                let mut sequence = of_errors();
-                (0..1_000).any(|_| {
-                    let wrong = f64::from(u8::from(random.random_bool(rate)));
-                    !sequence.observe(wrong).unwrap().contains(rate)
-                })
+        let is_misled = |&run: &u64| {
+            let mut random = Seed(9).stream("test", run);
+            let mut sequence = of_errors();
+            (0..1_000).any(|_| {
+                let wrong = f64::from(u8::from(random.random_bool(rate)));
+                !sequence.observe(wrong).unwrap().contains(rate)
             })
-            .count();
+        };
+        let misled = (0..runs).filter(is_misled).count();
         // 30 expected at most; 50 is 3.7 standard deviations above.
         assert!(misled < 50, "{misled} of {runs}");
     }
@@ -211,12 +206,9 @@ mod tests {
             sequence.observe(value).unwrap();
         }
         // A fixed-time interval would be 0.0068 wide; looking all the time costs about twice that.
-        assert!(
-            sequence.interval().width() < 0.02,
-            "{:?}",
-            sequence.interval()
-        );
-        assert!(sequence.interval().contains(0.0));
+        let interval = sequence.interval();
+        assert!(interval.width() < 0.02, "{interval:?}");
+        assert!(interval.contains(0.0));
     }
 
     #[test]

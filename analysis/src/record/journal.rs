@@ -300,12 +300,8 @@ impl Contents {
                 match known {
                     Some(known) if known.is_same(&record) => {}
                     Some(known) => {
-                        let key = sentence(known.key().unwrap_or_default());
-                        return Err(JournalError::Contradiction {
-                            path: path(),
-                            line,
-                            key,
-                        });
+                        let (path, key) = (path(), sentence(known.key().unwrap_or_default()));
+                        return Err(JournalError::Contradiction { path, line, key });
                     }
                     None if lines.is_complete() => self.records.push(record),
                     None => self.without_end = Some(record),
@@ -319,7 +315,6 @@ impl Contents {
 /// Whether `line` is the beginning of a header, or could have become one.
 fn begins_a_header(line: &[u8]) -> bool {
     const HEADER: &[u8] = br#"{"type":"header","#;
-    line.iter()
-        .zip(HEADER)
-        .all(|(found, wanted)| found == wanted)
+    let mut pairs = line.iter().zip(HEADER);
+    pairs.all(|(found, wanted)| found == wanted)
 }

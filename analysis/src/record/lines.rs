@@ -100,12 +100,9 @@ impl LineWriter {
     /// # Errors
     /// A file that another process writes, or that cannot be written.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(at(path))?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(true).create(true);
+        let file = options.open(path).map_err(at(path))?;
         let path = path.to_owned();
         if !file.metadata().map_err(at(&path))?.is_file() {
             return Err(JournalError::NotAFile(path));
