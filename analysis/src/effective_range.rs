@@ -158,7 +158,7 @@ pub fn bootstrap_effective_range(
     }
     // Each entry, so that no two wrong ones cancel in a sum.
     for row in measures.rows() {
-        check_measure(&row)?;
+        check_measure(row)?;
     }
     let range_of = |sample: &[usize]| {
         let mut sum = vec![0.0; lengths];
