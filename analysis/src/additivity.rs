@@ -45,11 +45,8 @@ pub enum AdditivityError {
     #[error("additivity: all responses are equal, so there is no variance to explain")]
     NoVariance,
     /// A ridge that is negative or not a number.
-    #[error("additivity: the ridge is {ridge}; give a finite number of 0 or more")]
-    Ridge {
-        /// The ridge given.
-        ridge: f64,
-    },
+    #[error("additivity: the ridge is {0}; give a finite number of 0 or more")]
+    Ridge(f64),
     /// More terms than a dense system holds.
     #[error("additivity: {terms} terms are too many; at most {limit}: leave out pairs or blocks")]
     TooManyTerms {
@@ -156,12 +153,10 @@ pub fn additivity(
         });
     }
     if !(options.ridge.is_finite() && options.ridge >= 0.0) {
-        return Err(AdditivityError::Ridge {
-            ridge: options.ridge,
-        });
+        return Err(AdditivityError::Ridge(options.ridge));
     }
-    if let Some(subset) = response.iter().position(|value| !value.is_finite()) {
-        let value = response.get(subset).copied().unwrap_or(f64::NAN);
+    let mut numbers = response.iter().copied().enumerate();
+    if let Some((subset, value)) = numbers.find(|(_, value)| !value.is_finite()) {
         return Err(AdditivityError::NotFinite { subset, value });
     }
     let terms = match order {
@@ -180,10 +175,8 @@ pub fn additivity(
     let parts = parts(subsets, options);
     for fold in 0..options.folds {
         let rows = |held_out: bool| -> Vec<usize> {
-            let chosen = parts
-                .iter()
-                .enumerate()
-                .filter(|(_, part)| (**part == fold) == held_out);
+            let parts = parts.iter().enumerate();
+            let chosen = parts.filter(|(_, part)| (**part == fold) == held_out);
             chosen.map(|(row, _)| row).collect()
         };
         let (seen, unseen) = (rows(false), rows(true));
@@ -215,10 +208,9 @@ fn design(active: ArrayView2<'_, bool>, order: EffectOrder, terms: usize) -> Arr
     for (mut row, on) in design.rows_mut().into_iter().zip(active.rows()) {
         let side: Vec<f64> = on.iter().map(|&on| if on { 0.5 } else { -0.5 }).collect();
         let pairs = side.iter().enumerate().flat_map(|(index, a)| {
-            let later = if order == EffectOrder::Pairs {
-                side.get(index + 1..)
-            } else {
-                None
+            let later = match order {
+                EffectOrder::Pairs => side.get(index + 1..),
+                EffectOrder::Blocks => None,
             };
             later.unwrap_or_default().iter().map(move |b| 2.0 * a * b)
         });
@@ -254,13 +246,11 @@ impl Model {
         let centred = x - &centre;
         let mut normal = centred.t().dot(&centred);
         // A block on in half of the rows has a sum of squares of a quarter of the rows.
-        normal
-            .diag_mut()
-            .mapv_inplace(|square| square + ridge * x.nrows() as f64 / 4.0);
+        let more = ridge * x.nrows() as f64 / 4.0;
+        normal.diag_mut().mapv_inplace(|square| square + more);
         let factor = Cholesky::new(&normal).ok_or(AdditivityError::Singular)?;
-        let effects = factor
-            .solve(&centred.t().dot(&(y - mean)))
-            .ok_or(AdditivityError::Singular)?;
+        let effects = factor.solve(&centred.t().dot(&(y - mean)));
+        let effects = effects.ok_or(AdditivityError::Singular)?;
         Ok(Self {
             centre,
             mean,
@@ -293,10 +283,8 @@ mod tests {
         let response: Vec<f64> = active.rows().into_iter().map(value).collect();
         let fit = |order| additivity(active.view(), &response, order, &Default::default()).unwrap();
         let (sum, pairs) = (fit(EffectOrder::Blocks), fit(EffectOrder::Pairs));
-        assert!(
-            pairs.r_squared > 0.999_999 && sum.r_squared < 0.95,
-            "{sum:?}"
-        );
+        let told = pairs.r_squared > 0.999_999 && sum.r_squared < 0.95;
+        assert!(told, "{sum:?}");
         assert!((pairs.block_effects[0] - 2.0).abs() < 1e-3);
         // Averaged over block 5, block 1 is worth 3/2.
         assert!((pairs.block_effects[1] - 1.5).abs() < 1e-3);
@@ -308,12 +296,8 @@ mod tests {
         let active = subsets(400, 6);
         let mut random = Seed(5).stream("test", 0);
         let response: Vec<f64> = (0..400).map(|_| random.random::<f64>()).collect();
-        let fit = additivity(
-            active.view(),
-            &response,
-            EffectOrder::Pairs,
-            &Default::default(),
-        );
+        let options = AdditivityOptions::default();
+        let fit = additivity(active.view(), &response, EffectOrder::Pairs, &options);
         assert!(fit.unwrap().r_squared < 0.05);
     }
 
@@ -325,17 +309,13 @@ mod tests {
             additivity(active.view(), response, EffectOrder::Blocks, options)
         };
         let good: Vec<f64> = (0..20).map(f64::from).collect();
-        assert_eq!(
-            ask(&subsets(20, 0), &good, &options),
-            Err(AdditivityError::NoBlocks)
-        );
+        let none = ask(&subsets(20, 0), &good, &options);
+        assert_eq!(none, Err(AdditivityError::NoBlocks));
         assert!(ask(&active, &good[1..], &options).is_err());
         assert!(ask(&subsets(0, 3), &[], &options).is_err());
         assert!(ask(&active, &[f64::NAN; 20], &options).is_err());
-        assert_eq!(
-            ask(&active, &[1.0; 20], &options),
-            Err(AdditivityError::NoVariance)
-        );
+        let equal = ask(&active, &[1.0; 20], &options);
+        assert_eq!(equal, Err(AdditivityError::NoVariance));
         for folds in [0, 1, 21] {
             assert!(ask(&active, &good, &AdditivityOptions { folds, ..options }).is_err());
         }

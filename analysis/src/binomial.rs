@@ -50,17 +50,12 @@ impl Binomial {
                 value: odds,
             });
         }
-        Ok(Self::of_valid_odds(trials, odds))
-    }
-
-    /// As [`Self::from_odds`], for arguments that were checked before.
-    pub(crate) fn of_valid_odds(trials: usize, odds: f64) -> Self {
         // Each probability from the odds directly: `1 - p` would lose the digits of a small one.
-        Self {
+        Ok(Self {
             trials,
             success: odds / (1.0 + odds),
             failure: 1.0 / (1.0 + odds),
-        }
+        })
     }
 
     /// The law of path length for `blocks` blocks of `functions` functions:
@@ -70,14 +65,9 @@ impl Binomial {
     /// When there are no blocks or no functions.
     pub fn of_path_lengths(blocks: usize, functions: usize) -> Result<Self, LengthLawError> {
         if functions == 0 {
-            return Err(LengthLawError::Empty { what: "functions" });
+            return Err(LengthLawError::Empty("functions"));
         }
         Self::from_odds(blocks, functions as f64)
-    }
-
-    /// Number of trials.
-    pub fn trials(&self) -> usize {
-        self.trials
     }
 
     /// Probability of success of one trial.
@@ -87,7 +77,7 @@ impl Binomial {
 
     fn check_trials(trials: usize) -> Result<(), LengthLawError> {
         if trials == 0 {
-            Err(LengthLawError::Empty { what: "blocks" })
+            Err(LengthLawError::Empty("blocks"))
         } else {
             Ok(())
         }
@@ -248,16 +238,16 @@ fn stirling_error(n: usize) -> f64 {
         0.00595137011275884774,
         0.00555473355196280137,
     ];
-    match n.checked_sub(1) {
-        None => 0.0,
-        Some(index) => SMALL.get(index).copied().unwrap_or_else(|| {
-            let n = n as f64;
-            let square = n * n;
-            let series = 1.0 / 1188.0 - 691.0 / 360_360.0 / square;
-            let series = 1.0 / 1680.0 - series / square;
-            let series = 1.0 / 1260.0 - series / square;
-            let series = 1.0 / 360.0 - series / square;
-            (1.0 / 12.0 - series / square) / n
-        }),
-    }
+    let Some(index) = n.checked_sub(1) else {
+        return 0.0;
+    };
+    SMALL.get(index).copied().unwrap_or_else(|| {
+        let n = n as f64;
+        let square = n * n;
+        let series = 1.0 / 1188.0 - 691.0 / 360_360.0 / square;
+        let series = 1.0 / 1680.0 - series / square;
+        let series = 1.0 / 1260.0 - series / square;
+        let series = 1.0 / 360.0 - series / square;
+        (1.0 / 12.0 - series / square) / n
+    })
 }

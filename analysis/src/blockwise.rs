@@ -45,7 +45,7 @@ impl BlockwiseLaw {
     /// a block are zero, or paths would be longer than 65,536.
     pub fn new(blocks: &[Vec<WeightedTerm>]) -> Result<Self, LengthLawError> {
         if blocks.is_empty() {
-            return Err(LengthLawError::Empty { what: "blocks" });
+            return Err(LengthLawError::Empty("blocks"));
         }
         check_count("blocks", blocks.len(), LONGEST)?;
         let longest = |terms: &Vec<WeightedTerm>| terms.iter().map(|term| term.length).max();
@@ -83,9 +83,7 @@ fn shares(terms: &[WeightedTerm]) -> Result<Vec<(usize, f64)>, LengthLawError> {
     let what = "the weight of a way through a block";
     let refuse = |value| Err(LengthLawError::NotAWeight { what, value });
     if terms.is_empty() {
-        return Err(LengthLawError::Empty {
-            what: "ways through a block",
-        });
+        return Err(LengthLawError::Empty("ways through a block"));
     }
     let finite = |term: &&WeightedTerm| term.weight.is_finite() && term.weight >= 0.0;
     if let Some(term) = terms.iter().find(|term| !finite(term)) {
@@ -131,41 +129,33 @@ impl LengthLaw for BlockwiseLaw {
     }
 
     fn ln_pmf(&self, length: usize) -> f64 {
-        self.law
-            .get(length)
-            .map_or(f64::NEG_INFINITY, |entry| entry.ln())
+        ln_at(&self.law, length)
     }
 
     fn ln_cdf(&self, length: usize) -> f64 {
-        let tail = self.at_most.get(length).map_or(0.0, |entry| entry.ln());
-        let beyond = |length: usize| self.more_than.get(length).map(|entry| entry.ln());
         if length >= self.max_length() {
             0.0
         } else if (length as f64) < self.mean {
-            tail.min(0.0)
+            ln_at(&self.at_most, length).min(0.0)
         } else {
-            ln_of_complement(beyond(length + 1).unwrap_or(f64::NEG_INFINITY).min(0.0))
+            ln_of_complement(ln_at(&self.more_than, length + 1).min(0.0))
         }
     }
 
     fn ln_sf(&self, length: usize) -> f64 {
-        let beyond = self
-            .more_than
-            .get(length + 1)
-            .map_or(f64::NEG_INFINITY, |entry| entry.ln());
         if length >= self.max_length() {
             f64::NEG_INFINITY
         } else if (length as f64) < self.mean {
-            ln_of_complement(
-                self.at_most
-                    .get(length)
-                    .map_or(0.0, |entry| entry.ln())
-                    .min(0.0),
-            )
+            ln_of_complement(ln_at(&self.at_most, length).min(0.0))
         } else {
-            beyond.min(0.0)
+            ln_at(&self.more_than, length + 1).min(0.0)
         }
     }
+}
+
+fn ln_at(entries: &[Scaled], length: usize) -> f64 {
+    let entry = entries.get(length);
+    entry.map_or(f64::NEG_INFINITY, |entry| entry.ln())
 }
 
 fn running_sum<'a>(entries: impl Iterator<Item = &'a Scaled>) -> Vec<Scaled> {

@@ -33,13 +33,8 @@ pub enum BootstrapError {
         limit: usize,
     },
     /// Paired observations in different numbers.
-    #[error("bootstrap: {first} observations paired with {second}; give as many of both")]
-    LengthsDiffer {
-        /// Observations of the first.
-        first: usize,
-        /// Observations of the second.
-        second: usize,
-    },
+    #[error("bootstrap: {0} observations paired with {1}; give as many of both")]
+    LengthsDiffer(usize, usize),
     /// A statistic that is not a finite number.
     #[error("bootstrap: the statistic is {value} on {what}; check the measurements for NaN")]
     NotFinite {
@@ -83,6 +78,17 @@ impl Default for BootstrapOptions {
             level: Level::P95,
             method: BootstrapMethod::default(),
             seed: Seed(0),
+        }
+    }
+}
+
+impl BootstrapOptions {
+    /// The usual options, but for the number of resamples.
+    #[must_use]
+    pub fn with_replicates(replicates: usize) -> Self {
+        Self {
+            replicates,
+            ..Self::default()
         }
     }
 }
@@ -138,10 +144,9 @@ pub fn bootstrap(
             bca_interval(&replicates, estimate, &jackknife, options.level)?
         }
     };
-    let standard_error = standard_deviation(&replicates);
     Ok(BootstrapInterval {
         estimate,
-        standard_error,
+        standard_error: standard_deviation(&replicates),
         interval,
         options: *options,
     })
@@ -157,16 +162,12 @@ pub fn paired_bootstrap(
     options: &BootstrapOptions,
 ) -> Result<BootstrapInterval, BootstrapError> {
     if first.len() != second.len() {
-        let (first, second) = (first.len(), second.len());
-        return Err(BootstrapError::LengthsDiffer { first, second });
+        return Err(BootstrapError::LengthsDiffer(first.len(), second.len()));
     }
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| b - a).collect();
     let mean = |sample: &[usize]| {
-        sample
-            .iter()
-            .filter_map(|&i| differences.get(i))
-            .sum::<f64>()
-            / sample.len() as f64
+        let chosen = sample.iter().filter_map(|&i| differences.get(i));
+        chosen.sum::<f64>() / sample.len() as f64
     };
     bootstrap(differences.len(), mean, options)
 }
@@ -213,10 +214,10 @@ pub fn resample<T: Send>(
 pub fn percentile_interval(replicates: &[f64], level: Level) -> Result<Interval, BootstrapError> {
     let sorted = sort(replicates)?;
     let beyond = level.alpha() / 2.0;
-    Ok(Interval {
-        lower: quantile(&sorted, beyond),
-        upper: quantile(&sorted, 1.0 - beyond),
-    })
+    Ok(Interval::new(
+        quantile(&sorted, beyond),
+        quantile(&sorted, 1.0 - beyond),
+    ))
 }
 
 /// The BCa interval of given replicates (Efron 1987), with the statistic on all observations and
@@ -244,30 +245,19 @@ pub fn bca_interval(
     let normal = Normal::standard();
     let bias = normal.inverse_cdf(share);
     let mean = jackknife.iter().sum::<f64>() / jackknife.len().max(1) as f64;
-    let power = |p| {
-        jackknife
-            .iter()
-            .map(|value| (mean - value).powi(p))
-            .sum::<f64>()
-    };
+    let power = |p| -> f64 { jackknife.iter().map(|value| (mean - value).powi(p)).sum() };
     let spread = power(2).powf(1.5);
     // No spread, or numbers whose cubes overflow: the plain bias correction.
-    let acceleration = Some(power(3) / (6.0 * spread))
-        .filter(|a| a.is_finite())
-        .unwrap_or(0.0);
+    let acceleration = Some(power(3) / (6.0 * spread)).filter(|a| a.is_finite());
+    let acceleration = acceleration.unwrap_or(0.0);
     let corrected = |z: f64| {
         let shifted = bias + z;
-        quantile(
-            &sorted,
-            normal.cdf(bias + shifted / (1.0 - acceleration * shifted)),
-        )
+        let share = normal.cdf(bias + shifted / (1.0 - acceleration * shifted));
+        quantile(&sorted, share)
     };
     let z = level.normal_quantile();
     let (lower, upper) = (corrected(-z), corrected(z));
-    Ok(Interval {
-        lower: lower.min(upper),
-        upper: upper.max(lower),
-    })
+    Ok(Interval::new(lower.min(upper), upper.max(lower)))
 }
 
 fn finite(what: &'static str, value: f64) -> Result<f64, BootstrapError> {
@@ -308,12 +298,10 @@ pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
     }
 }
 
-fn standard_deviation(values: &[f64]) -> f64 {
+/// Of a sample, over one less than its size; 0 for a single value.
+pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>();
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (squares / values.len().saturating_sub(1).max(1) as f64).sqrt()
 }
 
@@ -342,28 +330,23 @@ mod tests {
             4.08, 4.36, 5.3, 4.82, 5.79, 5.75, 4.4, 6.02, 3.82, 2.92, 3.43,
         ];
         let all: Vec<usize> = (0..10).collect();
-        let jackknife: Vec<f64> = (0..10)
-            .map(|i| mean(&all.iter().copied().filter(|&j| j != i).collect::<Vec<_>>()))
-            .collect();
-        let bca = bca_interval(&replicates, mean(&all), &jackknife, Level::P90).unwrap();
+        let without = |i| all.iter().copied().filter(|&j| j != i).collect::<Vec<_>>();
+        let jackknife: Vec<f64> = (0..10).map(|i| mean(&without(i))).collect();
+        let level = Level::new(0.9).unwrap();
+        let bca = bca_interval(&replicates, mean(&all), &jackknife, level).unwrap();
         assert!((bca.lower - 2.9329447367585484).abs() < 1e-10, "{bca:?}");
         assert!((bca.upper - 6.459213994020954).abs() < 1e-10, "{bca:?}");
-        let percentile = percentile_interval(&replicates, Level::P90).unwrap();
+        let percentile = percentile_interval(&replicates, level).unwrap();
         assert!((percentile.lower - 2.8180000000000005).abs() < 1e-10);
         assert!((percentile.upper - 6.404000000000001).abs() < 1e-10);
     }
 
     #[test]
     fn same_answer_on_any_number_of_threads() {
-        let options = BootstrapOptions {
-            replicates: 500,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(500);
         let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().unwrap();
             pool.install(|| bootstrap(10, mean, &options).unwrap())
         };
         assert_eq!(run(1), run(3));
@@ -371,10 +354,7 @@ mod tests {
 
     #[test]
     fn standard_error_of_a_mean_is_the_textbook_one() {
-        let options = BootstrapOptions {
-            replicates: 20_000,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(20_000);
         let result = bootstrap(10, mean, &options).unwrap();
         let average = mean(&(0..10).collect::<Vec<_>>());
         let variance = DATA.iter().map(|x| (x - average).powi(2)).sum::<f64>() / 10.0;
@@ -384,34 +364,17 @@ mod tests {
     #[test]
     fn refuse_what_has_no_answer() {
         let options = BootstrapOptions::default();
-        assert_eq!(
-            paired_bootstrap(&[], &[], &options),
-            Err(BootstrapError::NoObservations)
-        );
-        assert_eq!(
-            paired_bootstrap(&[1.0], &[2.0], &options),
-            Err(BootstrapError::TooFewForBca)
-        );
-        assert!(paired_bootstrap(&[1.0], &[], &options).is_err());
-        assert!(paired_bootstrap(&[1.0, f64::NAN], &[2.0, 1.0], &options).is_err());
-        let none = BootstrapOptions {
-            replicates: 0,
-            ..options
-        };
-        let endless = BootstrapOptions {
-            replicates: usize::MAX,
-            ..options
-        };
+        let ask = |first: &[f64], second: &[f64]| paired_bootstrap(first, second, &options);
+        assert_eq!(ask(&[], &[]), Err(BootstrapError::NoObservations));
+        assert_eq!(ask(&[1.0], &[2.0]), Err(BootstrapError::TooFewForBca));
+        assert!(ask(&[1.0], &[]).is_err());
+        assert!(ask(&[1.0, f64::NAN], &[2.0, 1.0]).is_err());
+        let none = BootstrapOptions::with_replicates(0);
+        let endless = BootstrapOptions::with_replicates(usize::MAX);
         assert!(bootstrap(3, mean, &endless).is_err());
         assert!(bootstrap(usize::MAX, |_| 0.0, &options).is_err());
         assert_eq!(bootstrap(3, mean, &none), Err(BootstrapError::NoReplicates));
-        let equal = paired_bootstrap(&[1.0; 4], &[3.0; 4], &options).unwrap();
-        assert_eq!(
-            equal.interval,
-            Interval {
-                lower: 2.0,
-                upper: 2.0
-            }
-        );
+        let equal = ask(&[1.0; 4], &[3.0; 4]).unwrap();
+        assert_eq!(equal.interval, Interval::new(2.0, 2.0));
     }
 }

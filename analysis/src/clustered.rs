@@ -48,10 +48,8 @@ fn independent_examples(wrong: &[bool], size: usize, level: Level) -> f64 {
     }
     let rate = count(wrong) as f64 / n;
     let residual = |cluster: &[bool]| count(cluster) as f64 - rate * cluster.len() as f64;
-    let squares: f64 = wrong
-        .chunks(size)
-        .map(|cluster| residual(cluster).powi(2))
-        .sum();
+    let squares = wrong.chunks(size).map(|cluster| residual(cluster).powi(2));
+    let squares: f64 = squares.sum();
     let variance = clusters / (clusters - 1.0) * squares / (n * n);
     let independent = rate * (1.0 - rate) / (n - 1.0);
     let effect = if independent > 0.0 {
@@ -145,7 +143,8 @@ fn large_sample_p_value(differences: &[i64]) -> f64 {
     (2.0 * Normal::standard().cdf(-sum.abs() / squares.sqrt())).min(1.0)
 }
 
-fn count(flags: &[bool]) -> usize {
+/// How many flags are set.
+pub(crate) fn count(flags: &[bool]) -> usize {
     flags.iter().filter(|&&flag| flag).count()
 }
 
@@ -182,15 +181,9 @@ mod tests {
             let (first, second): (Vec<bool>, Vec<bool>) = flags.into_iter().unzip();
             let plain = mcnemar(&first, &second).unwrap();
             prop_assert_eq!(clustered_mcnemar(&first, &second, 1).unwrap(), plain.clone());
-            let single = |wrong: &[bool]| {
-                wrong.iter().map(|&wrong| i64::from(wrong)).collect::<Vec<_>>()
-            };
-            let differences: Vec<i64> = single(&second)
-                .iter()
-                .zip(single(&first))
-                .map(|(b, a)| b - a)
-                .filter(|&d| d != 0)
-                .collect();
+            let pairs = first.iter().zip(&second);
+            let differences = pairs.map(|(&a, &b)| i64::from(b) - i64::from(a));
+            let differences: Vec<i64> = differences.filter(|&d| d != 0).collect();
             // The exchange test itself is McNemar's there.
             prop_assert!((exchange_p_value(&differences) - plain.p_value).abs() < 1e-12);
             let interval = wilson(count(&first), first.len(), Level::P95).unwrap();
@@ -209,14 +202,11 @@ mod tests {
         let p = large_sample_p_value(&[2, -1, 1, 3]);
         assert!((p - 0.196_705_602_458_946_86).abs() < 1e-9, "{p}");
         assert_eq!(large_sample_p_value(&[]), 1.0);
-        let many: Vec<i64> = (0..400)
-            .map(|i| i % 7 - 3 + i64::from(i % 8 == 0))
-            .collect();
+        let many = (0..400).map(|i| i % 7 - 3 + i64::from(i % 8 == 0));
+        let many: Vec<i64> = many.collect();
         let (exact, approximate) = (exchange_p_value(&many), large_sample_p_value(&many));
-        assert!(
-            exact < 0.5 && (exact - approximate).abs() < 0.02,
-            "{exact} {approximate}"
-        );
+        let close = exact < 0.5 && (exact - approximate).abs() < 0.02;
+        assert!(close, "{exact} {approximate}");
     }
 
     /// The rates of equally long sequences are themselves a sample: their mean has the variance
@@ -269,11 +259,7 @@ mod tests {
         assert!(clustered_wilson(&[], 4, Level::P95).is_err());
         assert!(clustered_mcnemar(&[], &[], 4).is_err());
         assert!(clustered_mcnemar(&[true], &[], 4).is_err());
-        assert_eq!(
-            clustered_mcnemar(&[true; 8], &[true; 8], 4)
-                .unwrap()
-                .p_value,
-            1.0
-        );
+        let equal = clustered_mcnemar(&[true; 8], &[true; 8], 4).unwrap();
+        assert_eq!(equal.p_value, 1.0);
     }
 }

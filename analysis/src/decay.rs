@@ -8,7 +8,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 use crate::binomial::Binomial;
 use crate::effective_range::{EffectiveRange, EffectiveRangeError, effective_range};
 use crate::interval::{Interval, Level};
-use crate::least_squares::{Fit, fit};
+use crate::least_squares::{Fit, fit, not_positive};
 use crate::length_law::{LengthLaw, LengthLawError};
 use crate::multiplicity::PathPolynomial;
 
@@ -27,11 +27,8 @@ pub enum DecayError {
         others: usize,
     },
     /// Too few different lengths for a line and its error.
-    #[error("decay: {lengths} different lengths; a line with an error needs at least three")]
-    TooFewLengths {
-        /// How many there are.
-        lengths: usize,
-    },
+    #[error("decay: {0} different lengths; a line with an error needs at least three")]
+    TooFewLengths(usize),
     /// A norm or standard error without a logarithm or weight.
     #[error("decay: the {what} of measurement {index} is {value}; it must be finite and above 0")]
     NotPositive {
@@ -129,56 +126,45 @@ pub fn fit_decay(
     different.sort_unstable();
     different.dedup();
     if different.len() < 3 {
-        return Err(DecayError::TooFewLengths {
-            lengths: different.len(),
-        });
+        return Err(DecayError::TooFewLengths(different.len()));
     }
     let logarithms: Vec<f64> = mean_norms.iter().map(|norm| norm.ln()).collect();
     let weights: Vec<f64> = match standard_errors {
-        Some(errors) => mean_norms
-            .iter()
-            .zip(errors)
-            .map(|(m, e)| (m / e).powi(2))
-            .collect(),
+        Some(errors) => {
+            let pairs = mean_norms.iter().zip(errors);
+            pairs.map(|(m, e)| (m / e).powi(2)).collect()
+        }
         None => vec![1.0; lengths.len()],
     };
     // Lengths from their mean in units of their spread: the columns stay independent in f64.
     let count = lengths.len() as f64;
     let centre = lengths.iter().map(|&l| l as f64).sum::<f64>() / count;
-    let spread = lengths
-        .iter()
-        .map(|&l| (l as f64 - centre).powi(2))
-        .sum::<f64>()
-        / count;
-    let spread = spread.sqrt();
-    let powers = |columns: i32| {
-        let measurement = |(row, power): (usize, usize)| {
+    let squares = lengths.iter().map(|&l| (l as f64 - centre).powi(2));
+    let spread = (squares.sum::<f64>() / count).sqrt();
+    let powers = |columns: usize| {
+        let power =
+            |length: usize, power: usize| ((length as f64 - centre) / spread).powi(power as i32);
+        let measurement = |(row, column)| {
             lengths
                 .get(row)
-                .map_or(0.0, |&l| ((l as f64 - centre) / spread).powi(power as i32))
+                .map_or(0.0, |&length| power(length, column))
         };
-        fit(
-            &Array2::from_shape_fn((lengths.len(), columns as usize), measurement),
-            &logarithms,
-            &weights,
-        )
+        let design = Array2::from_shape_fn((lengths.len(), columns), measurement);
+        fit(&design, &logarithms, &weights)
     };
     let line = powers(2).ok_or(DecayError::IllConditioned)?;
     let curve = if different.len() > 3 { powers(3) } else { None };
     let (slope, slope_error) = line.coefficient(1);
     let slope_interval = line.interval(1, level);
     let ln_rho = slope / spread;
-    let curvature = curve
-        .as_ref()
-        .map(|curve| curve.coefficient(2).0 / spread.powi(2));
+    let bend = |curve: &Fit| curve.coefficient(2).0 / spread.powi(2);
+    let curvature = curve.as_ref().map(bend);
     let curvature_p_value = curve.as_ref().map(|curve| curvature_p_value(&line, curve));
     let lack_of_fit_p_value = standard_errors.and_then(|_| {
-        ChiSquared::new(line.freedom as f64).ok().map(|law| {
-            if line.residual.is_finite() {
-                law.sf(line.residual)
-            } else {
-                0.0
-            }
+        let law = ChiSquared::new(line.freedom as f64).ok()?;
+        Some(match line.residual.is_finite() {
+            true => law.sf(line.residual),
+            false => 0.0,
         })
     });
     let rejected = |p: Option<f64>| p.is_some_and(|p| p < level.alpha());
@@ -191,10 +177,10 @@ pub fn fit_decay(
     };
     Ok(Decay {
         rho: ln_rho.exp(),
-        rho_interval: Interval {
-            lower: (slope_interval.lower / spread).exp(),
-            upper: (slope_interval.upper / spread).exp(),
-        },
+        rho_interval: Interval::new(
+            (slope_interval.lower / spread).exp(),
+            (slope_interval.upper / spread).exp(),
+        ),
         ln_rho,
         ln_rho_standard_error: slope_error / spread,
         intercept: line.coefficient(0).0 - ln_rho * centre,
@@ -244,7 +230,7 @@ pub fn predict_range(
     share: f64,
 ) -> Result<PredictedRange, DecayError> {
     if functions == 0 {
-        return Err(LengthLawError::Empty { what: "functions" }.into());
+        return Err(LengthLawError::Empty("functions").into());
     }
     let law = Binomial::from_odds(blocks, functions as f64 * rho)?;
     predicted(&law, Some(law.probability()), share)
@@ -286,14 +272,8 @@ fn check(what: &'static str, lengths: usize, values: &[f64]) -> Result<(), Decay
             others: values.len(),
         });
     }
-    match values
-        .iter()
-        .position(|value| !(value.is_finite() && *value > 0.0))
-    {
-        Some(index) => {
-            let value = values.get(index).copied().unwrap_or(f64::NAN);
-            Err(DecayError::NotPositive { what, index, value })
-        }
+    match not_positive(values) {
+        Some((index, value)) => Err(DecayError::NotPositive { what, index, value }),
         None => Ok(()),
     }
 }
@@ -301,7 +281,6 @@ fn check(what: &'static str, lengths: usize, values: &[f64]) -> Result<(), Decay
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effective_range::LengthRange;
 
     const LENGTHS: [usize; 8] = [1, 2, 3, 4, 5, 6, 8, 10];
     const NORMS: [f64; 8] = [0.9, 0.41, 0.2, 0.085, 0.04, 0.021, 0.0048, 0.0011];
@@ -332,13 +311,10 @@ mod tests {
     #[test]
     fn a_bend_is_told_from_a_line() {
         let bent = |bend: f64| {
-            let norms: Vec<f64> = LENGTHS
-                .iter()
-                .enumerate()
-                .map(|(i, &l)| {
-                    (bend * (l * l) as f64 - 0.7 * l as f64 + 0.01 * (i % 2) as f64).exp()
-                })
-                .collect();
+            let norm = |(i, &l): (usize, &usize)| {
+                (bend * (l * l) as f64 - 0.7 * l as f64 + 0.01 * (i % 2) as f64).exp()
+            };
+            let norms: Vec<f64> = LENGTHS.iter().enumerate().map(norm).collect();
             fit_decay(&LENGTHS, &norms, None, Level::P95).unwrap().shape
         };
         assert_eq!(bent(-0.03), DecayShape::Steepening);
@@ -350,13 +326,8 @@ mod tests {
     fn an_even_decay_predicts_the_law_of_all_paths() {
         let predicted = predict_range(54, 1, 1.0, 0.95).unwrap();
         assert_eq!((predicted.probability, predicted.centre), (Some(0.5), 27.0));
-        assert_eq!(
-            predicted.effective.range,
-            LengthRange {
-                first: 20,
-                last: 34
-            }
-        );
+        let range = predicted.effective.range;
+        assert_eq!((range.first, range.last), (20, 34));
         let decayed = predict_range(54, 1, 0.25, 0.95).unwrap();
         assert!((decayed.centre - 10.8).abs() < 1e-12);
     }
@@ -386,22 +357,13 @@ mod tests {
             assert!(fit_decay(&[1, 2, 3], &[1.0; 3], Some(&errors), Level::P95).is_err());
         }
         let three = fit_decay(&[1, 2, 3], &[1.0, 0.5, 0.24], None, Level::P95).unwrap();
-        assert_eq!(
-            (three.shape, three.curvature),
-            (DecayShape::Undecided, None)
-        );
+        assert_eq!(three.shape, DecayShape::Undecided);
+        assert_eq!(three.curvature, None);
         assert!(predict_range(0, 1, 0.5, 0.9).is_err());
         assert!(predict_range(3, 0, 0.5, 0.9).is_err());
         assert!(predict_range(3, 1, f64::NAN, 0.9).is_err());
         assert!(predict_range(3, 1, 0.5, 0.0).is_err());
-        assert!(
-            fit_decay(
-                &[1, usize::MAX, 3],
-                &[1e-300, 1.0, 1e300],
-                Some(&[1e-300; 3]),
-                Level::P95
-            )
-            .is_err()
-        );
+        let (lengths, norms) = ([1, usize::MAX, 3], [1e-300, 1.0, 1e300]);
+        assert!(fit_decay(&lengths, &norms, Some(&[1e-300; 3]), Level::P95).is_err());
     }
 }

@@ -11,11 +11,8 @@ use crate::bootstrap::{BootstrapError, BootstrapOptions, quantile, resample};
 #[non_exhaustive]
 pub enum DepthThresholdError {
     /// Fewer than two depths.
-    #[error("depth threshold: {depths} depths; curves cross between two at least")]
-    TooFewDepths {
-        /// How many there are.
-        depths: usize,
-    },
+    #[error("depth threshold: {0} depths; curves cross between two at least")]
+    TooFewDepths(usize),
     /// Depths that do not rise.
     #[error("depth threshold: depth {index} is {value}; depths must be finite and rise")]
     NotRising {
@@ -35,11 +32,8 @@ pub enum DepthThresholdError {
         depths: usize,
     },
     /// A curve without runs.
-    #[error("depth threshold: the {which} curve has no runs; give at least one")]
-    NoRuns {
-        /// Which curve.
-        which: &'static str,
-    },
+    #[error("depth threshold: the {0} curve has no runs; give at least one")]
+    NoRuns(&'static str),
     /// An error rate that is not a finite number.
     #[error("depth threshold: run {run} of the {which} curve has error {value} at depth {depth}")]
     NotFinite {
@@ -113,7 +107,7 @@ pub struct DepthThreshold {
 /// let depths = [10.0, 20.0, 40.0];
 /// let deeper = array![[8.0, 7.0, 7.0], [8.2, 7.1, 7.1]];
 /// let wider = array![[9.0, 7.0, 6.0], [9.0, 7.1, 6.2]];
-/// let options = BootstrapOptions { replicates: 200, ..Default::default() };
+/// let options = BootstrapOptions::with_replicates(200);
 /// let found = depth_threshold(&depths, deeper.view(), wider.view(), &options)?;
 /// assert!(matches!(found.crossing, Crossing::At { depth } if (20.0 - depth).abs() < 1e-9));
 /// # Ok::<(), pathscope_analysis::DepthThresholdError>(())
@@ -183,16 +177,10 @@ pub fn depth_threshold_of_draws(
     let pairs = std::iter::once((deeper, wider));
     let pairs = pairs.chain(redrawn.iter().map(|(a, b)| (a.as_slice(), b.as_slice())));
     for (deeper, wider) in pairs {
-        check_curve(
-            "deeper",
-            depths.len(),
-            ndarray::aview1(deeper).insert_axis(Axis(0)),
-        )?;
-        check_curve(
-            "wider",
-            depths.len(),
-            ndarray::aview1(wider).insert_axis(Axis(0)),
-        )?;
+        for (which, curve) in [("deeper", deeper), ("wider", wider)] {
+            let curve = ndarray::aview1(curve).insert_axis(Axis(0));
+            check_curve(which, depths.len(), curve)?;
+        }
     }
     if redrawn.is_empty() {
         return Err(BootstrapError::NoReplicates.into());
@@ -240,18 +228,15 @@ fn last_crossing(depths: &[f64], excess: &[f64]) -> (Crossing, usize) {
         .windows(2)
         .filter(|pair| wider_better(&pair[0]) != wider_better(&pair[1]));
     let changes = sides.count();
-    let last_deeper = excess.iter().rposition(|excess| !wider_better(excess));
-    let crossing = match last_deeper {
-        None => Crossing::WiderFromTheStart,
-        Some(before) => {
-            let point = |i: usize| Some((*depths.get(i)?, *excess.get(i)?));
-            match (point(before), point(before + 1)) {
-                (Some((x0, y0)), Some((x1, y1))) => Crossing::At {
-                    depth: x0 + (x1 - x0) * (-y0 / (y1 - y0)),
-                },
-                _ => Crossing::DeeperToTheEnd,
-            }
-        }
+    let Some(before) = excess.iter().rposition(|excess| !wider_better(excess)) else {
+        return (Crossing::WiderFromTheStart, changes);
+    };
+    let point = |i: usize| Some((*depths.get(i)?, *excess.get(i)?));
+    let crossing = match (point(before), point(before + 1)) {
+        (Some((x0, y0)), Some((x1, y1))) => Crossing::At {
+            depth: x0 + (x1 - x0) * (-y0 / (y1 - y0)),
+        },
+        _ => Crossing::DeeperToTheEnd,
     };
     (crossing, changes)
 }
@@ -268,9 +253,7 @@ fn mean_curve(errors: ArrayView2<'_, f64>, runs: &[usize]) -> Vec<f64> {
 
 fn check_depths(depths: &[f64]) -> Result<(), DepthThresholdError> {
     if depths.len() < 2 {
-        return Err(DepthThresholdError::TooFewDepths {
-            depths: depths.len(),
-        });
+        return Err(DepthThresholdError::TooFewDepths(depths.len()));
     }
     let mut before = f64::NEG_INFINITY;
     for (index, &value) in depths.iter().enumerate() {
@@ -296,7 +279,7 @@ fn check_curve(
         });
     }
     if runs == 0 {
-        return Err(DepthThresholdError::NoRuns { which });
+        return Err(DepthThresholdError::NoRuns(which));
     }
     match errors.indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some(((run, depth), &value)) => Err(DepthThresholdError::NotFinite {
@@ -317,10 +300,7 @@ mod tests {
     const DEPTHS: [f64; 4] = [10.0, 20.0, 40.0, 80.0];
 
     fn run(deeper: &Array2<f64>, wider: &Array2<f64>) -> DepthThreshold {
-        let options = BootstrapOptions {
-            replicates: 500,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(500);
         depth_threshold(&DEPTHS, deeper.view(), wider.view(), &options).unwrap()
     }
 
@@ -344,15 +324,11 @@ mod tests {
         let good = array![[5.0, 4.0, 3.0, 2.0]];
         let poor = array![[6.0, 5.0, 4.0, 3.0]];
         let deeper = run(&good, &poor);
-        assert_eq!(
-            (deeper.crossing, deeper.upper),
-            (Crossing::DeeperToTheEnd, None)
-        );
+        assert_eq!(deeper.crossing, Crossing::DeeperToTheEnd);
+        assert_eq!(deeper.upper, None);
         let wider = run(&poor, &good);
-        assert_eq!(
-            (wider.crossing, wider.share_crossing),
-            (Crossing::WiderFromTheStart, 0.0)
-        );
+        assert_eq!(wider.crossing, Crossing::WiderFromTheStart);
+        assert_eq!(wider.share_crossing, 0.0);
         let twice = run(&array![[6.0, 4.0, 4.0, 3.0]], &array![[5.0, 5.0, 5.0, 2.0]]);
         assert_eq!(twice.sign_changes, 2);
         assert!(matches!(twice.crossing, Crossing::At { depth } if depth == 60.0));

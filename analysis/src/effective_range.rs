@@ -12,11 +12,8 @@ use crate::interval::Interval;
 #[non_exhaustive]
 pub enum EffectiveRangeError {
     /// A measure over no lengths, or no mini-batches.
-    #[error("effective range: there are no {what}; measure at least one")]
-    Empty {
-        /// What there is none of.
-        what: &'static str,
-    },
+    #[error("effective range: there are no {0}; measure at least one")]
+    Empty(&'static str),
     /// A measure that is negative, infinite or not a number.
     #[error("effective range: the measure at length {length} is {value}; it must be 0 or more")]
     NotAMeasure {
@@ -26,17 +23,11 @@ pub enum EffectiveRangeError {
         value: f64,
     },
     /// A measure that is zero everywhere, or whose sum overflows.
-    #[error("effective range: the measure sums to {total}, so no interval holds a share of it")]
-    NoMass {
-        /// The sum.
-        total: f64,
-    },
+    #[error("effective range: the measure sums to {0}, so no interval holds a share of it")]
+    NoMass(f64),
     /// A share that is not in `(0, 1]`.
-    #[error("effective range: the share is {share}; give a number above 0 and at most 1, as 0.95")]
-    NotAShare {
-        /// The share given.
-        share: f64,
-    },
+    #[error("effective range: the share is {0}; give a number above 0 and at most 1, as 0.95")]
+    NotAShare(f64),
     /// The bootstrap failed.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -83,20 +74,15 @@ pub struct EffectiveRange {
 /// ```
 pub fn effective_range(measure: &[f64], share: f64) -> Result<EffectiveRange, EffectiveRangeError> {
     if measure.is_empty() {
-        return Err(EffectiveRangeError::Empty { what: "lengths" });
+        return Err(EffectiveRangeError::Empty("lengths"));
     }
     if !(share > 0.0 && share <= 1.0) {
-        return Err(EffectiveRangeError::NotAShare { share });
+        return Err(EffectiveRangeError::NotAShare(share));
     }
-    let wrong = measure
-        .iter()
-        .position(|value| !(value.is_finite() && *value >= 0.0));
-    if let Some((length, &value)) = wrong.and_then(|l| Some((l, measure.get(l)?))) {
-        return Err(EffectiveRangeError::NotAMeasure { length, value });
-    }
+    check_measure(measure)?;
     let total: f64 = measure.iter().sum();
     if !(total.is_finite() && total > 0.0) {
-        return Err(EffectiveRangeError::NoMass { total });
+        return Err(EffectiveRangeError::NoMass(total));
     }
     let sums: Vec<f64> = std::iter::once(0.0)
         .chain(measure.iter().scan(0.0, |sum, value| {
@@ -127,7 +113,15 @@ pub fn effective_range(measure: &[f64], share: f64) -> Result<EffectiveRange, Ef
             share,
             held: (held / total).min(1.0),
         }),
-        None => Err(EffectiveRangeError::NoMass { total }),
+        None => Err(EffectiveRangeError::NoMass(total)),
+    }
+}
+
+fn check_measure<'m>(values: impl IntoIterator<Item = &'m f64>) -> Result<(), EffectiveRangeError> {
+    let mut values = values.into_iter().copied().enumerate();
+    match values.find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+        Some((length, value)) => Err(EffectiveRangeError::NotAMeasure { length, value }),
+        None => Ok(()),
     }
 }
 
@@ -160,19 +154,11 @@ pub fn bootstrap_effective_range(
 ) -> Result<BootstrappedRange, EffectiveRangeError> {
     let (batches, lengths) = measures.dim();
     if batches == 0 {
-        return Err(EffectiveRangeError::Empty {
-            what: "mini-batches",
-        });
+        return Err(EffectiveRangeError::Empty("mini-batches"));
     }
     // Each entry, so that no two wrong ones cancel in a sum.
     for row in measures.rows() {
-        let wrong = row
-            .iter()
-            .enumerate()
-            .find(|(_, value)| !(value.is_finite() && **value >= 0.0));
-        if let Some((length, &value)) = wrong {
-            return Err(EffectiveRangeError::NotAMeasure { length, value });
-        }
+        check_measure(row)?;
     }
     let range_of = |sample: &[usize]| {
         let mut sum = vec![0.0; lengths];
@@ -219,10 +205,7 @@ mod tests {
             let centre = 4.0 + (batch % 5) as f64 * 0.4;
             (-(length as f64 - centre).powi(2) / 3.0).exp()
         });
-        let options = BootstrapOptions {
-            replicates: 400,
-            ..Default::default()
-        };
+        let options = BootstrapOptions::with_replicates(400);
         let found = bootstrap_effective_range(measures.view(), 0.9, &options).unwrap();
         assert!(found.first.contains(found.estimate.range.first as f64));
         assert!(found.last.contains(found.estimate.range.last as f64));

@@ -1,5 +1,7 @@
 //! What several classifiers are together: how alike they err, and what their vote says.
 
+use crate::clustered::count;
+
 /// Mean over all pairs of members of the correlation between being wrong, given for each member
 /// whether it is wrong on each example. None where no pair has a correlation: fewer than two
 /// members, or members that are never or always wrong.
@@ -54,9 +56,8 @@ fn mean_over_pairs<T>(members: &[T], of: impl Fn(&T, &T) -> Option<f64>) -> Opti
 /// Pearson's correlation of two lists of yes and no.
 fn correlation(a: &[bool], b: &[bool]) -> Option<f64> {
     let n = a.len().min(b.len()) as f64;
-    let count = |flags: &[bool]| flags.iter().filter(|&&flag| flag).count() as f64;
     let both = a.iter().zip(b).filter(|(a, b)| **a && **b).count() as f64;
-    let (in_a, in_b) = (count(a), count(b));
+    let (in_a, in_b) = (count(a) as f64, count(b) as f64);
     let spread = (in_a * (n - in_a) * in_b * (n - in_b)).sqrt();
     (spread > 0.0).then(|| (n * both - in_a * in_b) / spread)
 }

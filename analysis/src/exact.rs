@@ -79,10 +79,8 @@ mod tests {
     #[test]
     fn ratios_at_the_edge() {
         let huge = BigUint::from(3u32) << 20_000u32;
-        assert_eq!(
-            ratio(&huge, &(BigUint::from(4u32) << 20_000u32)),
-            Some(0.75)
-        );
+        let larger = BigUint::from(4u32) << 20_000u32;
+        assert_eq!(ratio(&huge, &larger), Some(0.75));
         assert_eq!(ratio(&BigUint::ZERO, &huge), Some(0.0));
         assert_eq!(ratio(&huge, &BigUint::ZERO), None);
         assert_eq!(ratio(&BigUint::from(1u32), &huge), Some(0.0));
@@ -93,16 +91,12 @@ mod tests {
         let mut random = Seed(1).stream("test", 0);
         let mut counts = [0u32; 5];
         for _ in 0..50_000 {
-            let draw = random_below(&BigUint::from(5u32), &mut random)
-                .to_usize()
-                .unwrap();
-            counts[draw] += 1;
+            let draw = random_below(&BigUint::from(5u32), &mut random);
+            counts[draw.to_usize().unwrap()] += 1;
         }
         // Chi-square with 4 degrees of freedom: 23.5 is its 0.9999 quantile.
-        let square: f64 = counts
-            .iter()
-            .map(|&c| (f64::from(c) - 1e4).powi(2) / 1e4)
-            .sum();
+        let terms = counts.map(|c| (f64::from(c) - 1e4).powi(2) / 1e4);
+        let square: f64 = terms.iter().sum();
         assert!(square < 23.5, "{counts:?}");
         assert!(random_below(&BigUint::from(1u32), &mut random).is_zero());
     }

@@ -12,11 +12,8 @@ use crate::length_law::LengthLaw;
 #[non_exhaustive]
 pub enum IntervalError {
     /// A confidence level that is not strictly between 0 and 1.
-    #[error("confidence level {level}: give a number strictly between 0 and 1, such as 0.95")]
-    Level {
-        /// The level given.
-        level: f64,
-    },
+    #[error("confidence level {0}: give a number strictly between 0 and 1, such as 0.95")]
+    Level(f64),
     /// A proportion of nothing.
     #[error("interval of a proportion: no examples; give at least one")]
     NoExamples,
@@ -40,6 +37,12 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// The interval with these ends.
+    #[must_use]
+    pub const fn new(lower: f64, upper: f64) -> Self {
+        Self { lower, upper }
+    }
+
     /// Whether the value lies in the interval, ends included.
     pub fn contains(&self, value: f64) -> bool {
         self.lower <= value && value <= self.upper
@@ -59,10 +62,6 @@ pub struct Level(f64);
 impl Level {
     /// The level that is used unless told otherwise.
     pub const P95: Level = Level(0.95);
-    /// 90 %.
-    pub const P90: Level = Level(0.90);
-    /// 99 %.
-    pub const P99: Level = Level(0.99);
 
     /// Any other level.
     ///
@@ -72,7 +71,7 @@ impl Level {
         if level > 0.0 && level < 1.0 {
             Ok(Self(level))
         } else {
-            Err(IntervalError::Level { level })
+            Err(IntervalError::Level(level))
         }
     }
 
@@ -208,71 +207,32 @@ fn check_counts(errors: usize, examples: usize) -> Result<(), IntervalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::table;
     use proptest::prelude::*;
 
     /// statsmodels 0.15: `proportion_confint(errors, examples, alpha=1 - level, method=...)`.
     #[test]
-    #[allow(clippy::excessive_precision)]
     fn agree_with_statsmodels() {
-        // errors, examples, level, wilson, beta
-        let golden = [
-            (
-                0,
-                10,
-                0.95,
-                (0.0, 0.27753279986288926),
-                (0.0, 0.30849710781876083),
-            ),
-            (
-                3,
-                20,
-                0.95,
-                (0.052368745896216595, 0.36041886474075696),
-                (0.0320709371854637, 0.37892682654531396),
-            ),
-            (
-                74,
-                1017,
-                0.95,
-                (0.05835601996840682, 0.09038544963854452),
-                (0.057563270061006325, 0.09048846497658929),
-            ),
-            (
-                10,
-                10,
-                0.99,
-                (0.6011459066950917, 1.0),
-                (0.5887040186524746, 1.0),
-            ),
-            (
-                5000,
-                10000,
-                0.90,
-                (0.4917768441952793, 0.5082231558047208),
-                (0.4917265044037394, 0.5082734955962607),
-            ),
-            (
-                1,
-                100000,
-                0.95,
-                (1.7652477303783092e-06, 5.664709659040968e-05),
-                (2.531780477933314e-07, 5.571516034774276e-05),
-            ),
-        ];
-        for (errors, examples, level, score, exact) in golden {
+        // errors, examples, level; lower and upper end of wilson, then of beta
+        let golden = "
+            0     10     0.95 0.0                    0.27753279986288926   0.0                   0.30849710781876083
+            3     20     0.95 0.052368745896216595   0.36041886474075696   0.0320709371854637    0.37892682654531396
+            74    1017   0.95 0.05835601996840682    0.09038544963854452   0.057563270061006325  0.09048846497658929
+            10    10     0.99 0.6011459066950917     1.0                   0.5887040186524746    1.0
+            5000  10000  0.90 0.4917768441952793     0.5082231558047208    0.4917265044037394    0.5082734955962607
+            1     100000 0.95 1.7652477303783092e-06 5.664709659040968e-05 2.531780477933314e-07 5.571516034774276e-05
+        ";
+        for [errors, examples, level, score @ .., low, high] in table::<7>(golden) {
+            let (errors, examples) = (errors as usize, examples as usize);
             let level = Level::new(level).unwrap();
-            for (got, want) in [
-                (wilson(errors, examples, level).unwrap(), score),
-                (clopper_pearson(errors, examples, level).unwrap(), exact),
+            for (got, [lower, upper]) in [
+                (wilson(errors, examples, level), score),
+                (clopper_pearson(errors, examples, level), [low, high]),
             ] {
-                assert!(
-                    (got.lower - want.0).abs() <= 1e-10 * want.0,
-                    "{errors}: {got:?} {want:?}"
-                );
-                assert!(
-                    (got.upper - want.1).abs() <= 1e-10 * want.1,
-                    "{errors}: {got:?} {want:?}"
-                );
+                let got = got.unwrap();
+                let close = |got: f64, want: f64| (got - want).abs() <= 1e-10 * want;
+                assert!(close(got.lower, lower), "{errors}: {got:?} {lower}");
+                assert!(close(got.upper, upper), "{errors}: {got:?} {upper}");
             }
         }
     }

@@ -5,25 +5,14 @@
 #[non_exhaustive]
 pub enum KendallError {
     /// Rankings of different numbers of items.
-    #[error("Kendall tau: {first} values against {second}; rank the same items in both")]
-    LengthsDiffer {
-        /// Values of the first.
-        first: usize,
-        /// Values of the second.
-        second: usize,
-    },
+    #[error("Kendall tau: {0} values against {1}; rank the same items in both")]
+    LengthsDiffer(usize, usize),
     /// Fewer than two items have no pairs.
-    #[error("Kendall tau: {items} items have no pairs; give at least two")]
-    TooFewItems {
-        /// How many items there are.
-        items: usize,
-    },
-    /// A value that cannot be ranked.
-    #[error("Kendall tau: value {index} is not a number; remove the item from both rankings")]
-    NotANumber {
-        /// Which item, from 0.
-        index: usize,
-    },
+    #[error("Kendall tau: {0} items have no pairs; give at least two")]
+    TooFewItems(usize),
+    /// An item, from 0, with a value that cannot be ranked.
+    #[error("Kendall tau: value {0} is not a number; remove the item from both rankings")]
+    NotANumber(usize),
     /// All values of one ranking are equal.
     #[error("Kendall tau: all values of one ranking are equal, so it orders nothing")]
     AllTied,
@@ -41,20 +30,16 @@ pub enum KendallError {
 /// ```
 pub fn kendall_tau(first: &[f64], second: &[f64]) -> Result<f64, KendallError> {
     if first.len() != second.len() {
-        let (first, second) = (first.len(), second.len());
-        return Err(KendallError::LengthsDiffer { first, second });
+        return Err(KendallError::LengthsDiffer(first.len(), second.len()));
     }
     if first.len() < 2 {
-        return Err(KendallError::TooFewItems { items: first.len() });
+        return Err(KendallError::TooFewItems(first.len()));
     }
     // Adding zero makes -0.0 and 0.0 equal for `total_cmp`.
-    let mut pairs: Vec<(f64, f64)> = first
-        .iter()
-        .zip(second)
-        .map(|(&a, &b)| (a + 0.0, b + 0.0))
-        .collect();
+    let pairs = first.iter().zip(second);
+    let mut pairs: Vec<(f64, f64)> = pairs.map(|(&a, &b)| (a + 0.0, b + 0.0)).collect();
     if let Some(index) = pairs.iter().position(|(a, b)| a.is_nan() || b.is_nan()) {
-        return Err(KendallError::NotANumber { index });
+        return Err(KendallError::NotANumber(index));
     }
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let tied_both = tied_pairs(&pairs, |a, b| a == b);
@@ -134,10 +119,8 @@ mod tests {
         assert!(kendall_tau(&[], &[]).is_err());
         assert!(kendall_tau(&[1.0], &[1.0]).is_err());
         assert!(kendall_tau(&[1.0, 2.0], &[1.0]).is_err());
-        assert_eq!(
-            kendall_tau(&[1.0, 1.0], &[1.0, 2.0]),
-            Err(KendallError::AllTied)
-        );
+        let tied = kendall_tau(&[1.0, 1.0], &[1.0, 2.0]);
+        assert_eq!(tied, Err(KendallError::AllTied));
         assert!(kendall_tau(&[1.0, f64::NAN], &[1.0, 2.0]).is_err());
     }
 

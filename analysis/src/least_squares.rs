@@ -32,10 +32,7 @@ impl Fit {
     pub(crate) fn interval(&self, index: usize, level: Level) -> Interval {
         let (value, error) = self.coefficient(index);
         let half = error * student_quantile(self.freedom as f64, level);
-        Interval {
-            lower: value - half,
-            upper: value + half,
-        }
+        Interval::new(value - half, value + half)
     }
 
     /// Two-sided p-value of the `index`th coefficient being `hypothesis`.
@@ -46,7 +43,7 @@ impl Fit {
         if distance <= 1e-12 * (1.0 + hypothesis.abs()) {
             return 1.0;
         }
-        two_sided(distance / error, self.freedom as f64)
+        (2.0 * upper_tail(distance / error, self.freedom as f64)).min(1.0)
     }
 
     /// A coefficient and its standard error.
@@ -96,9 +93,10 @@ pub(crate) fn fit(design: &Array2<f64>, response: &[f64], weights: &[f64]) -> Op
     })
 }
 
-/// Two-sided tail of Student's t.
-pub(crate) fn two_sided(t: f64, freedom: f64) -> f64 {
-    (2.0 * upper_tail(t.abs(), freedom)).min(1.0)
+/// The first value without a logarithm, and its place.
+pub(crate) fn not_positive(values: &[f64]) -> Option<(usize, f64)> {
+    let mut values = values.iter().copied().enumerate();
+    values.find(|(_, value)| !(value.is_finite() && *value > 0.0))
 }
 
 /// `P(T > t)`; through the incomplete beta function, so that far tails keep their digits.

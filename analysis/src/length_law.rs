@@ -7,11 +7,8 @@ use crate::effective_range::LengthRange;
 #[non_exhaustive]
 pub enum LengthLawError {
     /// A law over zero blocks or zero functions.
-    #[error("length law: there are no {what}; give at least one")]
-    Empty {
-        /// What there is none of.
-        what: &'static str,
-    },
+    #[error("length law: there are no {0}; give at least one")]
+    Empty(&'static str),
     /// A probability outside `[0, 1]`, or not a number.
     #[error("length law: {what} is {value}, which is not a probability; give a number in [0, 1]")]
     NotAProbability {
@@ -28,14 +25,6 @@ pub enum LengthLawError {
         /// Its value.
         value: f64,
     },
-    /// A type of function that the law does not have.
-    #[error("length law: there is no type {index}; the law has {types} types, numbered from 0")]
-    NoSuchType {
-        /// The type asked for.
-        index: usize,
-        /// How many there are.
-        types: usize,
-    },
     /// More than a law is written out for.
     #[error("length law: {given} {what} are too many; the limit is {limit}")]
     TooMany {
@@ -45,14 +34,6 @@ pub enum LengthLawError {
         given: usize,
         /// How many there may be.
         limit: usize,
-    },
-    /// A composition with another number of types than the law.
-    #[error("length law: {given} lengths were given for {types} types; give one length per type")]
-    TypesDiffer {
-        /// How many lengths were given.
-        given: usize,
-        /// How many types the law has.
-        types: usize,
     },
 }
 
@@ -99,9 +80,8 @@ pub trait LengthLaw {
     /// When there are more lengths than anyone can look at: 16,777,216.
     fn probabilities(&self) -> Result<Vec<f64>, LengthLawError> {
         check_count("lengths", self.max_length(), 1 << 24)?;
-        Ok((0..=self.max_length())
-            .map(|length| self.pmf(length))
-            .collect())
+        let lengths = 0..=self.max_length();
+        Ok(lengths.map(|length| self.pmf(length)).collect())
     }
 
     /// The smallest length `l` with `P(L <= l) >= probability`.
@@ -110,9 +90,8 @@ pub trait LengthLaw {
     /// When `probability` is outside `[0, 1]` or not a number.
     fn quantile(&self, probability: f64) -> Result<usize, LengthLawError> {
         check_probability("the quantile's probability", probability)?;
-        Ok(first_length(self.max_length(), |length| {
-            self.cdf(length) >= probability
-        }))
+        let reached = |length| self.cdf(length) >= probability;
+        Ok(first_length(self.max_length(), reached))
     }
 
     /// The interval that leaves at most `(1 - share) / 2` beyond each end.
@@ -131,7 +110,7 @@ pub trait LengthLaw {
 }
 
 /// The first length for which a monotone condition holds, or `n` where rounding hides it.
-fn first_length(n: usize, holds: impl Fn(usize) -> bool) -> usize {
+pub(crate) fn first_length(n: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, n);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -57,13 +57,11 @@ pub enum MultiplicityError {
         longest: usize,
     },
     /// A range whose ends are swapped.
-    #[error("multiplicity: the range from {first} to {last} is empty; give the smaller end first")]
-    EmptyRange {
-        /// First length.
-        first: usize,
-        /// Last length.
-        last: usize,
-    },
+    #[error(
+        "multiplicity: the range from {} to {} is empty; give the smaller end first",
+        .0.first, .0.last
+    )]
+    EmptyRange(LengthRange),
     /// Another number of passages than of ways.
     #[error(
         "multiplicity: block {block} has {passages} passages; give one for its skip and one for each \
@@ -104,6 +102,13 @@ pub(crate) const LONGEST: usize = 1 << 16;
 
 /// The greatest number of functions, for the same reason.
 const MOST_FUNCTIONS: usize = 1 << 20;
+
+fn check_length(longest: usize, limit: usize) -> Result<(), MultiplicityError> {
+    if longest > limit {
+        return Err(MultiplicityError::TooLong { longest, limit });
+    }
+    Ok(())
+}
 
 /// The ways through one block, each with its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -198,12 +203,7 @@ impl PathPolynomial {
     /// When there are no blocks, or no functions in any.
     pub fn new(functions: &[usize]) -> Result<Self, MultiplicityError> {
         let longest = functions.iter().copied().fold(0, usize::saturating_add);
-        if longest > MOST_FUNCTIONS {
-            return Err(MultiplicityError::TooLong {
-                longest,
-                limit: MOST_FUNCTIONS,
-            });
-        }
+        check_length(longest, MOST_FUNCTIONS)?;
         Self::with_lengths(
             functions
                 .iter()
@@ -217,19 +217,8 @@ impl PathPolynomial {
     /// # Errors
     /// When there are no blocks or no functions.
     pub fn uniform(blocks: usize, functions: usize) -> Result<Self, MultiplicityError> {
-        if blocks > LONGEST {
-            return Err(MultiplicityError::TooLong {
-                longest: blocks,
-                limit: LONGEST,
-            });
-        }
-        if blocks.saturating_mul(functions) > MOST_FUNCTIONS {
-            let longest = blocks.saturating_mul(functions);
-            return Err(MultiplicityError::TooLong {
-                longest,
-                limit: MOST_FUNCTIONS,
-            });
-        }
+        check_length(blocks, LONGEST)?;
+        check_length(blocks.saturating_mul(functions), MOST_FUNCTIONS)?;
         Self::new(&vec![functions; blocks])
     }
 
@@ -255,12 +244,7 @@ impl PathPolynomial {
         }
         let greatest = |block: &BlockPaths| block.lengths().max().unwrap_or(0);
         let longest = blocks.iter().map(greatest).fold(0, usize::saturating_add);
-        if longest > LONGEST {
-            return Err(MultiplicityError::TooLong {
-                longest,
-                limit: LONGEST,
-            });
-        }
+        check_length(longest, LONGEST)?;
         Ok(Self { blocks })
     }
 
@@ -320,14 +304,15 @@ impl PathPolynomial {
     /// # Errors
     /// A factor that is negative or not finite.
     pub fn decayed(&self, rho: f64) -> Result<BlockwiseLaw, LengthLawError> {
-        if self.carries_several() {
+        let decay = |length: usize| rho.powi(i32::try_from(length).unwrap_or(i32::MAX));
+        if carries_several(&self.blocks) {
             // A product over blocks would count choices of ways that do not meet.
             let shares = self.shares();
             let shortest = shares.iter().position(|&share| share > 0.0).unwrap_or(0);
             let longer = shares.into_iter().enumerate().skip(shortest);
             let term = |(length, share): (usize, f64)| WeightedTerm {
                 length,
-                weight: share * rho.powi(i32::try_from(length - shortest).unwrap_or(i32::MAX)),
+                weight: share * decay(length - shortest),
             };
             return BlockwiseLaw::new(&[longer.map(term).collect()]);
         }
@@ -337,8 +322,7 @@ impl PathPolynomial {
             let shortest = terms.first().map_or(0, |term| term.0);
             let term = |(length, ways): (usize, usize)| WeightedTerm {
                 length,
-                weight: ways as f64
-                    * rho.powi(i32::try_from(length - shortest).unwrap_or(i32::MAX)),
+                weight: ways as f64 * decay(length - shortest),
             };
             terms.into_iter().map(term).collect()
         };
@@ -354,11 +338,6 @@ impl PathPolynomial {
     /// blocks with one. See [`path_count`].
     pub fn paths(&self) -> BigUint {
         path_count(&self.blocks)
-    }
-
-    /// Whether a way takes some of the channels only, so that not every choice of ways is a path.
-    pub(crate) fn carries_several(&self) -> bool {
-        carries_several(&self.blocks)
     }
 
     /// Number of configurations: `2^(sum of k_l)`; the paper's multiplicity `2^(k n)`.
@@ -378,7 +357,7 @@ impl PathPolynomial {
 
     /// The greatest length of a path.
     pub fn longest(&self) -> usize {
-        if self.carries_several() {
+        if carries_several(&self.blocks) {
             return self.counts().len().saturating_sub(1);
         }
         self.blocks
@@ -389,7 +368,7 @@ impl PathPolynomial {
 
     /// Number of paths of each length: `counts[l]` for `l = 0..=longest`, exact.
     pub fn counts(&self) -> Vec<BigUint> {
-        if self.carries_several() {
+        if carries_several(&self.blocks) {
             return Prefix::through(&self.blocks).by_length();
         }
         // The commonest block goes first, as a binomial power; the others are multiplied on.
@@ -397,31 +376,16 @@ impl PathPolynomial {
         for block in &self.blocks {
             *kinds.entry(terms(block)).or_default() += 1;
         }
-        let commonest = kinds
-            .iter()
-            .max_by_key(|kind| *kind.1)
-            .map(|kind| kind.0.clone());
-        let mut counts = vec![BigUint::one()];
-        if let Some(times) = commonest.as_ref().and_then(|terms| kinds.remove(terms)) {
-            counts = power(&commonest.unwrap_or_default(), times);
-        }
+        let commonest = kinds.iter().max_by_key(|kind| *kind.1);
+        let commonest = commonest.map(|kind| kind.0.clone()).unwrap_or_default();
+        let times = kinds.remove(&commonest).unwrap_or(0);
+        let mut counts = power(&commonest, times);
         for (terms, times) in kinds {
             for _ in 0..times {
                 counts = multiply(&counts, &terms);
             }
         }
         counts
-    }
-
-    /// Number of configurations with `m` functions, `C(sum of k_l, m)`, for `m = 0, 1, ...`; one at
-    /// a time, for there is one per function and each has as many bits as there are functions.
-    pub fn configuration_counts(&self) -> impl Iterator<Item = BigUint> + Clone + use<> {
-        let functions = self.functions();
-        let next = move |(taken, count): &(usize, BigUint)| {
-            let left = functions.checked_sub(taken + 1)? + 1;
-            Some((taken + 1, count * left / (taken + 1)))
-        };
-        std::iter::successors(Some((0, BigUint::one())), next).map(|(_, count)| count)
     }
 
     /// Share of all paths whose length lies in the range, from exact counts.
@@ -431,7 +395,7 @@ impl PathPolynomial {
     pub fn share(&self, range: LengthRange) -> Result<f64, MultiplicityError> {
         let LengthRange { first, last } = range;
         if first > last {
-            return Err(MultiplicityError::EmptyRange { first, last });
+            return Err(MultiplicityError::EmptyRange(range));
         }
         let inside: BigUint = self
             .counts()
@@ -462,6 +426,7 @@ pub fn path_count(blocks: &[BlockPaths]) -> BigUint {
     Prefix::through(blocks).by_length().iter().sum()
 }
 
+/// Whether a way takes some of the channels only, so that not every choice of ways is a path.
 fn carries_several(blocks: &[BlockPaths]) -> bool {
     blocks.iter().any(|block| !block.passages.is_empty())
 }

@@ -52,10 +52,9 @@ impl OrdersAtTau {
             .saturating_mul(last + 1)
             .saturating_mul(bytes_each);
         if bytes > MEMORY {
-            let (blocks, inversions) = (space.blocks, last);
             return Err(PermutationError::TooLarge {
-                blocks,
-                inversions,
+                blocks: space.blocks,
+                inversions: last,
                 bytes,
             });
         }
@@ -113,13 +112,9 @@ impl OrdersAtTau {
         let mut digits = digits.into_iter();
         self.space.arrange(|class| {
             let mut built: Vec<usize> = Vec::with_capacity(class.len());
-            for (index, &block) in class.iter().enumerate() {
-                // Later blocks that pass `digit` earlier ones make exactly `digit` inversions.
-                let digit = if index == 0 {
-                    0
-                } else {
-                    digits.next().unwrap_or(0)
-                };
+            // Later blocks that pass `digit` earlier ones make exactly `digit` inversions.
+            let digits = std::iter::once(0).chain(&mut digits);
+            for ((index, &block), digit) in class.iter().enumerate().zip(digits) {
                 built.insert(index.saturating_sub(digit), block);
             }
             class.copy_from_slice(&built);

@@ -14,15 +14,8 @@ pub enum PairedError {
     #[error("paired comparison: no examples; give the answers on at least one")]
     NoExamples,
     /// Answers on different numbers of examples.
-    #[error(
-        "paired comparison: {first} answers against {second}; both must answer the same examples"
-    )]
-    LengthsDiffer {
-        /// Answers of the first.
-        first: usize,
-        /// Answers of the second.
-        second: usize,
-    },
+    #[error("paired comparison: {0} answers against {1}; both must answer the same examples")]
+    LengthsDiffer(usize, usize),
 }
 
 /// How two networks agree on the same examples, with the exact test of McNemar (1947).
@@ -50,17 +43,14 @@ pub struct McNemar {
 pub fn mcnemar(first_wrong: &[bool], second_wrong: &[bool]) -> Result<McNemar, PairedError> {
     if first_wrong.len() != second_wrong.len() {
         let (first, second) = (first_wrong.len(), second_wrong.len());
-        return Err(PairedError::LengthsDiffer { first, second });
+        return Err(PairedError::LengthsDiffer(first, second));
     }
     if first_wrong.is_empty() {
         return Err(PairedError::NoExamples);
     }
     let count = |a, b| {
-        first_wrong
-            .iter()
-            .zip(second_wrong)
-            .filter(|&(&x, &y)| x == a && y == b)
-            .count()
+        let pairs = first_wrong.iter().zip(second_wrong);
+        pairs.filter(|&(&x, &y)| x == a && y == b).count()
     };
     let (only_first_wrong, only_second_wrong) = (count(true, false), count(false, true));
     Ok(McNemar {
@@ -98,10 +88,8 @@ mod tests {
             (300, 200, 8.940066542253288e-06),
         ];
         for (b, c, want) in golden {
-            assert!(
-                (mcnemar_p_value(b, c) - want).abs() <= 1e-10 * want,
-                "{b} {c}"
-            );
+            let found = mcnemar_p_value(b, c);
+            assert!((found - want).abs() <= 1e-10 * want, "{b} {c}");
         }
         assert_eq!(mcnemar_p_value(0, 0), 1.0);
     }

@@ -1,5 +1,6 @@
 //! Errors of two networks on the same examples, compared while they are measured.
 
+use crate::clustered::count;
 use crate::interval::Level;
 use crate::record::Outcome;
 use crate::sequential::{ConfidenceSequence, SequentialError};
@@ -34,10 +35,7 @@ pub fn observe_pairs(
     changed: &[bool],
     positions: usize,
 ) -> Result<(), SequentialError> {
-    let rate = |wrong: &[bool]| {
-        let errors = wrong.iter().filter(|&&wrong| wrong).count();
-        errors as f64 / wrong.len().max(1) as f64
-    };
+    let rate = |wrong: &[bool]| count(wrong) as f64 / wrong.len().max(1) as f64;
     let positions = positions.max(1);
     for (intact, changed) in intact.chunks(positions).zip(changed.chunks(positions)) {
         sequence.observe(rate(changed) - rate(intact))?;

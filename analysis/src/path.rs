@@ -331,15 +331,13 @@ mod tests {
         ])
         .unwrap();
         let orders = [vec![1, 2], vec![1, 1], vec![1, 2], vec![1, 2, 3]];
-        let second_order = orders
-            .clone()
-            .map(|functions| BlockPaths::new(Some(0), functions));
-        let without_a_skip = [None, Some(0), None, Some(1)];
-        let without_a_skip = without_a_skip.into_iter().zip(orders);
-        let without_a_skip =
-            without_a_skip.map(|(skip, functions)| BlockPaths::new(skip, functions));
-        let without_a_skip = PathPolynomial::with_lengths(without_a_skip.collect()).unwrap();
-        let second_order = PathPolynomial::with_lengths(second_order.to_vec()).unwrap();
+        let with_skips = |skips: [Option<usize>; 4]| {
+            let blocks = skips.into_iter().zip(orders.clone());
+            let blocks = blocks.map(|(skip, functions)| BlockPaths::new(skip, functions));
+            PathPolynomial::with_lengths(blocks.collect()).unwrap()
+        };
+        let second_order = with_skips([Some(0); 4]);
+        let without_a_skip = with_skips([None, Some(0), None, Some(1)]);
         let side_by_side = PathPolynomial::with_lengths(side_by_side()).unwrap();
         let cases = [
             (PathPolynomial::new(&[1, 3, 2, 4]).unwrap(), 2),
@@ -410,9 +408,7 @@ mod tests {
         let functions: Vec<usize> = (0..9_000).map(|block| 1 + block % 2).collect();
         let deep = PathPolynomial::new(&functions).unwrap();
         let error = deep.paths_of_length(4_500).unwrap_err();
-        assert!(
-            matches!(error, MultiplicityError::TooLarge { .. }),
-            "{error}"
-        );
+        let too_large = matches!(error, MultiplicityError::TooLarge { .. });
+        assert!(too_large, "{error}");
     }
 }

@@ -172,15 +172,11 @@ impl PathCounts {
         if functions != count(layers) {
             return Err(PathCountsError::Differ);
         }
-        let orders: Vec<Vec<usize>> = modules
-            .blocks()
-            .iter()
-            .map(|block| block.functions.clone())
-            .collect();
-        let orders = match orders.iter().flatten().all(|&order| order == 1) {
-            true => Vec::new(),
-            false => orders,
-        };
+        let orders = modules.blocks().iter().map(|block| block.functions.clone());
+        let mut orders: Vec<Vec<usize>> = orders.collect();
+        if orders.iter().flatten().all(|&order| order == 1) {
+            orders.clear();
+        }
         let paths = modules.paths();
         let law = Binomial::new(modules.functions(), 0.5)?;
         let between = between
@@ -231,10 +227,9 @@ impl PathCounts {
         let longest = |shares: &[f64]| shares.len().saturating_sub(1);
         let each = longest(layers).checked_div(longest(modules))?;
         let proportional = layers.iter().enumerate().all(|(length, share)| {
-            let in_modules = length
-                .is_multiple_of(each.max(1))
-                .then_some(length / each.max(1));
-            let expected = in_modules.and_then(|length| modules.get(length));
+            let each = each.max(1);
+            let expected = modules.get(length / each);
+            let expected = expected.filter(|_| length.is_multiple_of(each));
             expected.map_or(*share == 0.0, |expected| expected == share)
         });
         (each > 0 && proportional).then_some(each)
@@ -243,15 +238,11 @@ impl PathCounts {
 
 impl PathsByLength {
     fn new(counts: &[BigUint], paths: &BigUint) -> Result<Self, PathCountsError> {
-        let shares = counts
-            .iter()
-            .map(|count| exact::ratio(count, paths).unwrap_or(0.0))
-            .collect();
-        let written = (counts.len() <= WRITTEN_OUT + 1)
-            .then(|| counts.iter().map(ToString::to_string).collect());
+        let share = |count| exact::ratio(count, paths).unwrap_or(0.0);
+        let is_short = counts.len() <= WRITTEN_OUT + 1;
         Ok(Self {
-            counts: written,
-            law: ShareByLength::new(shares)?,
+            counts: is_short.then(|| counts.iter().map(ToString::to_string).collect()),
+            law: ShareByLength::new(counts.iter().map(share).collect())?,
         })
     }
 }
@@ -259,10 +250,9 @@ impl PathsByLength {
 impl ShareByLength {
     fn new(shares: Vec<f64>) -> Result<Self, PathCountsError> {
         let moment = |centre: f64, power: i32| -> f64 {
-            let terms = shares.iter().enumerate();
-            terms
-                .map(|(length, share)| (length as f64 - centre).powi(power) * share)
-                .sum()
+            let term =
+                |(length, share): (usize, &f64)| (length as f64 - centre).powi(power) * share;
+            shares.iter().enumerate().map(term).sum()
         };
         let mean = moment(0.0, 1);
         let mut below = 0.0;

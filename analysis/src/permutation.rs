@@ -42,15 +42,12 @@ pub enum PermutationError {
         /// The tau of the reversal.
         least: f64,
     },
-    /// Classes whose blocks alternate, where tau over all blocks does not count only swaps.
+    /// A class whose blocks are not neighbours, so that tau over all blocks does not count only swaps.
     #[error(
-        "reordering: blocks of class {class} stand between blocks of another class, so Kendall tau \
+        "reordering: blocks of class {0} stand between blocks of another class, so Kendall tau \
          over all blocks cannot be set exactly; set it over the pairs within classes instead"
     )]
-    InterleavedClasses {
-        /// A class that is not contiguous.
-        class: usize,
-    },
+    InterleavedClasses(usize),
     /// A table of exact counts that would not fit in memory.
     #[error(
         "reordering: exact counts for {inversions} inversions of {blocks} blocks need {bytes} bytes; \
@@ -269,17 +266,12 @@ impl OrderSpace {
         tolerance: f64,
         over: TauPairs,
     ) -> Result<OrdersAtTau, PermutationError> {
+        let refuse = |what, value| Err(PermutationError::NotATau { what, value });
         if !(-1.0..=1.0).contains(&tau) {
-            return Err(PermutationError::NotATau {
-                what: "tau",
-                value: tau,
-            });
+            return refuse("tau", tau);
         }
         if tolerance.is_nan() || tolerance < 0.0 {
-            return Err(PermutationError::NotATau {
-                what: "the tolerance",
-                value: tolerance,
-            });
+            return refuse("the tolerance", tolerance);
         }
         let movable = self.movable_pairs();
         if movable == 0 {
@@ -289,7 +281,7 @@ impl OrderSpace {
             (TauPairs::WithinClasses, _) => movable,
             (TauPairs::AllBlocks, None) => pairs(self.blocks),
             (TauPairs::AllBlocks, Some(class)) => {
-                return Err(PermutationError::InterleavedClasses { class });
+                return Err(PermutationError::InterleavedClasses(class));
             }
         };
         // A tau written in decimals is never exactly a fraction of pairs.

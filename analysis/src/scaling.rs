@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 use crate::interval::{Interval, Level};
-use crate::least_squares::fit;
+use crate::least_squares::{fit, not_positive};
 
 /// Why a power law cannot be fitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -31,13 +31,8 @@ pub enum ScalingError {
         value: f64,
     },
     /// Too few networks for an exponent and its error.
-    #[error(
-        "scaling: {networks} networks of two sizes or more; an exponent with an error needs three"
-    )]
-    TooFewNetworks {
-        /// How many there are.
-        networks: usize,
-    },
+    #[error("scaling: {0} networks of two sizes or more; an exponent with an error needs three")]
+    TooFewNetworks(usize),
     /// All networks have one size.
     #[error("scaling: all networks have the same size, so nothing grows; vary it")]
     OneSize,
@@ -92,9 +87,7 @@ pub fn fit_power_law(
 ) -> Result<PowerLaw, ScalingError> {
     check(sizes, quantities)?;
     if sizes.len() < 3 {
-        return Err(ScalingError::TooFewNetworks {
-            networks: sizes.len(),
-        });
+        return Err(ScalingError::TooFewNetworks(sizes.len()));
     }
     let (x, y) = (logarithms(sizes), logarithms(quantities));
     let design = Array2::from_shape_fn((x.len(), 2), |(row, column)| match column {
@@ -109,10 +102,7 @@ pub fn fit_power_law(
         exponent_standard_error: line.coefficient(1).1,
         exponent_interval: line.interval(1, level),
         factor: line.coefficient(0).0.exp(),
-        factor_interval: Interval {
-            lower: factor.lower.exp(),
-            upper: factor.upper.exp(),
-        },
+        factor_interval: Interval::new(factor.lower.exp(), factor.upper.exp()),
         r_squared: line.r_squared(),
         proportional_p_value: line.p_value(1, 1.0),
         level,
@@ -157,9 +147,7 @@ pub fn fit_common_power_law(
         points.extend(pairs.map(|(x, y)| (group, x, y)));
     }
     if points.len() < groups.len() + 2 || groups.iter().any(|(sizes, _)| sizes.is_empty()) {
-        return Err(ScalingError::TooFewNetworks {
-            networks: points.len(),
-        });
+        return Err(ScalingError::TooFewNetworks(points.len()));
     }
     let count = groups.len();
     let response: Vec<f64> = points.iter().map(|point| point.2).collect();
@@ -180,12 +168,8 @@ pub fn fit_common_power_law(
     };
     let common = fit(&design(count + 1), &response, &weights).ok_or(ScalingError::OneSize)?;
     check_scatter(common.residual)?;
-    let separate = if count > 1 {
-        fit(&design(2 * count), &response, &weights)
-    } else {
-        None
-    };
-    let equal_exponents_p_value = separate.and_then(|separate| {
+    let separate = (count > 1).then(|| fit(&design(2 * count), &response, &weights));
+    let equal_exponents_p_value = separate.flatten().and_then(|separate| {
         let gained = (count - 1) as f64;
         let law = FisherSnedecor::new(gained, separate.freedom as f64).ok()?;
         let ratio = (common.residual - separate.residual)
@@ -224,10 +208,8 @@ fn check(sizes: &[f64], quantities: &[f64]) -> Result<(), ScalingError> {
         return Err(ScalingError::LengthsDiffer { sizes, quantities });
     }
     for (what, values) in [("size", sizes), ("quantity", quantities)] {
-        for (index, &value) in values.iter().enumerate() {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(ScalingError::NotPositive { what, index, value });
-            }
+        if let Some((index, value)) = not_positive(values) {
+            return Err(ScalingError::NotPositive { what, index, value });
         }
     }
     Ok(())
@@ -243,10 +225,8 @@ mod tests {
 
     fn all_close(pairs: &[(f64, f64)]) {
         for (got, want) in pairs {
-            assert!(
-                (got - want).abs() < 1e-10 * want.abs().max(1.0),
-                "{got} {want}"
-            );
+            let close = (got - want).abs() < 1e-10 * want.abs().max(1.0);
+            assert!(close, "{got} {want}");
         }
     }
 
@@ -276,27 +256,23 @@ mod tests {
             (common.proportional_p_value, 0.0005522742729216445),
             (
                 common.equal_exponents_p_value.unwrap(),
-                1.4418598956557669e-05,
+                1.4418598956557669e-5,
             ),
         ]);
     }
 
     #[test]
     fn refuse_what_has_no_answer() {
-        assert!(fit_power_law(&[], &[], Level::P95).is_err());
-        assert!(fit_power_law(&[1.0, 2.0], &[1.0, 2.0], Level::P95).is_err());
-        assert_eq!(
-            fit_power_law(&[2.0; 4], &[1.0; 4], Level::P95),
-            Err(ScalingError::OneSize)
-        );
-        assert!(fit_power_law(&SIZES, &FIRST[1..], Level::P95).is_err());
+        let ask = |sizes: &[f64], quantities: &[f64]| fit_power_law(sizes, quantities, Level::P95);
+        assert!(ask(&[], &[]).is_err());
+        assert!(ask(&[1.0, 2.0], &[1.0, 2.0]).is_err());
+        assert_eq!(ask(&[2.0; 4], &[1.0; 4]), Err(ScalingError::OneSize));
+        assert!(ask(&SIZES, &FIRST[1..]).is_err());
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(fit_power_law(&[1.0, bad, 3.0], &[1.0; 3], Level::P95).is_err());
+            assert!(ask(&[1.0, bad, 3.0], &[1.0; 3]).is_err());
         }
-        assert_eq!(
-            fit_common_power_law(&[], Level::P95),
-            Err(ScalingError::NoGroups)
-        );
+        let none = fit_common_power_law(&[], Level::P95);
+        assert_eq!(none, Err(ScalingError::NoGroups));
         assert!(fit_common_power_law(&[(&SIZES, &FIRST), (&[], &[])], Level::P95).is_err());
     }
 

@@ -9,28 +9,17 @@ use crate::interval::{Interval, Level};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SequentialError {
-    /// Bounds that enclose nothing.
-    #[error(
-        "confidence sequence: the bounds {lower} to {upper} are not an interval of finite numbers"
-    )]
-    Bounds {
-        /// Lower bound.
-        lower: f64,
-        /// Upper bound.
-        upper: f64,
-    },
     /// An observation beyond its bounds.
     #[error(
-        "confidence sequence: observation {value} is outside {lower} to {upper}; the interval is \
-         valid only within bounds that were fixed before"
+        "confidence sequence: observation {value} is outside {} to {}; the interval is valid only \
+         within bounds that were fixed before",
+        bounds.lower, bounds.upper
     )]
     OutOfBounds {
         /// The observation.
         value: f64,
-        /// Lower bound.
-        lower: f64,
-        /// Upper bound.
-        upper: f64,
+        /// What it may be.
+        bounds: Interval,
     },
 }
 
@@ -70,38 +59,9 @@ pub struct ConfidenceSequence {
 }
 
 impl ConfidenceSequence {
-    /// A sequence for observations within `bounds`.
-    ///
-    /// # Errors
-    /// When the bounds are not finite or not in order.
-    pub fn new(bounds: Interval, level: Level) -> Result<Self, SequentialError> {
-        let Interval { lower, upper } = bounds;
-        if !(lower < upper && (upper - lower).is_finite()) {
-            return Err(SequentialError::Bounds { lower, upper });
-        }
-        Ok(Self::within(bounds, level))
-    }
-
-    /// A sequence for an error rate: observations are 0 (right) or 1 (wrong).
-    pub fn errors(level: Level) -> Self {
-        Self::within(
-            Interval {
-                lower: 0.0,
-                upper: 1.0,
-            },
-            level,
-        )
-    }
-
     /// A sequence for the difference of two error rates on the same examples: -1, 0 or 1 each.
     pub fn paired_errors(level: Level) -> Self {
-        Self::within(
-            Interval {
-                lower: -1.0,
-                upper: 1.0,
-            },
-            level,
-        )
+        Self::within(Interval::new(-1.0, 1.0), level)
     }
 
     fn within(bounds: Interval, level: Level) -> Self {
@@ -114,10 +74,7 @@ impl ConfidenceSequence {
             bets: 0.0,
             weighted_sum: 0.0,
             variation: 0.0,
-            unit_interval: Interval {
-                lower: 0.0,
-                upper: 1.0,
-            },
+            unit_interval: Interval::new(0.0, 1.0),
         }
     }
 
@@ -127,12 +84,8 @@ impl ConfidenceSequence {
     /// When the observation is outside the bounds or not a number; the sequence is as before.
     pub fn observe(&mut self, value: f64) -> Result<Interval, SequentialError> {
         if !self.bounds.contains(value) {
-            let Interval { lower, upper } = self.bounds;
-            return Err(SequentialError::OutOfBounds {
-                value,
-                lower,
-                upper,
-            });
+            let bounds = self.bounds;
+            return Err(SequentialError::OutOfBounds { value, bounds });
         }
         let unit = ((value - self.bounds.lower) / self.bounds.width()).clamp(0.0, 1.0);
         let evidence = (2.0 / self.level.alpha()).ln();
@@ -141,9 +94,8 @@ impl ConfidenceSequence {
         // Mean and variance of what came before only: a bet must not see its outcome.
         let mean = (0.5 + self.sum) / (before + 1.0);
         let variance = (0.25 + self.squares) / (before + 1.0);
-        let bet = (2.0 * evidence / (variance * time * time.ln_1p()))
-            .sqrt()
-            .min(0.5);
+        let bet = (2.0 * evidence / (variance * time * time.ln_1p())).sqrt();
+        let bet = bet.min(0.5);
         self.bets += bet;
         self.weighted_sum += bet * unit;
         self.variation += (unit - mean).powi(2) * (-(-bet).ln_1p() - bet);
@@ -157,20 +109,17 @@ impl ConfidenceSequence {
         // the mean has moved, and an empty interval is pinned to its last end.
         let old = self.unit_interval;
         let lower = old.lower.max(centre - half).min(old.upper);
-        self.unit_interval = Interval {
-            lower,
-            upper: old.upper.min(centre + half).max(lower),
-        };
+        self.unit_interval = Interval::new(lower, old.upper.min(centre + half).max(lower));
         Ok(self.interval())
     }
 
     /// The interval so far; the bounds themselves before the first observation.
     pub fn interval(&self) -> Interval {
         let place = |unit: f64| self.bounds.lower + unit * self.bounds.width();
-        Interval {
-            lower: place(self.unit_interval.lower),
-            upper: place(self.unit_interval.upper),
-        }
+        Interval::new(
+            place(self.unit_interval.lower),
+            place(self.unit_interval.upper),
+        )
     }
 
     /// Mean of the observations; none before the first.
@@ -183,11 +132,6 @@ impl ConfidenceSequence {
     pub fn observations(&self) -> u64 {
         self.observations
     }
-
-    /// The confidence of all intervals together.
-    pub fn level(&self) -> Level {
-        self.level
-    }
 }
 
 #[cfg(test)]
@@ -196,20 +140,18 @@ mod tests {
     use crate::seed::Seed;
     use rand::RngExt;
 
+    /// For an error rate: observations are 0 (right) or 1 (wrong).
+    fn of_errors() -> ConfidenceSequence {
+        ConfidenceSequence::within(Interval::new(0.0, 1.0), Level::P95)
+    }
+
     #[test]
     fn first_interval_is_the_formula() {
         // One observation of 1: bet 1/2, v = 4 (1 - 1/2)^2 = 1, psi = (ln 2 - 1/2) / 4.
-        let mut sequence = ConfidenceSequence::errors(Level::P95);
+        let mut sequence = of_errors();
         sequence.observe(1.0).unwrap();
         let half = (40f64.ln() + (2f64.ln() - 0.5) / 4.0) / 0.5;
-        assert!(
-            half > 1.0
-                && sequence.interval()
-                    == Interval {
-                        lower: 0.0,
-                        upper: 1.0
-                    }
-        );
+        assert!(half > 1.0 && sequence.interval() == Interval::new(0.0, 1.0));
         // Two tiny bets cannot exclude anything; thirty equal observations can.
         for _ in 0..29 {
             sequence.observe(1.0).unwrap();
@@ -224,34 +166,29 @@ mod tests {
     /// `h = (log(40)+((x-m[:-1])**2*(-log(1-l)-l)).cumsum())/l.cumsum()`, greatest `c-h`, least `c+h`.
     #[test]
     fn agrees_with_the_paper_all_at_once() {
-        let mut sequence = ConfidenceSequence::errors(Level::P95);
+        let mut sequence = of_errors();
         for index in 0..200 {
-            sequence
-                .observe(f64::from(u8::from(index * 37 % 101 < 12)))
-                .unwrap();
+            let wrong = f64::from(u8::from(index * 37 % 101 < 12));
+            sequence.observe(wrong).unwrap();
         }
         let Interval { lower, upper } = sequence.interval();
-        assert!(
-            (lower - 0.04098316914303256).abs() < 1e-12
-                && (upper - 0.20409762223140943).abs() < 1e-12,
-            "{lower} {upper}"
-        );
+        assert!((lower - 0.04098316914303256).abs() < 1e-12, "{lower}");
+        assert!((upper - 0.20409762223140943).abs() < 1e-12, "{upper}");
     }
 
     /// Whoever looks after each of 1,000 observations is misled in at most 5 % of runs.
     #[test]
     fn peeking_does_not_mislead() {
         let (runs, rate) = (600, 0.1);
-        let misled = (0..runs)
-            .filter(|&run| {
-                let mut random = Seed(9).stream("test", run);
-                let mut sequence = ConfidenceSequence::errors(Level::P95);
-                (0..1_000).any(|_| {
-                    let wrong = f64::from(u8::from(random.random_bool(rate)));
-                    !sequence.observe(wrong).unwrap().contains(rate)
-                })
+        let is_misled = |&run: &u64| {
+            let mut random = Seed(9).stream("test", run);
+            let mut sequence = of_errors();
+            (0..1_000).any(|_| {
+                let wrong = f64::from(u8::from(random.random_bool(rate)));
+                !sequence.observe(wrong).unwrap().contains(rate)
             })
-            .count();
+        };
+        let misled = (0..runs).filter(is_misled).count();
         // 30 expected at most; 50 is 3.7 standard deviations above.
         assert!(misled < 50, "{misled} of {runs}");
     }
@@ -269,25 +206,14 @@ mod tests {
             sequence.observe(value).unwrap();
         }
         // A fixed-time interval would be 0.0068 wide; looking all the time costs about twice that.
-        assert!(
-            sequence.interval().width() < 0.02,
-            "{:?}",
-            sequence.interval()
-        );
-        assert!(sequence.interval().contains(0.0));
+        let interval = sequence.interval();
+        assert!(interval.width() < 0.02, "{interval:?}");
+        assert!(interval.contains(0.0));
     }
 
     #[test]
     fn refuse_what_has_no_answer() {
-        for (lower, upper) in [
-            (1.0, 0.0),
-            (0.0, f64::NAN),
-            (0.0, f64::INFINITY),
-            (f64::MIN, f64::MAX),
-        ] {
-            assert!(ConfidenceSequence::new(Interval { lower, upper }, Level::P95).is_err());
-        }
-        let mut sequence = ConfidenceSequence::errors(Level::P95);
+        let mut sequence = of_errors();
         for value in [2.0, -0.1, f64::NAN] {
             assert!(sequence.observe(value).is_err());
         }

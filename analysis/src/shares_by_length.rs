@@ -69,9 +69,8 @@ pub fn shares_by_length(
     options: &BootstrapOptions,
 ) -> Result<SharesByLength, EffectiveRangeError> {
     let known = batches.iter().map(|batch| batch.mean.len());
-    let lengths = known.min().ok_or(EffectiveRangeError::Empty {
-        what: "mini-batches",
-    })?;
+    let none = EffectiveRangeError::Empty("mini-batches");
+    let lengths = known.min().ok_or(none)?;
     let rows = Array2::from_shape_fn((batches.len(), lengths), |(batch, length)| {
         // Within the shape, there is a value for each pair.
         let of = batches.get(batch).and_then(|batch| {
@@ -83,17 +82,15 @@ pub fn shares_by_length(
     let sums = column_sums(&rows);
     let range = effective_range(&sums, share)?.range;
     let total: f64 = sums.iter().sum();
-    let several = batches.len() > 1;
-    let resampled = several
-        .then(|| bootstrap_effective_range(rows.view(), share, options).ok())
-        .flatten();
+    let resampled = match batches.len() {
+        1 => None,
+        _ => bootstrap_effective_range(rows.view(), share, options).ok(),
+    };
     let of_one = |magnitudes: &[f64]| Some(effective_range(magnitudes, share).ok()?.range);
     let examples = batches.iter().flat_map(|batch| &batch.by_example);
     Ok(SharesByLength {
         shares: sums.iter().map(|sum| sum / total).collect(),
-        intervals: resampled
-            .as_ref()
-            .and_then(|_| share_intervals(&rows, options)),
+        intervals: (resampled.as_ref()).and_then(|_| share_intervals(&rows, options)),
         range,
         ends: resampled.map(|found| (found.first, found.last)),
         of_batches: rows
@@ -122,15 +119,12 @@ fn share_intervals(rows: &Array2<f64>, options: &BootstrapOptions) -> Option<Vec
             }
         }
         let total: f64 = sums.iter().sum();
-        sums.into_iter()
-            .map(|sum| sum / total)
-            .collect::<Vec<f64>>()
+        let shares = sums.into_iter().map(|sum| sum / total);
+        shares.collect::<Vec<f64>>()
     })
     .ok()?;
     let interval = |length: usize| {
-        let column = replicates
-            .iter()
-            .map(|replicate| replicate.get(length).copied());
+        let column = replicates.iter().map(|shares| shares.get(length).copied());
         percentile_interval(&column.collect::<Option<Vec<f64>>>()?, Level::P95).ok()
     };
     (0..rows.ncols()).map(interval).collect()

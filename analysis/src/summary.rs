@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::standard_deviation;
+
 /// Median, mean and sample standard deviation of the runs of one design.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -35,17 +37,10 @@ impl Summary {
         sorted.sort_by(f64::total_cmp);
         let middle = |position: usize| sorted.get(position).copied();
         let median = f64::midpoint(middle((runs - 1) / 2)?, middle(runs / 2)?);
-        let mean = values.iter().sum::<f64>() / runs as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = if runs > 1 {
-            (squares / (runs - 1) as f64).sqrt()
-        } else {
-            0.0
-        };
         Some(Self {
             median,
-            mean,
-            deviation,
+            mean: values.iter().sum::<f64>() / runs as f64,
+            deviation: standard_deviation(values),
             runs,
         })
     }

@@ -7,6 +7,7 @@ use statrs::function::factorial::ln_binomial;
 
 use crate::comparison::{ComparisonError, holm};
 use crate::interval::{IntervalError, Level, clopper_pearson};
+use crate::length_law::first_length;
 use crate::paired_sequence::observe_pairs;
 use crate::record::Outcome;
 use crate::sequential::{ConfidenceSequence, SequentialError};
@@ -283,18 +284,10 @@ impl Tail {
             Side::Below => score(newly_wrong) <= self.score + ROUNDING,
             Side::Above => score(newly_wrong) < self.score - ROUNDING,
         };
-        let (mut low, mut high) = (0, most + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if inside(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
+        let first = first_length(most + 1, |newly_wrong| !inside(newly_wrong)) as i64;
         let end = match self.side {
-            Side::Below => low as i64 - 1,
-            Side::Above => low as i64,
+            Side::Below => first - 1,
+            Side::Above => first,
         };
         if let Some(known) = self.ends.get_mut(newly_right) {
             *known = Some(end);
@@ -386,9 +379,8 @@ pub fn verdicts(
     };
     let removable = adjusted(|test| test.p_at_least)?;
     let needed = adjusted(|test| test.p_at_most)?;
-    let critical = Level::new(1.0 - 2.0 * alpha)
-        .unwrap_or(level)
-        .normal_quantile();
+    let critical = Level::new(1.0 - 2.0 * alpha).unwrap_or(level);
+    let critical = critical.normal_quantile();
     let decide = |((&(test, examples), removable), needed): ((&Test, &f64), &f64)| {
         if *removable < level.alpha() {
             Verdict::Removable

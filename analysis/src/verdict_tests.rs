@@ -1,6 +1,7 @@
 use rand::RngExt;
 
 use super::*;
+use crate::clustered::count;
 use crate::record::{Change, Screened, WrongExamples};
 use crate::seed::Seed;
 
@@ -49,7 +50,7 @@ fn outcome(wrong: &[bool], positions: usize) -> Outcome {
         key: String::new(),
         change: Change::Intact,
         draw: None,
-        errors: wrong.iter().filter(|&&wrong| wrong).count(),
+        errors: count(wrong),
         examples: wrong.len(),
         positions,
         loss: 0.0,

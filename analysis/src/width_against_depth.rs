@@ -90,10 +90,8 @@ pub fn thresholds(
             tolerance,
         });
     }
-    wider
-        .into_iter()
-        .map(|k| threshold(k, &designs, tolerance, options))
-        .collect()
+    let of = |k| threshold(k, &designs, tolerance, options);
+    wider.into_iter().map(of).collect()
 }
 
 /// Parameters, and (errors, examples) of every run, by (k, depth).
@@ -130,13 +128,12 @@ fn threshold(
     let (deeper_rates, wider_rates) = (rates(&deeper), rates(&wider));
     let single = deeper_rates.nrows() == 1 || wider_rates.nrows() == 1;
     let (covers, threshold) = if single {
-        let redrawn: Vec<(Vec<f64>, Vec<f64>)> = (0..options.replicates)
-            .map(|draw| {
-                let mut generator = options.seed.stream("errors of single runs", draw as u64);
-                let deeper = redraw(&deeper, &mut generator);
-                (deeper, redraw(&wider, &mut generator))
-            })
-            .collect();
+        let draw = |draw: usize| {
+            let mut generator = options.seed.stream("errors of single runs", draw as u64);
+            let deeper = redraw(&deeper, &mut generator);
+            (deeper, redraw(&wider, &mut generator))
+        };
+        let redrawn: Vec<_> = (0..options.replicates).map(draw).collect();
         let means = |rates: &Array2<f64>| {
             let columns = rates.columns().into_iter();
             let means = columns.map(|column| column.sum() / column.len().max(1) as f64);
@@ -163,10 +160,8 @@ fn threshold(
 
 /// Error rates `[run, depth]`. Runs beyond what every depth has cannot be a row.
 fn rates(designs: &[&Vec<(usize, usize)>]) -> Array2<f64> {
-    let runs = designs
-        .iter()
-        .map(|runs| runs.len())
-        .fold(usize::MAX, usize::min);
+    let runs = designs.iter().map(|runs| runs.len());
+    let runs = runs.fold(usize::MAX, usize::min);
     Array2::from_shape_fn((runs, designs.len()), |(run, depth)| {
         let run = designs.get(depth).and_then(|runs| runs.get(run));
         run.map_or(f64::NAN, |&(errors, examples)| {
@@ -215,10 +210,7 @@ mod tests {
                 members.push(member(2, depth / 2, depth * 1_010, errors, seed));
             }
         }
-        let options = BootstrapOptions {
-            replicates: 100,
-            ..BootstrapOptions::default()
-        };
+        let options = BootstrapOptions::with_replicates(100);
         let found = thresholds(&members, 0.05, &options).unwrap();
         assert_eq!(found[0].wider_depths, [4, 12, 16]);
         let Crossing::At { depth } = found[0].threshold.crossing else {
@@ -239,20 +231,13 @@ mod tests {
             member(2, 4, 8, 120, 0),
             member(2, 16, 32, 40, 0),
         ];
-        let options = BootstrapOptions {
-            replicates: 400,
-            ..BootstrapOptions::default()
-        };
+        let options = BootstrapOptions::with_replicates(400);
         let found = thresholds(&members, 0.05, &options).unwrap().remove(0);
         assert_eq!(found.covers, Covers::Examples);
         let (lower, upper) = (found.threshold.lower, found.threshold.upper);
-        assert!(
-            lower.unwrap() < 19.0 && upper.unwrap() > 21.0,
-            "{lower:?} {upper:?}"
-        );
-        assert_eq!(
-            thresholds(&members, 0.05, &options).unwrap()[0].threshold,
-            found.threshold
-        );
+        let wide = lower.unwrap() < 19.0 && upper.unwrap() > 21.0;
+        assert!(wide, "{lower:?} {upper:?}");
+        let again = thresholds(&members, 0.05, &options).unwrap();
+        assert_eq!(again[0].threshold, found.threshold);
     }
 }

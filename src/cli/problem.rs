@@ -119,7 +119,7 @@ impl Problem {
             && let Some(
                 ExperimentError::NotFinite { .. }
                 | ExperimentError::LossNotFinite { .. }
-                | ExperimentError::ActivationNotFinite { .. },
+                | ExperimentError::ActivationNotFinite(_),
             ) = source.downcast_ref()
         {
             *text = format!("{name}: {text}");
@@ -178,7 +178,7 @@ impl From<ExperimentError> for Problem {
         match error {
             ExperimentError::Network(error) => error.into(),
             ExperimentError::Data(error) => error.into(),
-            ExperimentError::Internal { what } => Self::Internal(what),
+            ExperimentError::Internal(what) => Self::Internal(what),
             ExperimentError::Stopped => Self::Interrupted(error.to_string()),
             ExperimentError::Memory { .. } => {
                 Self::bad_input(error).advised("raise --memory or lower --threads")
@@ -202,11 +202,11 @@ impl From<TrainingError> for Problem {
             TrainingError::Network(error) => error.into(),
             TrainingError::Data(error) => error.into(),
             TrainingError::Format(error) => error.into(),
-            TrainingError::Internal { what } => Self::Internal(what.to_owned()),
-            TrainingError::NoCheckpoint { .. } => {
+            TrainingError::Internal(what) => Self::Internal(what.to_owned()),
+            TrainingError::NoCheckpoint(_) => {
                 Self::bad_input(error).advised("begin the training without --resume")
             }
-            TrainingError::FolderTaken { .. } => {
+            TrainingError::FolderTaken(_) => {
                 Self::bad_input(error).advised("continue it with --resume, or give another folder")
             }
             TrainingError::NoRoomForCrops { .. } => {
@@ -215,7 +215,7 @@ impl From<TrainingError> for Problem {
             TrainingError::Diverged { .. }
             | TrainingError::File { .. }
             | TrainingError::Log(JournalError::Unreadable { .. })
-            | TrainingError::Elsewhere { .. }
+            | TrainingError::Elsewhere(_)
             | TrainingError::Team(_) => Self::failed(error),
             _ => Self::bad_input(error),
         }

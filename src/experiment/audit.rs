@@ -108,15 +108,10 @@ impl<'a> Auditor<'a> {
     ) -> Option<Self> {
         let mut layers = network.specification().layers();
         let normalizes = layers.any(|layer| matches!(layer.operation, Operation::BatchNorm { .. }));
-        let shape = data.shape();
         (normalizes && !data.holds_tokens()).then_some(Self {
             network,
             data,
-            input: FeatureShape {
-                channels: shape.channels as i64,
-                height: shape.height as i64,
-                width: shape.width as i64,
-            },
+            input: FeatureShape::of(&data.shape().axes()),
             // One process: what every one of them reads is the same.
             options: ComputeOptions {
                 team: Team::ALONE,
@@ -195,11 +190,7 @@ impl<'a> Auditor<'a> {
     ) -> Result<(f64, Border), ExperimentError> {
         let mut cut = self.network.specification().clone();
         let normalizes = |layer: &Layer| matches!(layer.operation, Operation::BatchNorm { .. });
-        let blocks = if cut.stem.iter().any(normalizes) {
-            0
-        } else {
-            1
-        };
+        let blocks = usize::from(!cut.stem.iter().any(normalizes));
         let several = cut.blocks.len() > blocks;
         cut.blocks.truncate(blocks.max(1));
         if several {
@@ -242,8 +233,7 @@ impl<'a> Auditor<'a> {
         blocks: usize,
     ) -> Result<Audit, ExperimentError> {
         let images = self.count()?;
-        let few: Vec<usize> = spread(images, self.data.len());
-        let few = self.data.select(&few)?;
+        let few = self.data.select(&spread(images, self.data.len()))?;
         let batches = Batches {
             data: &few,
             normalization,
@@ -260,19 +250,14 @@ impl<'a> Auditor<'a> {
                 Some(colour) => shifted(&batch.images, &colour, batch.first)?,
                 None => batch.images.shallow_clone(),
             };
-            Ok((
-                examples as f64,
-                network.reaching_statistics(&images, blocks)?,
-            ))
+            let found = network.reaching_statistics(&images, blocks)?;
+            Ok((examples as f64, found))
         })?;
         let agreements = network.stored_statistics(blocks)?.into_iter().enumerate();
         let agreements = agreements.map(|(place, stored)| {
-            let reaching = pooled(
-                parts
-                    .iter()
-                    .filter_map(|(count, all)| Some((*count, all.get(place)?))),
-            );
-            let [shift, spread] = apart(&stored.moments, &reaching);
+            let here = parts.iter();
+            let here = here.filter_map(|(count, all)| Some((*count, all.get(place)?)));
+            let [shift, spread] = apart(&stored.moments, &pooled(here));
             Agreement {
                 layer: stored.layer,
                 block: stored.block,
@@ -379,16 +364,14 @@ fn first_difference(one: &Specification, other: &Specification) -> Option<usize>
 
 fn tensors(network: &TrainableNetwork) -> HashMap<String, Tensor> {
     let named = network.named_parameters().into_iter();
-    named
-        .map(|(name, _, tensor)| (name, tensor.detach()))
-        .collect()
+    let detached = named.map(|(name, _, tensor)| (name, tensor.detach()));
+    detached.collect()
 }
 
 /// `count` places of `all`, evenly spread: data sets may be sorted by class.
 fn spread(count: usize, all: usize) -> Vec<usize> {
-    (0..count)
-        .map(|number| number * all / count.max(1))
-        .collect()
+    let numbers = 0..count;
+    numbers.map(|number| number * all / count.max(1)).collect()
 }
 
 /// The moments of all parts together, each with its number of examples.

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ExperimentError;
 use super::share::share_among;
 use pathscope_data::{Dataset, Normalization, normalized_batch};
-use pathscope_network::{FeatureShape, channels_last};
+use pathscope_network::{FeatureShape, FrozenNetwork, channels_last};
 use pathscope_team::Team;
 
 /// How an experiment is computed. Nothing here but the size of a micro-batch can change a result,
@@ -136,9 +136,6 @@ impl Batches<'_> {
     }
 
     /// The examples from `first` on up to `end`.
-    ///
-    /// # Errors
-    /// Where libtorch refuses.
     pub fn load(&self, first: usize, end: usize) -> Result<MicroBatch, ExperimentError> {
         let examples = (end - first) as i64;
         let integers = |numbers: &[u32]| -> Result<Tensor, ExperimentError> {
@@ -168,12 +165,13 @@ impl Batches<'_> {
 
     /// Shape of one image; `[T, 1, 1]` of T tokens.
     pub fn input(&self) -> FeatureShape {
-        let shape = self.data.shape();
-        FeatureShape {
-            channels: shape.channels as i64,
-            height: shape.height as i64,
-            width: shape.width as i64,
-        }
+        FeatureShape::of(&self.data.shape().axes())
+    }
+
+    /// A copy of `network` for each thread.
+    pub fn copies(&self, network: &FrozenNetwork) -> Vec<FrozenNetwork> {
+        let workers = 0..self.options.workers();
+        workers.map(|_| network.shallow_clone()).collect()
     }
 }
 

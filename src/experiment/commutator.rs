@@ -28,9 +28,8 @@ impl Laboratory<'_> {
         self.questions().order_space()?;
         let key = |pair: &[usize; 2]| format!("commutator {},{}", pair[0], pair[1]);
         let every = self.questions().movable_pairs(false);
-        let missing: Vec<[usize; 2]> = every
-            .iter()
-            .copied()
+        let missing = every.iter().copied();
+        let missing: Vec<[usize; 2]> = missing
             .filter(|pair| journal.get(&key(pair)).is_none())
             .collect();
         progress((every.len() - missing.len()) as u64);
@@ -42,19 +41,16 @@ impl Laboratory<'_> {
         let batches = self.batches();
         let widest = super::sweep::widest(self.specification(), &batches)?;
         let size = batches.options.micro_batch(LIVE * widest, widest)?;
-        let states = (0..batches.options.workers())
-            .map(|_| self.frozen().shallow_clone())
-            .collect();
+        let states = batches.copies(self.frozen());
         let parts = batches.map(size, states, |network, batch| {
             let products = || products(network, &plan, &missing, &batch.images);
-            Ok((batch.first, tch::no_grad(products)?))
+            tch::no_grad(products)
         })?;
         let mut found: HashMap<[usize; 2], Norms> = HashMap::new();
-        for (first, parts) in parts {
-            for (pair, part) in parts {
-                let norms = found.entry(pair).or_insert_with(|| Norms::zero(examples));
-                norms.place(first, &part);
-            }
+        for (pair, part) in parts.into_iter().flatten() {
+            let norms = found.entry(pair).or_default();
+            norms.commutator.extend(part.commutator);
+            norms.change.extend(part.change);
         }
         for pair in &missing {
             let Some(norms) = found.get(pair) else {
@@ -76,29 +72,10 @@ impl Laboratory<'_> {
 }
 
 /// For every example, in the order of the data: the sums do not depend on the threads.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Norms {
     commutator: Vec<f64>,
     change: Vec<f64>,
-}
-
-impl Norms {
-    fn zero(examples: usize) -> Self {
-        Self {
-            commutator: vec![0.0; examples],
-            change: vec![0.0; examples],
-        }
-    }
-
-    fn place(&mut self, first: usize, part: &Self) {
-        let put = |to: &mut Vec<f64>, from: &[f64]| {
-            for (slot, &value) in to.iter_mut().skip(first).zip(from) {
-                *slot = value;
-            }
-        };
-        put(&mut self.commutator, &part.commutator);
-        put(&mut self.change, &part.change);
-    }
 }
 
 /// Both products of every pair on one micro-batch, at the input of the earlier block.
@@ -134,10 +111,8 @@ fn products(
 /// L2 norm of `a - b` for every example.
 fn norm_of_difference(a: &Tensor, b: &Tensor) -> Result<Vec<f64>, NetworkError> {
     let square = a.f_sub(b)?.f_square()?.f_flatten(1, -1)?;
-    let norms = square
-        .f_sum_dim_intlist([1].as_slice(), false, Kind::Double)?
-        .f_sqrt()?;
-    Ok(Vec::<f64>::try_from(&norms.f_contiguous()?)?)
+    let sum = square.f_sum_dim_intlist([1].as_slice(), false, Kind::Double)?;
+    Ok(Vec::try_from(&sum.f_sqrt()?.f_contiguous()?)?)
 }
 
 fn mean(values: &[f64]) -> f64 {

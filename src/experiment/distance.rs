@@ -40,7 +40,7 @@ impl Laboratory<'_> {
                 let [sum, squares] = totals.get(&pair).copied().unwrap_or([f64::NAN; 2]);
                 let mean = sum / n;
                 if !mean.is_finite() {
-                    return Err(ExperimentError::ActivationNotFinite { depths: pair });
+                    return Err(ExperimentError::ActivationNotFinite(pair));
                 }
                 // Of the mean: the sample variance over its count, which rounding may take below 0.
                 let variance = (squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
@@ -64,9 +64,7 @@ impl Laboratory<'_> {
         let widest = super::sweep::widest(self.specification(), &batches)?;
         let each = widest * (LIVE + EACH_DEPTH * (plan.steps().len() as u64 + 1));
         let size = batches.options.micro_batch(each, widest)?;
-        let states = (0..batches.options.workers())
-            .map(|_| self.frozen().shallow_clone())
-            .collect();
+        let states = batches.copies(self.frozen());
         let parts = batches.map(size, states, |network, batch| {
             tch::no_grad(|| of_batch(network, &plan, &batch.images))
         })?;

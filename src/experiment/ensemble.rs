@@ -5,6 +5,7 @@ use pathscope_analysis::{Seed, disagreement, error_correlation, majority_vote};
 use tch::{Kind, Tensor};
 
 use super::error::predictions;
+use super::outcomes::{count, wrong};
 use super::{ExperimentError, Journal, Laboratory, LesionOptions, Measurement, Questions};
 use pathscope_data::Dataset;
 use pathscope_network::Plan;
@@ -26,9 +27,8 @@ impl Laboratory<'_> {
         self.questions().check_removable(deleted)?;
         let members = members.min(ways(self.questions().removable().len(), deleted));
         if members < 2 {
-            return Err(ExperimentError::Impossible {
-                what: "an ensemble needs at least 2 different members".into(),
-            });
+            let what = "an ensemble needs at least 2 different members";
+            return Err(ExperimentError::Impossible(what.into()));
         }
         let mut sizes: Vec<usize> = (1..)
             .map(|power| 1 << power)
@@ -159,40 +159,29 @@ fn ensemble(
     data: &Dataset,
 ) -> Result<Ensemble, ExperimentError> {
     let labels = data.labels();
-    let predictions = members
-        .iter()
-        .map(|logits| classes(logits))
-        .collect::<Result<Vec<_>, _>>()?;
-    let is_wrong = |found: &[u32]| -> Vec<bool> {
-        found
-            .iter()
-            .zip(labels)
-            .map(|(found, right)| found != right)
-            .collect()
-    };
-    let count = |wrong: &[bool]| wrong.iter().filter(|&&wrong| wrong).count();
-    let wrong: Vec<Vec<bool>> = predictions.iter().map(|found| is_wrong(found)).collect();
+    let predictions = members.iter().map(|logits| classes(logits));
+    let predictions = predictions.collect::<Result<Vec<_>, _>>()?;
+    let is_wrong = |found: &Vec<u32>| wrong(found, labels);
+    let each_wrong: Vec<Vec<bool>> = predictions.iter().map(is_wrong).collect();
     let vote = is_wrong(&majority_vote(&predictions));
-    let mean = is_wrong(&classes(&Tensor::f_stack(members, 0)?.f_mean_dim(
-        [0].as_slice(),
-        false,
-        Kind::Double,
-    )?)?);
+    let mean = Tensor::f_stack(members, 0)?.f_mean_dim([0].as_slice(), false, Kind::Double)?;
+    let mean = is_wrong(&classes(&mean)?);
+    let disagreement = disagreement(&predictions).ok_or_else(|| {
+        ExperimentError::Internal(format!("{} members cannot disagree", members.len()))
+    })?;
     Ok(Ensemble {
         key,
         members: what,
         size: members.len(),
         examples: labels.len(),
         positions: data.positions(),
-        member_errors: wrong.iter().map(|wrong| count(wrong)).collect(),
+        member_errors: each_wrong.iter().map(|wrong| count(wrong)).collect(),
         vote_errors: count(&vote),
         mean_errors: count(&mean),
         vote_wrong: WrongExamples::new(&vote),
         mean_wrong: WrongExamples::new(&mean),
-        error_correlation: error_correlation(&wrong),
-        disagreement: disagreement(&predictions).ok_or_else(|| ExperimentError::Internal {
-            what: format!("{} members cannot disagree", members.len()),
-        })?,
+        error_correlation: error_correlation(&each_wrong),
+        disagreement,
     })
 }
 

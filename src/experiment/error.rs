@@ -20,23 +20,18 @@ pub enum ExperimentError {
         /// Bytes that one example needs.
         needed: u64,
     },
-    /// A question that the network leaves open.
-    #[error("{what}")]
-    Impossible {
-        /// What cannot be asked of it, and what can.
-        what: String,
-    },
+    /// What cannot be asked of a network, and what can.
+    #[error("{0}")]
+    Impossible(String),
     /// A gradient at inputs that are tokens.
     #[error(
         "tokens are numbers of rows of a table, at which there is no gradient; take it at the stem's output"
     )]
     GradientAtTokens,
-    /// Examples that are not what the network takes or answers.
-    #[error("{what}")]
-    Misfit {
-        /// What each of the two has, and what to give.
-        what: String,
-    },
+    /// Examples that are not what the network takes or answers: what each of the two has, and what to
+    /// give.
+    #[error("{0}")]
+    Misfit(String),
     /// A gradient that is not a number.
     #[error("the gradient is not finite: {what} {place} (blocks count from 0); {remedy}")]
     NotFinite {
@@ -60,16 +55,13 @@ pub enum ExperimentError {
         /// Where values stop being finite.
         place: String,
     },
-    /// Activations that have no direction.
+    /// Activations that have no direction, at the inputs of these blocks.
     #[error(
         "the activations at depths {} and {} are not finite numbers; look for damaged or huge \
          weights in the blocks before them",
-        depths[0], depths[1]
+        .0[0], .0[1]
     )]
-    ActivationNotFinite {
-        /// Inputs of these blocks.
-        depths: [usize; 2],
-    },
+    ActivationNotFinite([usize; 2]),
     /// A spectrum that does not add up.
     #[error(
         "the gradients of all path lengths differ from the ordinary gradient by {check:.1e} of it \
@@ -86,11 +78,8 @@ pub enum ExperimentError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Something that the program itself rules out.
-    #[error("internal error: {what}; please report it")]
-    Internal {
-        /// What happened.
-        what: String,
-    },
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
     /// Another process could not go on.
     #[error("process {rank} of the team: {what}")]
     Elsewhere {
@@ -116,9 +105,8 @@ pub enum ExperimentError {
 /// The classes that `f_argmax` found.
 pub(super) fn predictions(found: &tch::Tensor) -> Result<Vec<u32>, ExperimentError> {
     let class = |class: i64| {
-        u32::try_from(class).map_err(|_| ExperimentError::Internal {
-            what: format!("class {class} was predicted"),
-        })
+        let fault = |_| ExperimentError::Internal(format!("class {class} was predicted"));
+        u32::try_from(class).map_err(fault)
     };
     let found = Vec::<i64>::try_from(found)?;
     found.into_iter().map(class).collect()

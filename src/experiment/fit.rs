@@ -11,7 +11,7 @@ use pathscope_network::Specification;
 /// [`ExperimentError::Misfit`], which says what each of the two has.
 pub fn check_fit(network: &Specification, data: &Dataset) -> Result<(), ExperimentError> {
     let place = data.description();
-    let misfit = |what: String| Err(ExperimentError::Misfit { what });
+    let misfit = |what: String| Err(ExperimentError::Misfit(what));
     let (length, vocabulary, tokens) = match (
         network.sequence_length().zip(network.vocabulary()),
         data.tokens(0..data.len()),

@@ -4,6 +4,7 @@ use pathscope_analysis::record::{BatchNormStatistics, LesionKind, Outcome, Recor
 use pathscope_analysis::{Level, is_removable};
 use tch::{Kind, Tensor};
 
+use super::outcomes::count;
 use super::{ExperimentError, Journal, Laboratory, LesionOptions, Measurement};
 use pathscope_network::{BlockIndex, FrozenNetwork, Plan, TrainableNetwork};
 
@@ -36,10 +37,9 @@ impl Laboratory<'_> {
     ) -> Result<Vec<Measurement>, ExperimentError> {
         let removable = self.questions().removable();
         if options.kind != LesionKind::Delete {
-            return Err(ExperimentError::Impossible {
-                what: "greedy removal takes blocks out of the network: only the kind `delete` does"
-                    .into(),
-            });
+            let what =
+                "greedy removal takes blocks out of the network: only the kind `delete` does";
+            return Err(ExperimentError::Impossible(what.into()));
         }
         self.questions().check_removable(extent.most)?;
         let mut removed: Vec<BlockIndex> = Vec::new();
@@ -47,28 +47,23 @@ impl Laboratory<'_> {
         self.measure(&steps, journal, progress)?;
         self.record_removal(&steps[0], &removed, extent, journal)?;
         while removed.len() < extent.most {
-            let candidates: Vec<(BlockIndex, Measurement)> = removable
-                .iter()
-                .filter(|block| !removed.contains(block))
-                .map(|&block| {
-                    let mut together = removed.clone();
-                    together.push(block);
-                    together.sort_unstable();
-                    Ok((block, self.questions().lesion(&together, &[], options)?))
-                })
-                .collect::<Result<_, ExperimentError>>()?;
-            let measurements: Vec<Measurement> = candidates
-                .iter()
-                .map(|(_, measurement)| measurement.clone())
-                .collect();
+            let left = removable.iter().copied();
+            let left: Vec<BlockIndex> = left.filter(|block| !removed.contains(block)).collect();
+            let without = |&block: &BlockIndex| {
+                let mut together = [&removed[..], &[block]].concat();
+                together.sort_unstable();
+                self.questions().lesion(&together, &[], options)
+            };
+            let measurements = left.iter().map(without).collect::<Result<Vec<_>, _>>()?;
             self.measure(&measurements, journal, progress)?;
-            let least_harm = candidates.into_iter().min_by(|(_, a), (_, b)| {
+            let candidates = left.into_iter().zip(measurements);
+            let least_harm = candidates.min_by(|(_, a), (_, b)| {
                 let harm = |measurement: &Measurement| {
                     let outcome = outcome(journal, measurement);
                     outcome.map_or((usize::MAX, f64::INFINITY), |o| match extent.until {
                         None => (o.errors, o.loss),
                         // The loss is that of all examples: the judges must not choose.
-                        Some(_) => (wrong(&o.every_second(CHOOSERS)), o.multiply_adds as f64),
+                        Some(_) => (count(&o.every_second(CHOOSERS)), o.multiply_adds as f64),
                     })
                 };
                 let ((errors_a, loss_a), (errors_b, loss_b)) = (harm(a), harm(b));
@@ -126,7 +121,7 @@ impl Laboratory<'_> {
             None => (outcome.errors, outcome.examples),
             Some(_) => {
                 let judged = outcome.every_second(JUDGES);
-                (wrong(&judged), judged.len())
+                (count(&judged), judged.len())
             }
         };
         let removal = Record::Removal(Removal {
@@ -173,11 +168,8 @@ impl Laboratory<'_> {
         let logits = |network: &TrainableNetwork, plan: Plan| -> Result<Tensor, ExperimentError> {
             let device = self.batches().options.device;
             let frozen = FrozenNetwork::freeze(&network.to_device(device)?, Kind::Float)?;
-            Ok(self
-                .sweep(&frozen, self.data())
-                .alone()
-                .logits(&[plan])?
-                .swap_remove(0))
+            let sweep = self.sweep(&frozen, self.data()).alone();
+            Ok(sweep.logits(&[plan])?.swap_remove(0))
         };
         let expected = match options.batch_norm {
             BatchNormStatistics::Frozen => logits(self.network(), plan.clone())?,
@@ -187,9 +179,8 @@ impl Laboratory<'_> {
         };
         let found = logits(smaller, Plan::intact(smaller.specification()))?;
         let largest = |tensor: &Tensor| -> Result<f64, ExperimentError> {
-            Ok(f64::try_from(
-                tensor.f_abs()?.f_max()?.f_to_kind(Kind::Double)?,
-            )?)
+            let largest = tensor.f_abs()?.f_max()?.f_to_kind(Kind::Double)?;
+            Ok(f64::try_from(largest)?)
         };
         let difference = largest(&found.f_sub(&expected)?)?;
         Ok(difference / largest(&expected)?.max(f64::MIN_POSITIVE))
@@ -199,10 +190,6 @@ impl Laboratory<'_> {
 /// The first of every two examples chooses, the second judges.
 const CHOOSERS: usize = 0;
 const JUDGES: usize = 1;
-
-fn wrong(wrong: &[bool]) -> usize {
-    wrong.iter().filter(|&&wrong| wrong).count()
-}
 
 fn outcome<'j>(journal: &'j Journal, measurement: &Measurement) -> Option<&'j Outcome> {
     match journal.get(&measurement.key) {

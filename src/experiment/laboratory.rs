@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 use super::batches::Batches;
 use super::error::predictions;
 use super::not_finite::first_place;
+use super::outcomes::count;
 use super::pulse::Share;
 use super::share::share;
 use super::{
@@ -169,10 +170,9 @@ impl<'a> Laboratory<'a> {
 
     /// The micro-batches of the examples.
     pub(super) fn batches(&self) -> Batches<'a> {
-        let (data, normalization) = (self.data, self.normalization);
         Batches {
-            data,
-            normalization,
+            data: self.data,
+            normalization: self.normalization,
             options: self.options,
             stop: self.stop,
         }
@@ -200,12 +200,9 @@ impl<'a> Laboratory<'a> {
 
     /// A sweep of the frozen network over `data`.
     pub(super) fn sweep<'s>(&'s self, network: &'s FrozenNetwork, data: &'s Dataset) -> Sweep<'s> {
-        let sweep = Sweep::new(network, data, self.normalization, self.options)
-            .with_substitutes(self.substitutes.shallow_clone());
-        match self.stop {
-            Some(stop) => sweep.stopping_when(stop),
-            None => sweep,
-        }
+        Sweep::new(network, data, self.normalization, self.options)
+            .with_substitutes(self.substitutes.shallow_clone())
+            .stopping_when(self.stop)
     }
 
     /// Measures every measurement that `journal` does not hold yet and records it there, in the order of
@@ -225,10 +222,8 @@ impl<'a> Laboratory<'a> {
         let mine = |(position, measurement): &(usize, &Measurement)| {
             measurement.change == Change::Intact || shard.is_none_or(|shard| shard.takes(*position))
         };
-        let missing: Vec<&Measurement> = measurements
-            .iter()
-            .enumerate()
-            .filter(mine)
+        let mine = measurements.iter().enumerate().filter(mine);
+        let missing: Vec<&Measurement> = mine
             .map(|(_, measurement)| measurement)
             .filter(|measurement| journal.get(&measurement.key).is_none())
             .collect();
@@ -246,10 +241,8 @@ impl<'a> Laboratory<'a> {
     /// # Errors
     /// As [`Laboratory::measure`].
     pub fn outcome(&self, measurement: &Measurement) -> Result<Outcome, ExperimentError> {
-        self.record(
-            measurement,
-            &self.outcomes(&[measurement], &|_| {})?.swap_remove(0),
-        )
+        let outcomes = self.outcomes(&[measurement], &|_| {})?.swap_remove(0);
+        self.record(measurement, &outcomes)
     }
 
     /// How many examples the intact network classifies wrongly where only the classes that the data
@@ -288,14 +281,8 @@ impl<'a> Laboratory<'a> {
             Change::Lesion(lesion) => lesion.batch_norm == BatchNormStatistics::Recalibrated,
             _ => false,
         };
-        if !measurements
-            .iter()
-            .any(|measurement| recalibrates(measurement))
-        {
-            let plans: Vec<Plan> = measurements
-                .iter()
-                .map(|measurement| measurement.plan.clone())
-                .collect();
+        if !measurements.iter().copied().any(recalibrates) {
+            let plans: Vec<Plan> = measurements.iter().map(|m| m.plan.clone()).collect();
             let sweep = self.sweep(&self.frozen, self.data);
             let share = Share::new(plans.len(), sweep.cost(&plans)?, progress);
             let outcomes = sweep.evaluate(&plans, &|blocks| share.add(blocks))?;
@@ -363,16 +350,16 @@ impl<'a> Laboratory<'a> {
         let wrong = outcomes.wrong(labels);
         let mut errors_by_class = vec![0; self.data.classes()];
         for (&label, _) in labels.iter().zip(&wrong).filter(|(_, wrong)| **wrong) {
-            let count = errors_by_class.get_mut(label as usize);
-            *count.ok_or_else(|| ExperimentError::Internal {
-                what: format!("label {label} of {} classes", self.data.classes()),
-            })? += 1;
+            let errors = errors_by_class.get_mut(label as usize);
+            let classes = self.data.classes();
+            let fault = || ExperimentError::Internal(format!("label {label} of {classes} classes"));
+            *errors.ok_or_else(fault)? += 1;
         }
         let measured = Outcome {
             key: String::new(),
             change: Change::Intact,
             draw: None,
-            errors: wrong.iter().filter(|&&wrong| wrong).count(),
+            errors: count(&wrong),
             examples: wrong.len(),
             positions: self.data.positions(),
             loss: outcomes.mean_loss(),
@@ -413,10 +400,8 @@ impl<'a> Laboratory<'a> {
     pub fn header(&self, options: Options, origin: Origin<'_>) -> Result<Header, ExperimentError> {
         let specification = self.specification();
         let cost = specification.cost(&self.intact(), self.input())?;
-        let blocks = specification
-            .blocks
-            .iter()
-            .zip(self.questions.shapes())
+        let blocks = specification.blocks.iter().zip(self.questions.shapes());
+        let blocks = blocks
             .zip(specification.passages())
             .map(|((block, shape), passages)| BlockIdentity {
                 name: block.name.clone(),

@@ -44,12 +44,10 @@ impl Questions<'_> {
         if options.kind == LesionKind::Skip
             && let Some(function) = functions.first()
         {
-            return Err(ExperimentError::Impossible {
-                what: format!(
-                    "function {function} has no skip of its own: cut the skip of block {}",
-                    function.block
-                ),
-            });
+            return Err(ExperimentError::Impossible(format!(
+                "function {function} has no skip of its own: cut the skip of block {}",
+                function.block
+            )));
         }
         for &block in blocks {
             self.specification().block(block)?;
@@ -67,14 +65,13 @@ impl Questions<'_> {
         functions: &[FunctionIndex],
         options: LesionOptions,
     ) -> Measurement {
-        let affect = |plan: Plan, &block: &BlockIndex| match options.kind {
-            LesionKind::Delete => plan.with_block(block, FunctionState::Off),
-            LesionKind::Skip => plan.without_skip(block),
-            stand_in => plan.with_block(block, FunctionState::Substitute(stand_in)),
-        };
         let state = match options.kind {
             LesionKind::Delete => FunctionState::Off,
             stand_in => FunctionState::Substitute(stand_in),
+        };
+        let affect = |plan: Plan, &block: &BlockIndex| match options.kind {
+            LesionKind::Skip => plan.without_skip(block),
+            _ => plan.with_block(block, state),
         };
         let plan = blocks.iter().fold(self.intact(), affect);
         let plan = functions
@@ -90,14 +87,10 @@ impl Questions<'_> {
             batch_norm: options.batch_norm,
             random_weights: options.random_weights,
         };
-        let named: Vec<String> = blocks
-            .iter()
-            .map(ToString::to_string)
-            .chain(functions.iter().map(ToString::to_string))
-            .collect();
-        let key = format!("lesion {}", named.join(","));
+        let named = blocks.iter().map(ToString::to_string);
+        let named = named.chain(functions.iter().map(ToString::to_string));
         Measurement {
-            key,
+            key: format!("lesion {}", named.collect::<Vec<_>>().join(",")),
             change: Change::Lesion(lesion),
             draw: None,
             plan,
@@ -123,11 +116,8 @@ impl Questions<'_> {
     ) -> Result<Vec<Measurement>, ExperimentError> {
         let functions = self.removable().into_iter().flat_map(|block| {
             let found = self.specification().blocks.get(block.position());
-            let functions = found
-                .map(|block| block.functions.iter())
-                .into_iter()
-                .flatten();
-            (0..functions.count()).map(move |function| FunctionIndex { block, function })
+            let functions = found.map_or(0, |block| block.functions.len());
+            (0..functions).map(move |function| FunctionIndex { block, function })
         });
         functions
             .map(|function| self.lesion(&[], &[function], options))
@@ -139,10 +129,8 @@ impl Questions<'_> {
     pub fn each_pair(&self, options: LesionOptions) -> Vec<Measurement> {
         let blocks = self.removable();
         let pairs = blocks.iter().enumerate().flat_map(|(place, &first)| {
-            blocks
-                .iter()
-                .skip(place + 1)
-                .map(move |&second| [first, second])
+            let later = blocks.iter().skip(place + 1);
+            later.map(move |&second| [first, second])
         });
         pairs
             .map(|pair| self.affecting(&pair, &[], options))
@@ -154,8 +142,8 @@ impl Questions<'_> {
     pub fn each_span(&self, length: usize, options: LesionOptions) -> Vec<Measurement> {
         let blocks = self.removable();
         let neighbours = |run: &&[BlockIndex]| {
-            run.windows(2)
-                .all(|pair| pair[1].position() == pair[0].position() + 1)
+            let mut pairs = run.windows(2);
+            pairs.all(|pair| pair[1].position() == pair[0].position() + 1)
         };
         if length == 0 {
             return Vec::new();
@@ -235,10 +223,8 @@ impl Questions<'_> {
         if wanted <= removable {
             return Ok(());
         }
-        Err(ExperimentError::Impossible {
-            what: format!(
-                "cannot remove {wanted} blocks: the network has {removable} that can be removed"
-            ),
-        })
+        Err(ExperimentError::Impossible(format!(
+            "cannot remove {wanted} blocks: the network has {removable} that can be removed"
+        )))
     }
 }

@@ -6,7 +6,7 @@ use super::error::predictions;
 
 /// What a plan gave on every example, in the order of the data set: one entry for an image, T for a
 /// sequence of which every position is predicted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Class with the largest logit.
     pub predictions: Vec<u32>,
@@ -17,24 +17,11 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Outcomes of so many predictions that are not computed yet.
-    pub(super) fn pending(predictions: usize) -> Self {
-        Self {
-            predictions: vec![u32::MAX; predictions],
-            losses: vec![f32::NAN; predictions],
-            margins: vec![f32::NAN; predictions],
-        }
-    }
-
     /// Measures logits `[N, classes]` against labels `[N]`, or `[N, T, classes]` against `[N, T]`.
     pub(super) fn measure(logits: &Tensor, labels: &Tensor) -> Result<Self, ExperimentError> {
         let size = logits.size();
-        let classes = size
-            .last()
-            .copied()
-            .ok_or_else(|| ExperimentError::Internal {
-                what: "logits have no dimensions".into(),
-            })?;
+        let fault = || ExperimentError::Internal("logits have no dimensions".into());
+        let classes = size.last().copied().ok_or_else(fault)?;
         let logits = logits.f_reshape([-1, classes])?;
         let labels = &labels.f_reshape(-1)?;
         let weight: Option<Tensor> = None;
@@ -46,9 +33,8 @@ impl Outcomes {
         let margins = right.f_sub(&best)?.f_squeeze_dim(1)?;
         let found = logits.f_argmax(1, false)?;
         let floats = |tensor: &Tensor| -> Result<Vec<f32>, ExperimentError> {
-            Ok(Vec::<f32>::try_from(
-                &tensor.f_to_kind(Kind::Float)?.f_contiguous()?,
-            )?)
+            let tensor = tensor.f_to_kind(Kind::Float)?.f_contiguous()?;
+            Ok(Vec::try_from(&tensor)?)
         };
         Ok(Self {
             predictions: predictions(&found)?,
@@ -57,39 +43,17 @@ impl Outcomes {
         })
     }
 
-    /// Puts outcomes in their place, from prediction `first` on.
-    pub(super) fn place(&mut self, first: usize, part: &Self) {
-        let range = first..first + part.predictions.len();
-        self.predictions[range.clone()].copy_from_slice(&part.predictions);
-        self.losses[range.clone()].copy_from_slice(&part.losses);
-        self.margins[range].copy_from_slice(&part.margins);
-    }
-
     /// Adds the outcomes of the examples that come next.
-    pub(super) fn extend(&mut self, next: Self) {
-        self.predictions.extend(next.predictions);
-        self.losses.extend(next.losses);
-        self.margins.extend(next.margins);
+    pub(super) fn extend(&mut self, next: &Self) {
+        self.predictions.extend(&next.predictions);
+        self.losses.extend(&next.losses);
+        self.margins.extend(&next.margins);
     }
 
     /// Whether each example is classified wrongly.
     #[must_use]
     pub fn wrong(&self, labels: &[u32]) -> Vec<bool> {
-        self.predictions
-            .iter()
-            .zip(labels)
-            .map(|(found, right)| found != right)
-            .collect()
-    }
-
-    /// How many examples are classified wrongly.
-    #[must_use]
-    pub fn errors(&self, labels: &[u32]) -> usize {
-        self.predictions
-            .iter()
-            .zip(labels)
-            .filter(|(found, right)| found != right)
-            .count()
+        wrong(&self.predictions, labels)
     }
 
     /// Mean cross-entropy in nats.
@@ -103,6 +67,17 @@ impl Outcomes {
     pub fn mean_margin(&self) -> f64 {
         mean(&self.margins)
     }
+}
+
+/// Which predictions are not the labels.
+pub(super) fn wrong(predictions: &[u32], labels: &[u32]) -> Vec<bool> {
+    let pairs = predictions.iter().zip(labels);
+    pairs.map(|(found, right)| found != right).collect()
+}
+
+/// How many are wrong.
+pub(super) fn count(wrong: &[bool]) -> usize {
+    wrong.iter().filter(|&&wrong| wrong).count()
 }
 
 fn mean(values: &[f32]) -> f64 {

@@ -17,21 +17,13 @@ impl Questions<'_> {
     pub fn order_space(&self) -> Result<OrderSpace, ExperimentError> {
         let space = OrderSpace::new(&classes(self.shapes())).map_err(refused)?;
         if space.movable_pairs() == 0 {
-            return Err(ExperimentError::Impossible {
-                what: format!(
-                    "nothing can be reordered: of the {} blocks no two take and give features of \
-                     the same shape; try a network with at least two such blocks in a stage",
-                    self.shapes().len()
-                ),
-            });
+            return Err(ExperimentError::Impossible(format!(
+                "nothing can be reordered: of the {} blocks no two take and give features of the \
+                 same shape; try a network with at least two such blocks in a stage",
+                self.shapes().len()
+            )));
         }
         Ok(space)
-    }
-
-    /// Class of equal shape of every block; a block that changes the shape is a class of its own.
-    #[must_use]
-    pub fn order_classes(&self) -> Vec<usize> {
-        classes(self.shapes())
     }
 
     /// `draws` orders by a method that draws at random; one by a method that does not.
@@ -141,7 +133,7 @@ impl Questions<'_> {
 
     fn places(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut places = BTreeMap::<usize, Vec<usize>>::new();
-        for (place, class) in self.order_classes().into_iter().enumerate() {
+        for (place, class) in classes(self.shapes()).into_iter().enumerate() {
             places.entry(class).or_default().push(place);
         }
         places
@@ -168,7 +160,7 @@ impl Questions<'_> {
     }
 }
 
-/// One label per block, equal where blocks can change places.
+/// One label per block, equal where blocks can change places; a block that changes the shape has its own.
 fn classes(shapes: &[BlockShape]) -> Vec<usize> {
     let label = |(place, shape): (usize, &BlockShape)| {
         let twin = |other: &BlockShape| shape.is_preserving() && other == shape;
@@ -201,9 +193,7 @@ fn pairs(blocks: usize) -> f64 {
 }
 
 fn refused(error: PermutationError) -> ExperimentError {
-    ExperimentError::Impossible {
-        what: error.to_string(),
-    }
+    ExperimentError::Impossible(error.to_string())
 }
 
 #[cfg(test)]
@@ -213,23 +203,13 @@ mod tests {
 
     #[test]
     fn only_blocks_of_equal_shape_share_a_class() {
-        let input = FeatureShape {
-            channels: 3,
-            height: 32,
-            width: 32,
+        let input = FeatureShape::of(&[3, 32, 32]);
+        let classes = |unit, depth| {
+            let network = Architecture::cifar(Family::Resnet, unit, depth, 1, 3, 10).unwrap();
+            classes(&network.build().unwrap().shapes(input).unwrap())
         };
-        let network = Architecture::cifar(Family::Resnet, Unit::Basic, 20, 1, 3, 10)
-            .unwrap()
-            .build()
-            .unwrap();
-        let shapes = network.shapes(input).unwrap();
-        assert_eq!(classes(&shapes), [0, 0, 0, 3, 4, 4, 6, 7, 7]);
+        assert_eq!(classes(Unit::Basic, 20), [0, 0, 0, 3, 4, 4, 6, 7, 7]);
         // The stem of a bottleneck network has fewer channels than its first stage.
-        let network = Architecture::cifar(Family::Resnet, Unit::Bottleneck, 29, 1, 3, 10)
-            .unwrap()
-            .build()
-            .unwrap();
-        let shapes = network.shapes(input).unwrap();
-        assert_eq!(classes(&shapes), [0, 1, 1, 3, 4, 4, 6, 7, 7]);
+        assert_eq!(classes(Unit::Bottleneck, 29), [0, 1, 1, 3, 4, 4, 6, 7, 7]);
     }
 }

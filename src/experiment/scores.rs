@@ -41,13 +41,9 @@ impl Laboratory<'_> {
         let widest = super::sweep::widest(self.specification(), &batches)?;
         let plan = self.intact();
         let each = widest * (8 + EACH_BLOCK * plan.steps().len() as u64);
-        let size = batches
-            .options
-            .micro_batch(each, widest)?
-            .min(MOST_EXAMPLES);
-        let states = (0..batches.options.workers())
-            .map(|_| self.frozen().shallow_clone())
-            .collect();
+        let size = batches.options.micro_batch(each, widest)?;
+        let size = size.min(MOST_EXAMPLES);
+        let states = batches.copies(self.frozen());
         let pulse = Pulse {
             progress: &|_| {},
             stop: batches.stop,
@@ -62,10 +58,8 @@ impl Laboratory<'_> {
             }
         }
         let predictions = self.data().positions().max(1) as f64;
-        Ok(totals
-            .iter()
-            .map(|total| total.scores(predictions))
-            .collect())
+        let scores = totals.iter().map(|total| total.scores(predictions));
+        Ok(scores.collect())
     }
 }
 
@@ -125,15 +119,16 @@ fn of_batch(
     let blocks = linearization.blocks().iter().zip(&differences);
     for (((_, block), difference), sums) in blocks.zip(&mut found).rev() {
         pulse.beat(0)?;
-        sums.first_order = gradient
-            .f_mul(difference)?
-            .f_sum(Kind::Double)?
-            .f_double_value(&[])?;
+        sums.first_order = sum(&gradient.f_mul(difference)?)?;
         let (behind, share) = backward(block, gradient)?;
         sums.of_examples[3] = share;
         gradient = behind;
     }
     Ok(found)
+}
+
+fn sum(tensor: &Tensor) -> Result<f64, tch::TchError> {
+    tensor.f_sum(Kind::Double)?.f_double_value(&[])
 }
 
 /// What output and remainder of a block `[B, ...]` tell.
@@ -153,14 +148,13 @@ fn forward(output: &Tensor, remainder: &Tensor) -> Result<Sums, NetworkError> {
     let ratio = along(&difference, &difference)?
         .f_sqrt()?
         .f_div(&norm.f_clamp_min(f64::MIN_POSITIVE)?)?;
-    let sum = |tensor: Tensor| tensor.f_sum(Kind::Double)?.f_double_value(&[]);
     let examples = pathscope_network::length(&output, 0)? as f64;
     Ok(Sums {
         examples,
         of_examples: [
-            examples - sum(cosine.shallow_clone())?,
-            sum(cosine.f_acos()?)? / std::f64::consts::PI,
-            sum(ratio)?,
+            examples - sum(&cosine)?,
+            sum(&cosine.f_acos()?)? / std::f64::consts::PI,
+            sum(&ratio)?,
             0.0,
         ],
         first_order: 0.0,
@@ -185,7 +179,6 @@ fn hsic(first: &Tensor, second: &Tensor) -> Result<f64, NetworkError> {
         Ok(gram.f_sub(&gram.f_diagonal(0, 0, 1)?.f_diag_embed(0, -2, -1)?)?)
     };
     let (k, l) = (gram(first)?, gram(second)?);
-    let sum = |tensor: &Tensor| tensor.f_sum(Kind::Double)?.f_double_value(&[]);
     let trace = sum(&k.f_mul(&l)?)?;
     let totals = sum(&k)? * sum(&l)?;
     let across = |gram: &Tensor| gram.f_sum_dim_intlist([1].as_slice(), false, Kind::Double);
@@ -217,21 +210,15 @@ fn backward(block: &LinearizedBlock, gradient: Tensor) -> Result<(Tensor, f64), 
     let share = match (norms(&carried)?, norms(&skipped)?) {
         (Some(carried), Some(skipped)) => {
             let both = carried.f_add(&skipped)?.f_clamp_min(f64::MIN_POSITIVE)?;
-            carried
-                .f_div(&both)?
-                .f_sum(Kind::Double)?
-                .f_double_value(&[])?
+            sum(&carried.f_div(&both)?)?
         }
-        (Some(carried), None) => carried
-            .f_ones_like()?
-            .f_sum(Kind::Double)?
-            .f_double_value(&[])?,
+        (Some(carried), None) => sum(&carried.f_ones_like()?)?,
         (None, _) => 0.0,
     };
-    let sum = match (carried, skipped) {
+    let behind = match (carried, skipped) {
         (Some(carried), Some(skipped)) => carried.f_add(&skipped)?,
         (Some(one), None) | (None, Some(one)) => duplicate(&one)?,
         (None, None) => block.through_nothing(&rows)?,
     };
-    Ok((block.through_pre(sum)?, share))
+    Ok((block.through_pre(behind)?, share))
 }

@@ -78,9 +78,8 @@ impl Laboratory<'_> {
         journal: &mut Journal,
     ) -> Result<Vec<&'m Measurement>, ExperimentError> {
         let plans: Vec<_> = measurements.iter().map(|m| m.plan.clone()).collect();
-        let idle = self
-            .sweep(self.frozen(), self.data())
-            .without_effect(&plans)?;
+        let sweep = self.sweep(self.frozen(), self.data());
+        let idle = sweep.without_effect(&plans)?;
         let mut others = Vec::new();
         for (&measurement, idle) in measurements.iter().zip(idle) {
             if !idle {
@@ -102,7 +101,7 @@ impl Laboratory<'_> {
         measurements: &[&Measurement],
     ) -> Result<Vec<Outcomes>, ExperimentError> {
         let examples = self.data().len();
-        let mut found = vec![Outcomes::pending(0); measurements.len()];
+        let mut found = vec![Outcomes::default(); measurements.len()];
         let mut open: Vec<usize> = (0..measurements.len()).collect();
         let mut first = 0;
         while first < examples && !open.is_empty() {
@@ -116,7 +115,7 @@ impl Laboratory<'_> {
             let outcomes = self.sweep(self.frozen(), &part).evaluate(&plans, &|_| {})?;
             let mut left = Vec::new();
             for (&measurement, outcomes) in open.iter().zip(outcomes) {
-                found[measurement].extend(outcomes);
+                found[measurement].extend(&outcomes);
                 if !rule.is_enough(&found[measurement].wrong(self.data().labels()))? {
                     left.push(measurement);
                 }
@@ -148,7 +147,7 @@ fn check(stop: EarlyStop, changed: &[Measurement]) -> Result<(), ExperimentError
     } else {
         return Ok(());
     };
-    Err(ExperimentError::Impossible { what: what.into() })
+    Err(ExperimentError::Impossible(what.into()))
 }
 
 /// When enough examples of a change are measured.

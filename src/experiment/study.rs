@@ -48,7 +48,7 @@ pub struct Scope {
 }
 
 /// How much to measure. It is fixed once, so that an interrupted study goes on with the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allotment {
     /// Examples for lesions and orders.
     pub examples: usize,
@@ -205,13 +205,11 @@ impl Laboratory<'_> {
                 ..Allotment::least(examples).spectrum(seed, first_gradient(self.data()))
             };
             let settings = options.settings(32, self.normalization());
-            let header = self.header(
-                Options::GradientSpectrum(settings),
-                Origin {
-                    seed: seed.0,
-                    ..Origin::default()
-                },
-            )?;
+            let origin = Origin {
+                seed: seed.0,
+                ..Origin::default()
+            };
+            let header = self.header(Options::GradientSpectrum(settings), origin)?;
             let mut journal = Journal::in_memory(header);
             let begin = Instant::now();
             self.spectrum(&intact.plan, &options, Kind::Float, &mut journal, &|_| {})?;
@@ -230,10 +228,7 @@ impl Laboratory<'_> {
         let questions = self.questions();
         let mut measurements = questions.each_block(LesionOptions::default());
         measurements.push(questions.intact_measurement());
-        let plans: Vec<Plan> = measurements
-            .into_iter()
-            .map(|measurement| measurement.plan)
-            .collect();
+        let plans: Vec<Plan> = measurements.into_iter().map(|m| m.plan).collect();
         Scope {
             blocks: self.specification().blocks.len(),
             removable: questions.removable().len(),
@@ -285,14 +280,9 @@ impl Allotment {
     fn least(examples: usize) -> Self {
         Self {
             examples,
-            deletions: 0,
-            deletion_draws: 0,
-            swaps: 0,
-            order_draws: 0,
             batches: 1,
             batch_examples: examples,
-            sign_draws: 0,
-            path_draws: 0,
+            ..Self::default()
         }
     }
 }
@@ -343,10 +333,8 @@ mod tests {
     #[test]
     fn a_budget_of_nothing_gives_the_least_that_makes_sense() {
         let found = Allotment::new(&PILOT, &SCOPE, 0.0);
-        assert_eq!(
-            (found.examples, found.batches),
-            (FEWEST_EXAMPLES, FEWEST_BATCHES)
-        );
+        assert_eq!(found.examples, FEWEST_EXAMPLES);
+        assert_eq!(found.batches, FEWEST_BATCHES);
         assert_eq!((found.deletions, found.deletion_draws), (2, FEWEST_DRAWS));
         let few = Scope {
             examples: 5,

@@ -54,10 +54,10 @@ impl<'a> Sweep<'a> {
         self
     }
 
-    /// Asks `stop` between micro-batches whether to give up.
+    /// Asks `stop`, where there is one, between micro-batches whether to give up.
     #[must_use]
-    pub fn stopping_when(mut self, stop: fn() -> bool) -> Self {
-        self.batches.stop = Some(stop);
+    pub(super) fn stopping_when(mut self, stop: Option<fn() -> bool>) -> Self {
+        self.batches.stop = stop;
         self
     }
 
@@ -65,18 +65,6 @@ impl<'a> Sweep<'a> {
     pub(super) fn alone(mut self) -> Self {
         self.batches.options.team = Team::ALONE;
         self
-    }
-
-    /// The examples.
-    #[must_use]
-    pub fn data(&self) -> &'a Dataset {
-        self.batches.data
-    }
-
-    /// The network.
-    #[must_use]
-    pub fn network(&self) -> &'a FrozenNetwork {
-        self.network
     }
 
     /// Evaluates every plan on every example. `progress` is told of blocks computed, out of
@@ -89,14 +77,10 @@ impl<'a> Sweep<'a> {
         plans: &[Plan],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Outcomes>, ExperimentError> {
-        let data = self.batches.data;
-        let pending = Outcomes::pending(data.labels().len());
-        let mut outcomes = vec![pending; plans.len()];
-        for (first, found) in self.visit(plans, &Outcomes::measure, progress)? {
-            for (plans, part) in found {
-                for plan in plans {
-                    outcomes[plan].place(first * data.positions(), &part);
-                }
+        let mut outcomes = vec![Outcomes::default(); plans.len()];
+        for (plans, part) in self.visit(plans, &Outcomes::measure, progress)? {
+            for plan in plans {
+                outcomes[plan].extend(&part);
             }
         }
         Ok(outcomes)
@@ -109,25 +93,23 @@ impl<'a> Sweep<'a> {
     pub fn logits(&self, plans: &[Plan]) -> Result<Vec<Tensor>, ExperimentError> {
         let fetch = |logits: &Tensor, _: &Tensor| Ok(Packed(logits.f_to_device(Device::Cpu)?));
         let mut parts: Vec<Vec<Tensor>> = (0..plans.len()).map(|_| Vec::new()).collect();
-        for (_, found) in self.visit(plans, &fetch, &|_| {})? {
-            for (plans, Packed(part)) in found {
-                for plan in plans {
-                    parts[plan].push(part.shallow_clone());
-                }
+        for (plans, Packed(part)) in self.visit(plans, &fetch, &|_| {})? {
+            for plan in plans {
+                parts[plan].push(part.shallow_clone());
             }
         }
         let join = |parts: Vec<Tensor>| Ok(Tensor::f_cat(&parts, 0)?);
         parts.into_iter().map(join).collect()
     }
 
-    /// Measures the logits of every plan on every micro-batch: the first example of each, and what
-    /// was found with the numbers of its plans.
+    /// Measures the logits of every plan on every micro-batch, in the order of the examples: what was
+    /// found with the numbers of its plans.
     fn visit<T: Send + Serialize + DeserializeOwned>(
         &self,
         plans: &[Plan],
         measure: &Reading<'_, T>,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<(usize, Readings<T>)>, ExperimentError> {
+    ) -> Result<Readings<T>, ExperimentError> {
         let structure = self.network.structure();
         let shapes = self.network.specification().shapes(self.batches.input())?;
         for plan in plans {
@@ -139,22 +121,20 @@ impl<'a> Sweep<'a> {
             progress,
             stop: self.batches.stop,
         };
-        self.batches.map(
-            size,
-            self.states(&()),
-            |(network, substitutes, ()), batch| {
-                let pass = pass(substitutes, batch.first);
+        let states = self.states(&());
+        let found = self
+            .batches
+            .map(size, states, |(network, substitutes, ()), batch| {
                 let walk = Walk {
                     network,
                     labels: &batch.labels,
-                    pass,
+                    pass: pass(substitutes, batch.first),
                     measure,
                     pulse,
                 };
-                let found = tch::no_grad(|| walk.start(&tree, &batch.images))?;
-                Ok((batch.first, found))
-            },
-        )
+                tch::no_grad(|| walk.start(&tree, &batch.images))
+            })?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// For each of `plans`, whether it changes one step only, and not the output of that step on any
@@ -259,9 +239,8 @@ pub(super) fn widest(
         (1, _) => 0,
         (positions, Some(classes)) => (positions * classes) as i64,
         (_, None) => {
-            return Err(ExperimentError::Internal {
-                what: "a head with a row of logits for each position has no classes".into(),
-            });
+            let what = "a head with a row of logits for each position has no classes";
+            return Err(ExperimentError::Internal(what.into()));
         }
     };
     let elements = shapes

@@ -65,18 +65,15 @@ mod tests {
     use pathscope_network::{Architecture, BlockIndex, Family, FunctionState, Specification, Unit};
 
     fn network(family: Family) -> Specification {
-        Architecture::cifar(family, Unit::Basic, 56, 1, 3, 10)
-            .unwrap()
-            .build()
-            .unwrap()
+        let architecture = Architecture::cifar(family, Unit::Basic, 56, 1, 3, 10).unwrap();
+        architecture.build().unwrap()
     }
 
     fn single_deletions(network: &Specification) -> Vec<Plan> {
         let intact = Plan::intact(network);
         let delete = |block| {
-            intact
-                .clone()
-                .with_block(BlockIndex::new(block), FunctionState::Off)
+            let plan = intact.clone();
+            plan.with_block(BlockIndex::new(block), FunctionState::Off)
         };
         (0..network.blocks.len()).map(delete).collect()
     }

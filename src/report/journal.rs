@@ -56,7 +56,7 @@ mod tests {
         let file = written(&lines()[1..], "\n");
         assert!(matches!(
             Journal::read(file.path()),
-            Err(JournalError::NoHeader { .. })
+            Err(JournalError::NoHeader(_))
         ));
         let mut twice = lines();
         twice.push(twice[0].clone());

@@ -27,7 +27,7 @@ impl Run {
         for file in files(place)? {
             match Journal::read(&file) {
                 Ok(journal) => run.journals.push(journal),
-                Err(JournalError::NoHeader { .. }) => match TrainingLog::read(&file)? {
+                Err(JournalError::NoHeader(_)) => match TrainingLog::read(&file)? {
                     Some(training) => run.trainings.push(training),
                     None => run.passed_over.push(file),
                 },
@@ -35,9 +35,7 @@ impl Run {
             }
         }
         if run.journals.is_empty() && run.trainings.is_empty() {
-            return Err(JournalError::NoResults {
-                path: place.to_owned(),
-            });
+            return Err(JournalError::NoResults(place.to_owned()));
         }
         Ok(run)
     }
@@ -120,7 +118,7 @@ mod tests {
     fn a_folder_without_results_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let fault = Run::read(folder.path()).unwrap_err();
-        assert!(matches!(fault, JournalError::NoResults { .. }), "{fault}");
+        assert!(matches!(fault, JournalError::NoResults(_)), "{fault}");
         let fault = Run::read(&folder.path().join("absent")).unwrap_err();
         assert!(matches!(fault, JournalError::Unreadable { .. }), "{fault}");
     }

@@ -46,7 +46,7 @@ impl Source {
         }
         let refusal = match Journal::read(path) {
             Ok(journal) => return Ok(Self::Results(Box::new(journal))),
-            Err(refusal @ JournalError::NoHeader { .. }) => refusal,
+            Err(refusal @ JournalError::NoHeader(_)) => refusal,
             Err(other) => return Err(other.into()),
         };
         if let Some(log) = TrainingLog::read(path)? {

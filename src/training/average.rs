@@ -9,8 +9,9 @@ use pathscope_network::TrainableNetwork;
 pub(super) struct Average {
     decay: f64,
     network: TrainableNetwork,
-    /// The averaged tensor and the one it follows.
-    pairs: Vec<(Tensor, Tensor)>,
+    averaged: Vec<Tensor>,
+    /// The tensor that each of them follows.
+    followed: Vec<Tensor>,
 }
 
 impl Average {
@@ -30,14 +31,11 @@ impl Average {
             let named = network.named_parameters().into_iter();
             named.map(|(_, _, tensor)| tensor).collect::<Vec<_>>()
         };
-        let pairs = tensors(&averaged)
-            .into_iter()
-            .zip(tensors(network))
-            .collect();
         Self {
             decay,
+            averaged: tensors(&averaged),
+            followed: tensors(network),
             network: averaged,
-            pairs,
         }
     }
 
@@ -55,11 +53,6 @@ impl Average {
     /// Moves the average towards the network: `average * kept + network * new`, both float32
     /// tensors of no dimension.
     pub fn follow(&self, kept: &Tensor, new: &Tensor) -> Result<(), TrainingError> {
-        let (averages, current): (Vec<_>, Vec<_>) = self
-            .pairs
-            .iter()
-            .map(|(average, current)| (average, current))
-            .unzip();
-        tch::no_grad(|| foreach::follow(&averages, &current, kept, new))
+        tch::no_grad(|| foreach::follow(&self.averaged, &self.followed, kept, new))
     }
 }

@@ -47,9 +47,6 @@ impl Borders {
     }
 
     /// The gradient of `loss` at every trained tensor, piece by piece from the end on.
-    ///
-    /// # Errors
-    /// Where libtorch refuses.
     pub fn backward(self, loss: &Tensor) -> Result<(), TrainingError> {
         loss.f_backward()?;
         for border in self.crossed.into_inner().into_iter().rev() {
@@ -78,10 +75,9 @@ impl Borders {
 
 /// All values in one row, without a copy where the layout is channels-last.
 fn flat(tensor: &Tensor) -> Result<Tensor, tch::TchError> {
-    if tensor.dim() == 4 {
-        tensor.f_permute([0, 2, 3, 1])?.f_reshape([-1])
-    } else {
-        tensor.f_reshape([-1])
+    match tensor.dim() {
+        4 => tensor.f_permute([0, 2, 3, 1])?.f_reshape([-1]),
+        _ => tensor.f_reshape([-1]),
     }
 }
 

@@ -118,16 +118,12 @@ impl Checkpoint {
     /// A file that cannot be read or is no checkpoint.
     pub fn read(file: &Path) -> Result<Self, TrainingError> {
         let state = open(file)?;
-        let text = state
-            .metadata()
-            .get(KEY)
-            .ok_or_else(|| refuse(file, "it is no checkpoint of a training"))?;
+        let other = || refuse(file, "it is no checkpoint of a training");
+        let text = state.metadata().get(KEY).ok_or_else(other)?;
         let written: Written = serde_json::from_str(text).map_err(|fault| refuse(file, fault))?;
         if written.schema != SCHEMA {
-            let reason = format!(
-                "its schema is {}, this version reads {SCHEMA}",
-                written.schema
-            );
+            let found = written.schema;
+            let reason = format!("its schema is {found}, this version reads {SCHEMA}");
             return Err(refuse(file, reason));
         }
         Ok(Self {
@@ -185,10 +181,9 @@ impl Checkpoint {
             for (name, tensor) in named(prefix, &network) {
                 require_finite(&self.file, &name, &tensor)?;
             }
-            Ok(if device == Device::Cpu {
-                network
-            } else {
-                network.to_device(device)?
+            Ok(match device {
+                Device::Cpu => network,
+                _ => network.to_device(device)?,
             })
         };
         let network = load("network")?;
@@ -202,21 +197,16 @@ impl Checkpoint {
         for number in 0..trainer.optimizer.momenta().len() {
             let name = format!("momentum.{number}");
             let momentum = self.state.take(&name);
-            let momentum = momentum
-                .map(|tensor| -> Result<Tensor, TrainingError> {
-                    require_finite(&self.file, &name, &tensor)?;
-                    let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(device)?;
-                    Ok(pathscope_network::duplicate(&channels_last(&tensor)?)?)
-                })
-                .transpose()?;
-            momenta.push(momentum);
+            let settled = |tensor: Tensor| -> Result<Tensor, TrainingError> {
+                require_finite(&self.file, &name, &tensor)?;
+                let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(device)?;
+                Ok(pathscope_network::duplicate(&channels_last(&tensor)?)?)
+            };
+            momenta.push(momentum.map(settled).transpose()?);
         }
-        if !self.state.is_empty() {
-            let surplus = self.state.names().next().unwrap_or_default().to_owned();
-            return Err(refuse(
-                &self.file,
-                format!("it has a tensor `{surplus}` too many"),
-            ));
+        if let Some(surplus) = self.state.names().next() {
+            let reason = format!("it has a tensor `{surplus}` too many");
+            return Err(refuse(&self.file, reason));
         }
         trainer.optimizer.restore(momenta);
         trainer.position = self.position;
@@ -225,10 +215,9 @@ impl Checkpoint {
 }
 
 fn named(prefix: &str, network: &TrainableNetwork) -> Vec<(String, Tensor)> {
-    pathscope_format::state_of(network)
-        .into_iter()
-        .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor))
-        .collect()
+    let state = pathscope_format::state_of(network).into_iter();
+    let named = state.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor));
+    named.collect()
 }
 
 fn is_finite(tensor: &Tensor) -> Result<bool, TrainingError> {

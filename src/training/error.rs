@@ -43,11 +43,8 @@ pub enum TrainingError {
         functions: usize,
     },
     /// A restriction that makes no sense for any network.
-    #[error("cannot restrict training: {reason}")]
-    Restriction {
-        /// Why not.
-        reason: String,
-    },
+    #[error("cannot restrict training: {0}")]
+    Restriction(String),
     /// Batch normalisation needs two examples.
     #[error("{what} has {found} example(s), but batch normalisation needs at least 2")]
     TooFewExamples {
@@ -91,11 +88,8 @@ pub enum TrainingError {
         reason: String,
     },
     /// A run folder that holds a training already.
-    #[error("{} holds a training already", folder.display())]
-    FolderTaken {
-        /// The folder.
-        folder: PathBuf,
-    },
+    #[error("{} holds a training already", .0.display())]
+    FolderTaken(PathBuf),
     /// A file of the run cannot be read or written.
     #[error("{}: {fault}", file.display())]
     File {
@@ -108,17 +102,11 @@ pub enum TrainingError {
     #[error(transparent)]
     Log(#[from] JournalError),
     /// A training that the processes cannot share.
-    #[error("cannot train in parallel: {reason}")]
-    Parallel {
-        /// Why not.
-        reason: String,
-    },
+    #[error("cannot train in parallel: {0}")]
+    Parallel(String),
     /// The first process could not go on.
-    #[error("process 0 of the team: {what}")]
-    Elsewhere {
-        /// What it says.
-        what: String,
-    },
+    #[error("process 0 of the team: {0}")]
+    Elsewhere(String),
     /// Processes do not understand each other.
     #[error(transparent)]
     Team(#[from] TeamError),
@@ -132,18 +120,12 @@ pub enum TrainingError {
         /// Shape of a batch.
         images: String,
     },
-    /// A folder without a training to go on with.
-    #[error("{}: there is no such checkpoint", file.display())]
-    NoCheckpoint {
-        /// Where it would be.
-        file: PathBuf,
-    },
+    /// A folder without a training to go on with: where its checkpoint would be.
+    #[error("{}: there is no such checkpoint", .0.display())]
+    NoCheckpoint(PathBuf),
     /// What cannot happen.
-    #[error("internal error: {what}; please report it")]
-    Internal {
-        /// What happened.
-        what: &'static str,
-    },
+    #[error("internal error: {0}; please report it")]
+    Internal(&'static str),
     /// libtorch refused an operation.
     #[error("libtorch failed: {0}")]
     Torch(#[from] TorchError),

@@ -52,27 +52,16 @@ fn measure(
     let together = if device == Device::Cpu { 64 } else { 512 };
     let network = FrozenNetwork::freeze(network, Kind::Float)?;
     let plan = Plan::intact(network.structure());
-    let shape = data.shape();
-    let mut evaluation = Evaluation {
-        errors: 0,
-        examples: data.len(),
-        loss: 0.0,
-    };
-    let mut loss = 0.0;
+    let [channels, height, width] = data.shape().axes();
+    let (mut loss, mut errors) = (0.0, 0);
     for start in (0..data.len()).step_by(together) {
         let end = (start + together).min(data.len());
         let pixels = normalized_batch(data, start..end, normalization)?;
-        let size = [end - start, shape.channels, shape.height, shape.width].map(|n| n as i64);
-        let batch = Tensor::f_from_slice(&pixels)?
-            .f_view(size)?
-            .f_to_device(device)?;
-        let labels: Vec<i64> = data
-            .labels()
-            .iter()
-            .skip(start)
-            .take(end - start)
-            .map(|&label| i64::from(label))
-            .collect();
+        let size = [(end - start) as i64, channels, height, width];
+        let batch = Tensor::f_from_slice(&pixels)?.f_view(size)?;
+        let batch = batch.f_to_device(device)?;
+        let labels = data.labels_of(start..end).iter();
+        let labels: Vec<i64> = labels.map(|&label| i64::from(label)).collect();
         let labels = Tensor::f_from_slice(&labels)?.f_to_device(device)?;
         let logits = |batch: &Tensor, mode: Mode| -> Result<Tensor, TrainingError> {
             let batch = channels_last(batch)?;
@@ -99,9 +88,8 @@ fn measure(
             }
             View::TenCrops { height, width } => {
                 let crops = ten_crops(&batch, height, width)?;
-                let several = crops
-                    .iter()
-                    .map(|crop| probabilities(crop, Mode::Evaluation));
+                let crops = crops.iter();
+                let several = crops.map(|crop| probabilities(crop, Mode::Evaluation));
                 mean(several.collect::<Result<_, _>>()?)?
             }
         };
@@ -113,10 +101,13 @@ fn measure(
             .f_argmax(-1, false)?
             .f_ne_tensor(&labels)?
             .f_sum(Kind::Int64)?;
-        evaluation.errors += pathscope_network::count(wrong.f_int64_value(&[])?)?;
+        errors += pathscope_network::count(wrong.f_int64_value(&[])?)?;
     }
-    evaluation.loss = loss / evaluation.examples.max(1) as f64;
-    Ok(evaluation)
+    Ok(Evaluation {
+        errors,
+        examples: data.len(),
+        loss: loss / data.len().max(1) as f64,
+    })
 }
 
 /// Corners, centre and their mirror images of a batch `[N, C, H, W]`.

@@ -1,6 +1,7 @@
 //! Operations on whole lists of tensors: one or a few kernels on CUDA where a loop would launch
 //! one for each tensor.
 
+use std::borrow::Borrow;
 use std::sync::LazyLock;
 
 use pathscope_torch::{Operation, Value, call};
@@ -8,13 +9,9 @@ use tch::Tensor;
 
 use super::{OptimizerOptions, TrainingError};
 
-fn list(tensors: &[&Tensor]) -> Value {
-    Value::Tensors(
-        tensors
-            .iter()
-            .map(|tensor| tensor.shallow_clone())
-            .collect(),
-    )
+fn list(tensors: &[impl Borrow<Tensor>]) -> Value {
+    let tensors = tensors.iter().map(|tensor| tensor.borrow().shallow_clone());
+    Value::Tensors(tensors.collect())
 }
 
 /// Found once: the step calls it again and again.
@@ -22,23 +19,22 @@ fn known(
     operation: &LazyLock<Option<Operation>>,
     arguments: &[Value],
 ) -> Result<Vec<Value>, TrainingError> {
-    let operation = LazyLock::force(operation).ok_or(TrainingError::Internal {
-        what: "libtorch lacks an operation on lists of tensors",
-    })?;
+    let lacking = TrainingError::Internal("libtorch lacks an operation on lists of tensors");
+    let operation = LazyLock::force(operation).ok_or(lacking)?;
     Ok(operation.call(arguments)?)
 }
 
 fn tensors(outputs: Vec<Value>) -> Result<Vec<Tensor>, TrainingError> {
     match <[Value; 1]>::try_from(outputs) {
         Ok([Value::Tensors(tensors)]) => Ok(tensors),
-        _ => Err(TrainingError::Internal {
-            what: "an operation on a list of tensors gives no list",
-        }),
+        _ => Err(TrainingError::Internal(
+            "an operation on a list of tensors gives no list",
+        )),
     }
 }
 
 /// Writes each of `from` into its place in `to`, in the kind of number and memory order there.
-pub(super) fn copy(to: &[&Tensor], from: &[&Tensor]) -> Result<(), TrainingError> {
+pub(super) fn copy<T: Borrow<Tensor>>(to: &[T], from: &[T]) -> Result<(), TrainingError> {
     static COPY: LazyLock<Option<Operation>> =
         LazyLock::new(|| Operation::find("aten::_foreach_copy_", ""));
     if !to.is_empty() {
@@ -48,7 +44,10 @@ pub(super) fn copy(to: &[&Tensor], from: &[&Tensor]) -> Result<(), TrainingError
 }
 
 /// Multiplies each of `tensors` in place by the number in `factor`.
-pub(super) fn multiply(tensors: &[&Tensor], factor: &Tensor) -> Result<(), TrainingError> {
+pub(super) fn multiply(
+    tensors: &[impl Borrow<Tensor>],
+    factor: &Tensor,
+) -> Result<(), TrainingError> {
     static MULTIPLY: LazyLock<Option<Operation>> =
         LazyLock::new(|| Operation::find("aten::_foreach_mul_", "Tensor"));
     known(&MULTIPLY, &[list(tensors), factor.into()])?;
@@ -57,8 +56,8 @@ pub(super) fn multiply(tensors: &[&Tensor], factor: &Tensor) -> Result<(), Train
 
 /// Moves each of `averages` towards its tensor in `current`: `average * kept + current * new`.
 pub(super) fn follow(
-    averages: &[&Tensor],
-    current: &[&Tensor],
+    averages: &[Tensor],
+    current: &[Tensor],
     kept: &Tensor,
     new: &Tensor,
 ) -> Result<(), TrainingError> {

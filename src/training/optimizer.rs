@@ -57,9 +57,7 @@ impl Optimizer {
     /// An optimiser that has not moved yet.
     #[must_use]
     pub fn new(network: &TrainableNetwork, options: OptimizerOptions) -> Self {
-        let named = network.named_parameters();
-        let trained = named.into_iter().filter(|(_, role, _)| role.is_trained());
-        let parameters: Vec<Tensor> = trained.map(|(_, _, tensor)| tensor).collect();
+        let parameters = trained(network);
         let momenta = parameters.iter().map(|_| None).collect();
         let movers = vec![Mover::Everybody; parameters.len()];
         Self {
@@ -87,11 +85,6 @@ impl Optimizer {
         self.momenta = momenta;
     }
 
-    /// The trained tensors, in the order of [`TrainableNetwork::named_parameters`].
-    pub(super) fn parameters(&self) -> &[Tensor] {
-        &self.parameters
-    }
-
     /// Moves every tensor by one step of `rate` along the gradient of `loss`. Tensors of a block
     /// that was not computed have no gradient: they glide on by their momentum and decay, once
     /// they have had a first one.
@@ -113,10 +106,7 @@ impl Optimizer {
 
     /// The gradients of a backward pass that left them with the trained tensors.
     pub(super) fn left_gradients(&self) -> Result<Vec<Option<Tensor>>, TrainingError> {
-        let gradient = |parameter: &Tensor| -> Result<Option<Tensor>, TrainingError> {
-            let gradient = parameter.f_grad()?;
-            Ok(gradient.defined().then_some(gradient))
-        };
+        let gradient = |parameter: &Tensor| Ok(defined(parameter.f_grad()?));
         self.parameters.iter().map(gradient).collect()
     }
 
@@ -159,18 +149,10 @@ impl Optimizer {
             let parameters: Vec<&Tensor> =
                 moved.iter().map(|(n, _)| &self.parameters[*n]).collect();
             let gradients: Vec<&Tensor> = moved.iter().map(|(_, gradient)| gradient).collect();
-            let momenta: Vec<&Tensor> = moved
-                .iter()
-                .filter_map(|(number, _)| self.momenta[*number].as_ref())
-                .collect();
-            foreach::descend(
-                &parameters,
-                &gradients,
-                &momenta,
-                rate,
-                &self.options,
-                first,
-            )?;
+            let momenta = moved.iter().filter_map(|(n, _)| self.momenta[*n].as_ref());
+            let momenta: Vec<&Tensor> = momenta.collect();
+            let options = &self.options;
+            foreach::descend(&parameters, &gradients, &momenta, rate, options, first)?;
         }
         Ok(())
     }
@@ -214,11 +196,8 @@ impl Optimizer {
             return Ok(());
         };
         let of = |mover: Mover| -> Vec<&Tensor> {
-            let moved = gradients.iter();
-            moved
-                .filter(|(number, _)| self.movers[*number] == mover)
-                .map(|(_, gradient)| gradient)
-                .collect()
+            let moved = gradients.iter().filter(|(n, _)| self.movers[*n] == mover);
+            moved.map(|(_, gradient)| gradient).collect()
         };
         // What everybody moves counts once.
         let mut norm = foreach::norm(&of(Mover::Everybody))?;
@@ -244,8 +223,17 @@ pub(super) fn gradients(
 ) -> Result<Vec<Option<Tensor>>, TrainingError> {
     let (keep_graph, create_graph) = (false, false);
     let gradients = Tensor::f_run_backward(&[loss], leaves, keep_graph, create_graph)?;
-    Ok(gradients
-        .into_iter()
-        .map(|gradient| gradient.defined().then_some(gradient))
-        .collect())
+    let gradients = gradients.into_iter();
+    Ok(gradients.map(defined).collect())
+}
+
+fn defined(gradient: Tensor) -> Option<Tensor> {
+    gradient.defined().then_some(gradient)
+}
+
+/// The trained tensors of a network, in the order of [`TrainableNetwork::named_parameters`].
+pub(super) fn trained(network: &TrainableNetwork) -> Vec<Tensor> {
+    let named = network.named_parameters().into_iter();
+    let trained = named.filter(|(_, role, _)| role.is_trained());
+    trained.map(|(_, _, tensor)| tensor).collect()
 }

@@ -100,50 +100,38 @@ impl TrainingOptions {
     /// # Errors
     /// [`TrainingError::OutOfRange`].
     pub fn check(&self) -> Result<(), TrainingError> {
+        use Allowed::{NotNegative, Positive, ProperShare, Share};
         let (optimizer, augmentation) = (&self.optimizer, &self.augmentation);
         let mut numbers = vec![
-            ("learning_rate", self.learning_rate, Allowed::NotNegative),
-            ("label_smoothing", self.label_smoothing, Allowed::Share),
-            (
-                "optimizer.momentum",
-                optimizer.momentum,
-                Allowed::ProperShare,
-            ),
+            ("learning_rate", self.learning_rate, NotNegative),
+            ("label_smoothing", self.label_smoothing, Share),
+            ("optimizer.momentum", optimizer.momentum, ProperShare),
             (
                 "optimizer.weight_decay",
                 optimizer.weight_decay,
-                Allowed::NotNegative,
+                NotNegative,
             ),
-            ("augmentation.colour", augmentation.colour, Allowed::Share),
-            (
-                "augmentation.lighting",
-                augmentation.lighting,
-                Allowed::NotNegative,
-            ),
+            ("augmentation.colour", augmentation.colour, Share),
+            ("augmentation.lighting", augmentation.lighting, NotNegative),
         ];
-        numbers.extend(self.average.map(|kept| ("average", kept, Allowed::Share)));
+        numbers.extend(self.average.map(|kept| ("average", kept, Share)));
         numbers.extend(
             optimizer
                 .clip
-                .map(|norm| ("optimizer.clip", norm, Allowed::Positive)),
+                .map(|norm| ("optimizer.clip", norm, Positive)),
         );
         match &self.schedule {
-            Schedule::Step { milestones } => numbers.extend(
-                milestones
-                    .iter()
-                    .map(|&share| ("schedule.milestones", share, Allowed::Share)),
-            ),
+            Schedule::Step { milestones } => {
+                let shares = milestones.iter();
+                numbers.extend(shares.map(|&share| ("schedule.milestones", share, Share)));
+            }
             Schedule::Cosine { warm_up } => {
-                numbers.push(("schedule.warm_up", *warm_up, Allowed::ProperShare));
+                numbers.push(("schedule.warm_up", *warm_up, ProperShare));
             }
-            Schedule::OneCycle { peak } => {
-                numbers.push(("schedule.peak", *peak, Allowed::ProperShare));
-            }
+            Schedule::OneCycle { peak } => numbers.push(("schedule.peak", *peak, ProperShare)),
         }
-        match numbers
-            .into_iter()
-            .find(|&(_, value, allowed)| !allowed.holds(value))
-        {
+        let mut numbers = numbers.into_iter();
+        match numbers.find(|&(_, value, allowed)| !allowed.holds(value)) {
             None => Ok(()),
             Some((field, value, allowed)) => Err(TrainingError::OutOfRange {
                 field,
@@ -160,72 +148,39 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused_by_name() {
-        let recipe = Recipe::named("preresnet20-cifar10")
-            .unwrap()
-            .to_toml()
-            .unwrap();
-        let sound: toml::Table = recipe.parse().unwrap();
-        let one_cycle = "{ schedule = 'one_cycle', peak = VALUE }";
-        let cosine = "{ schedule = 'cosine', warm_up = VALUE }";
-        let step = "{ schedule = 'step', milestones = [0.5, VALUE] }";
-        for (field, name, text, good, bad) in [
+        let recipe = Recipe::named("preresnet20-cifar10").unwrap();
+        let sound: toml::Table = recipe.to_toml().unwrap().parse().unwrap();
+        let one_cycle = "schedule = { schedule = 'one_cycle', peak = VALUE }";
+        let cosine = "schedule = { schedule = 'cosine', warm_up = VALUE }";
+        let step = "schedule = { schedule = 'step', milestones = [0.5, VALUE] }";
+        // Text, numbers that are allowed, numbers that are not.
+        for (text, good, bad) in [
+            ("learning_rate = VALUE", "0.0 3e38", "-0.1 1e39"),
+            ("label_smoothing = VALUE", "0.0 1.0", "-1.0 1e308"),
+            ("average = VALUE", "0.0 1.0", "-0.5 1.5"),
+            ("optimizer = { momentum = VALUE }", "0.0 0.99", "1.0 -1.0"),
             (
-                "learning_rate",
-                "learning_rate",
-                "VALUE",
-                ["0", "3e38"],
-                ["-0.1", "1e39"],
+                "optimizer = { weight_decay = VALUE }",
+                "0.0 2.0",
+                "-1.0 inf",
             ),
-            (
-                "label_smoothing",
-                "label_smoothing",
-                "VALUE",
-                ["0", "1"],
-                ["-1", "1e308"],
-            ),
-            ("average", "average", "VALUE", ["0", "1"], ["-0.5", "1.5"]),
-            (
-                "optimizer",
-                "momentum",
-                "{ momentum = VALUE }",
-                ["0", "0.99"],
-                ["1", "-1"],
-            ),
-            (
-                "optimizer",
-                "weight_decay",
-                "{ weight_decay = VALUE }",
-                ["0", "2"],
-                ["-1", "inf"],
-            ),
-            (
-                "optimizer",
-                "clip",
-                "{ clip = VALUE }",
-                ["1e-9", "1"],
-                ["0", "nan"],
-            ),
-            ("schedule", "peak", one_cycle, ["0", "0.9"], ["1", "nan"]),
-            ("schedule", "warm_up", cosine, ["0", "0.9"], ["1", "-0.1"]),
-            ("schedule", "milestones", step, ["0", "1"], ["2", "-0.1"]),
+            ("optimizer = { clip = VALUE }", "1e-9 1.0", "0.0 nan"),
+            (one_cycle, "0.0 0.9", "1.0 nan"),
+            (cosine, "0.0 0.9", "1.0 -0.1"),
+            (step, "0.0 1.0", "2.0 -0.1"),
         ] {
+            let (name, _) = text.rsplit_once(" = ").unwrap();
+            let name = name.split(' ').next_back().unwrap();
             let read = |value: &str| {
                 let mut recipe = sound.clone();
-                let number = if value.contains(['.', 'e', 'n']) {
-                    value.to_owned()
-                } else {
-                    format!("{value}.0")
-                };
-                let text = format!("it = {}", text.replace("VALUE", &number));
-                let value = text.parse::<toml::Table>().unwrap().remove("it").unwrap();
-                let training = recipe["training"].as_table_mut().unwrap();
-                training.insert(field.to_owned(), value);
+                let field: toml::Table = text.replace("VALUE", value).parse().unwrap();
+                recipe["training"].as_table_mut().unwrap().extend(field);
                 Recipe::parse(&recipe.to_string(), "odd.toml")
             };
-            for value in good {
+            for value in good.split(' ') {
                 read(value).unwrap();
             }
-            for value in bad {
+            for value in bad.split(' ') {
                 let refusal = read(value).unwrap_err().to_string();
                 assert!(
                     refusal.contains("odd.toml") && refusal.contains(name),

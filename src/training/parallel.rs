@@ -55,12 +55,10 @@ impl Parallel {
     /// [`TrainingError::Parallel`] where the processes make no groups of equal size.
     pub fn hybrid(team: Team, groups: usize) -> Result<Self, TrainingError> {
         if groups == 0 || !team.size().is_multiple_of(groups) {
-            return Err(TrainingError::Parallel {
-                reason: format!(
-                    "{} processes make no {groups} groups of equal size",
-                    team.size()
-                ),
-            });
+            return Err(TrainingError::Parallel(format!(
+                "{} processes make no {groups} groups of equal size",
+                team.size()
+            )));
         }
         let members = team.size() / groups;
         Ok(Self {
@@ -79,7 +77,7 @@ impl Parallel {
         if !self.whole.is_first() {
             return match self.whole.firsts(None)? {
                 None => Ok(None),
-                Some(what) => Err(TrainingError::Elsewhere { what }),
+                Some(what) => Err(TrainingError::Elsewhere(what)),
             };
         }
         let outcome = work();
@@ -96,11 +94,7 @@ impl Parallel {
 
     /// Refuses what cannot be shared so.
     pub(super) fn check(&self, network: &TrainableNetwork) -> Result<(), TrainingError> {
-        let refuse = |reason: &str| {
-            Err(TrainingError::Parallel {
-                reason: reason.to_owned(),
-            })
-        };
+        let refuse = |reason: &str| Err(TrainingError::Parallel(reason.to_owned()));
         if self.group.size() == 1 {
             return Ok(());
         }
@@ -144,10 +138,8 @@ impl Parallel {
             return Ok(());
         }
         for bucket in buckets(gradients) {
-            let flat: Vec<Tensor> = bucket
-                .iter()
-                .map(|gradient| gradient.f_reshape([-1]))
-                .collect::<Result<_, _>>()?;
+            let flat = bucket.iter().map(|gradient| gradient.f_reshape([-1]));
+            let flat: Vec<Tensor> = flat.collect::<Result<_, _>>()?;
             let mut values = Vec::<f32>::try_from(&Tensor::f_cat(&flat, 0)?)?;
             self.peers.sum(&mut values);
             let sums = Tensor::f_from_slice(&values)?;
@@ -192,9 +184,8 @@ pub(super) fn functions(network: &TrainableNetwork) -> HashMap<String, FunctionI
     let mut found = HashMap::new();
     for (position, block) in network.specification().blocks.iter().enumerate() {
         for (number, function) in block.functions.iter().enumerate() {
-            let block = BlockIndex::new(position);
             let index = FunctionIndex {
-                block,
+                block: BlockIndex::new(position),
                 function: number,
             };
             let parameters = function.layers.iter().flat_map(|layer| layer.parameters());
@@ -225,10 +216,9 @@ pub(super) fn share(team: Team, owner: usize, tensor: &mut Tensor) -> Result<(),
 pub(super) fn sum_of(team: Team, tensor: &Tensor) -> Result<Tensor, tch::TchError> {
     // Channels-last tensors are one piece of memory in this order of their dimensions.
     let image = tensor.dim() == 4;
-    let rows = if image {
-        tensor.f_permute([0, 2, 3, 1])?
-    } else {
-        tensor.shallow_clone()
+    let rows = match image {
+        true => tensor.f_permute([0, 2, 3, 1])?,
+        false => tensor.shallow_clone(),
     };
     let rows = rows.f_to_kind(Kind::Float)?.f_contiguous()?;
     let mut values = vec![0.0_f32; rows.numel()];
@@ -239,10 +229,9 @@ pub(super) fn sum_of(team: Team, tensor: &Tensor) -> Result<Tensor, tch::TchErro
         .f_view(rows.size().as_slice())?
         .f_to_device(tensor.device())?
         .f_to_kind(tensor.kind())?;
-    if image {
-        sum.f_permute([0, 3, 1, 2])
-    } else {
-        Ok(sum)
+    match image {
+        true => sum.f_permute([0, 3, 1, 2]),
+        false => Ok(sum),
     }
 }
 

@@ -93,11 +93,9 @@ fn made_up(examples: usize) -> Result<Dataset, TrainingError> {
         height: 32,
         width: 32,
     };
-    let pixels = examples * shape.pixels();
     // Neighbours differ, and so do images.
-    let pixels = (0..pixels)
-        .map(|place| (place * place % 251) as u8)
-        .collect();
+    let pixels = 0..examples * shape.pixels();
+    let pixels = pixels.map(|place| (place * place % 251) as u8).collect();
     let labels = (0..examples).map(|example| (example % 10) as u16).collect();
     Ok(Dataset::new(shape, pixels, labels, 10, "made-up images")?)
 }

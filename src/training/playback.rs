@@ -96,7 +96,7 @@ mod tests {
         fn end(&mut self) -> Result<(), TrainingError> {
             self.note("end");
             match self.refuses {
-                true => Err(TrainingError::Internal { what: "refused" }),
+                true => Err(TrainingError::Internal("refused")),
                 false => Ok(()),
             }
         }
@@ -114,15 +114,11 @@ mod tests {
             refuses,
         };
         let mut playback = Playback::new(Some(Box::new(fake)));
-        let remarks = (0..5)
-            .map(|_| {
-                let step = playback.step(|| {
-                    calls.borrow_mut().push("work");
-                    Ok(())
-                });
-                step.unwrap()
-            })
-            .collect();
+        let work = || {
+            calls.borrow_mut().push("work");
+            Ok(())
+        };
+        let remarks = (0..5).map(|_| playback.step(work).unwrap()).collect();
         let calls = calls.borrow().clone();
         (calls, remarks)
     }

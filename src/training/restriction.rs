@@ -99,11 +99,7 @@ impl Restriction {
     /// [`TrainingError::Restriction`] for a range or probability that is none.
     pub fn check(&self, functions: &[usize]) -> Result<(), TrainingError> {
         let blocks = functions.len();
-        let refuse = |reason: &str| {
-            Err(TrainingError::Restriction {
-                reason: reason.to_owned(),
-            })
-        };
+        let refuse = |reason: &str| Err(TrainingError::Restriction(reason.to_owned()));
         let asked = match *self {
             Self::EffectiveFunctions {
                 functions: asked, ..
@@ -144,6 +140,15 @@ impl Restriction {
         Ok(())
     }
 
+    /// Whether blocks that are left out are computed forward.
+    fn is_backward_only(&self) -> bool {
+        match *self {
+            Self::EffectivePaths { backward_only, .. }
+            | Self::EffectiveFunctions { backward_only, .. } => backward_only,
+            _ => false,
+        }
+    }
+
     /// Probability that the functions of each block take part in a mini-batch: the factor on them
     /// when the whole network is evaluated.
     #[must_use]
@@ -152,17 +157,9 @@ impl Restriction {
         let n = blocks.max(1) as f64;
         (1..=blocks)
             .map(|block| match *self {
+                _ if self.is_backward_only() => 1.0,
                 // A mean over fewer functions is as large.
-                Self::None
-                | Self::DropPath { .. }
-                | Self::EffectivePaths {
-                    backward_only: true,
-                    ..
-                }
-                | Self::EffectiveFunctions {
-                    backward_only: true,
-                    ..
-                } => 1.0,
+                Self::None | Self::DropPath { .. } => 1.0,
                 Self::EffectivePaths { blocks: m, .. } => m as f64 / n,
                 Self::EffectiveFunctions { functions: m, .. } => {
                     m as f64 / functions.iter().sum::<usize>().max(1) as f64
@@ -194,10 +191,8 @@ impl Restriction {
                 format!("{blocks} random blocks of {}", functions.len())
             }
             Self::EffectiveFunctions { functions: m, .. } => {
-                format!(
-                    "{m} random functions of {}",
-                    functions.iter().sum::<usize>()
-                )
+                let all: usize = functions.iter().sum();
+                format!("{m} random functions of {all}")
             }
             Self::EffectiveRange { from, to } => {
                 let (low, high) = sizes(from, to, functions);
@@ -214,22 +209,9 @@ impl Restriction {
             ),
         };
         let survival = self.survival(functions);
-        let (most, least) = survival
-            .iter()
-            .fold((0.0_f64, 1.0_f64), |(most, least), &p| {
-                (most.max(p), least.min(p))
-            });
-        let forward = matches!(
-            *self,
-            Self::EffectivePaths {
-                backward_only: true,
-                ..
-            } | Self::EffectiveFunctions {
-                backward_only: true,
-                ..
-            }
-        );
-        Some(if forward {
+        let most = survival.iter().copied().fold(0.0, f64::max);
+        let least = survival.iter().copied().fold(1.0, f64::min);
+        Some(if self.is_backward_only() {
             format!(
                 "each mini-batch has gradients through {what} only; the forward pass, its \
                  statistics and the finished network are those of all"
@@ -288,12 +270,8 @@ impl Restriction {
                 super::drop_path::plan(intact, drop, columns, &mut generator)
             }
             Self::EffectiveRange { from, to } => {
-                let functions: Vec<usize> = intact
-                    .steps()
-                    .iter()
-                    .map(|step| step.functions.len())
-                    .collect();
-                let (low, high) = sizes(from, to, &functions);
+                let functions = intact.steps().iter().map(|step| step.functions.len());
+                let (low, high) = sizes(from, to, &functions.collect::<Vec<_>>());
                 let count = generator.random_range(low..=high);
                 only(&mut generator, count, FunctionState::Off)
             }
@@ -301,11 +279,9 @@ impl Restriction {
                 mode: SurvivalMode::Batch,
                 ..
             } => {
-                let survival = self.survival(&vec![1; blocks]);
-                let survives: Vec<bool> = survival
-                    .iter()
-                    .map(|&p| generator.random::<f64>() < p)
-                    .collect();
+                let survival = self.survival(&vec![1; blocks]).into_iter();
+                let survives = survival.map(|p| generator.random::<f64>() < p);
+                let survives: Vec<bool> = survives.collect();
                 off(&|block| survives[block], FunctionState::Off)
             }
             Self::StochasticDepth {
@@ -354,10 +330,9 @@ fn only_functions(
 }
 
 fn left_out(backward_only: bool) -> FunctionState {
-    if backward_only {
-        FunctionState::Detached
-    } else {
-        FunctionState::Off
+    match backward_only {
+        true => FunctionState::Detached,
+        false => FunctionState::Off,
     }
 }
 
@@ -379,24 +354,29 @@ mod tests {
     use super::*;
     use pathscope_network::{Architecture, Family, Step, Unit};
 
-    fn intact() -> Plan {
-        let architecture =
-            Architecture::cifar(Family::Preresnet, Unit::Basic, 38, 2, 3, 10).unwrap();
-        Plan::intact(&architecture.build().unwrap())
+    fn intact(depth: usize, k: usize) -> Plan {
+        let architecture = Architecture::cifar(Family::Preresnet, Unit::Basic, depth, k, 3, 10);
+        Plan::intact(&architecture.unwrap().build().unwrap())
+    }
+
+    /// What a restriction of 18 blocks of two functions leaves.
+    fn drawn(restriction: &Restriction, seed: u64, iteration: u64) -> Plan {
+        let draw = restriction.draw(&intact(38, 2), seed, iteration, 1, Device::Cpu);
+        draw.unwrap().plan
+    }
+
+    fn paths(blocks: usize) -> Restriction {
+        Restriction::EffectivePaths {
+            blocks,
+            backward_only: false,
+        }
     }
 
     #[test]
     fn exactly_the_asked_number_of_blocks_and_each_equally_often() {
-        let restriction = Restriction::EffectivePaths {
-            blocks: 7,
-            backward_only: false,
-        };
         let mut times = [0; 18];
         for iteration in 0..3000 {
-            let plan = restriction
-                .draw(&intact(), 3, iteration, 1, Device::Cpu)
-                .unwrap()
-                .plan;
+            let plan = drawn(&paths(7), 3, iteration);
             let deleted: Vec<usize> = plan.deleted_blocks().map(BlockIndex::position).collect();
             assert_eq!(deleted.len(), 11);
             for (block, times) in times.iter_mut().enumerate() {
@@ -416,12 +396,7 @@ mod tests {
             last: 0.5,
             mode: SurvivalMode::Batch,
         };
-        let draw = |seed, iteration| {
-            restriction
-                .draw(&intact(), seed, iteration, 1, Device::Cpu)
-                .unwrap()
-                .plan
-        };
+        let draw = |seed, iteration| drawn(&restriction, seed, iteration);
         assert_eq!(draw(1, 5), draw(1, 5));
         assert_ne!(draw(1, 5), draw(1, 6));
         assert_ne!(draw(1, 5), draw(2, 5));
@@ -429,9 +404,7 @@ mod tests {
 
     #[test]
     fn functions_are_restricted_whatever_their_blocks() {
-        let architecture =
-            Architecture::cifar(Family::Preresnet, Unit::Basic, 8, 4, 3, 10).unwrap();
-        let intact = Plan::intact(&architecture.build().unwrap());
+        let intact = intact(8, 4);
         let restriction = Restriction::EffectiveFunctions {
             functions: 5,
             backward_only: false,
@@ -439,10 +412,9 @@ mod tests {
         assert!(restriction.check(&[4; 3]).is_ok() && restriction.check(&[1; 3]).is_err());
         assert_eq!(restriction.survival(&[4; 3]), [5.0 / 12.0; 3]);
         for iteration in 0..20 {
-            let draw = restriction
-                .draw(&intact, 1, iteration, 1, Device::Cpu)
-                .unwrap();
-            let live = draw.plan.steps().iter().map(Step::live_functions);
+            let draw = restriction.draw(&intact, 1, iteration, 1, Device::Cpu);
+            let plan = draw.unwrap().plan;
+            let live = plan.steps().iter().map(Step::live_functions);
             assert_eq!(live.sum::<usize>(), 5);
         }
     }
@@ -457,20 +429,15 @@ mod tests {
         assert_eq!(range.survival(&[1; 54]), [22.0 / 54.0; 54]);
         for iteration in 0..50 {
             let range = Restriction::EffectiveRange { from: 2, to: 4 };
-            let draw = range.draw(&intact(), 1, iteration, 1, Device::Cpu).unwrap();
             // Blocks of two functions: 2/3 of m blocks are on a path.
-            let on = 18 - draw.plan.deleted_blocks().count();
+            let on = 18 - drawn(&range, 1, iteration).deleted_blocks().count();
             assert!((3..=6).contains(&on), "{on}");
         }
     }
 
     #[test]
     fn statements_tell_statistics_and_factor() {
-        let paths = Restriction::EffectivePaths {
-            blocks: 23,
-            backward_only: false,
-        };
-        let text = paths.statement(&[1; 54]).unwrap();
+        let text = paths(23).statement(&[1; 54]).unwrap();
         assert!(
             text.contains("23 random blocks of 54") && text.contains("0.426"),
             "{text}"
@@ -480,11 +447,7 @@ mod tests {
 
     #[test]
     fn a_network_must_have_the_blocks() {
-        let restriction = Restriction::EffectivePaths {
-            blocks: 19,
-            backward_only: false,
-        };
-        assert!(restriction.check(&[1; 18]).is_err());
-        assert!(restriction.check(&[1; 19]).is_ok());
+        assert!(paths(19).check(&[1; 18]).is_err());
+        assert!(paths(19).check(&[1; 19]).is_ok());
     }
 }

@@ -153,9 +153,7 @@ impl Run {
             fs::create_dir_all(folder).map_err(at(folder))?;
             let lock = FolderLock::take(folder)?;
             if folder.join(CHECKPOINT).exists() || folder.join(MODEL).exists() {
-                return Err(TrainingError::FolderTaken {
-                    folder: folder.clone(),
-                });
+                return Err(TrainingError::FolderTaken(folder.clone()));
             }
             let stated = folder.join("recipe.toml");
             let recipe = card.recipe.to_toml()?;
@@ -177,7 +175,7 @@ impl Run {
     pub fn checkpoint_in(folder: &Path) -> Result<Checkpoint, TrainingError> {
         let file = folder.join(CHECKPOINT);
         if !file.exists() {
-            return Err(TrainingError::NoCheckpoint { file });
+            return Err(TrainingError::NoCheckpoint(file));
         }
         Checkpoint::read(&file)
     }
@@ -280,11 +278,9 @@ impl Run {
             let parallel = self.options.parallel;
             epoch = parallel.first(|| self.end_epoch(summary))?;
         }
+        let most = self.options.checkpoint_batches;
         let due = self.checkpointed.elapsed() >= self.options.checkpoint_every
-            || self
-                .options
-                .checkpoint_batches
-                .is_some_and(|batches| self.batches_since >= batches);
+            || most.is_some_and(|batches| self.batches_since >= batches);
         if step.epoch.is_some() || self.options.parallel.whole.any(due) {
             self.checkpoint()?;
         }
@@ -308,11 +304,8 @@ impl Run {
             Some(held_out) => {
                 let network = self.finished_network()?;
                 let validation = self.evaluate(&network, held_out)?;
-                if self
-                    .card
-                    .best
-                    .is_none_or(|(_, errors)| validation.errors < errors)
-                {
+                let best = self.card.best;
+                if best.is_none_or(|(_, errors)| validation.errors < errors) {
                     self.card.best = Some((summary.epoch, validation.errors));
                     let results = json!({"epoch": summary.epoch, "validation": validation});
                     self.save(BEST, &network, &results)?;
@@ -386,9 +379,8 @@ impl Run {
             best_test,
             seconds: self.seconds(),
         };
-        let results = serde_json::to_value(&result).map_err(|_| TrainingError::Internal {
-            what: "a result that JSON cannot hold",
-        })?;
+        let fault = |_| TrainingError::Internal("a result that JSON cannot hold");
+        let results = serde_json::to_value(&result).map_err(fault)?;
         let model = self.save(MODEL, &network, &results)?;
         if let Some(books) = &mut self.books {
             books.log.append(&RunRecord::Result(result.clone()))?;
@@ -411,10 +403,10 @@ impl Run {
             .filter(|indices| indices.len() > 1)
             .take(self.options.recalibration)
             .map(|indices| {
-                let shape = train.shape();
-                let size = [indices.len(), shape.channels, shape.height, shape.width];
+                let [channels, height, width] = train.shape().axes();
+                let size = [indices.len() as i64, channels, height, width];
                 let pixels = normalized_examples(train, indices, &self.normalization()?)?;
-                let batch = Tensor::f_from_slice(&pixels)?.f_view(size.map(|n| n as i64))?;
+                let batch = Tensor::f_from_slice(&pixels)?.f_view(size)?;
                 Ok::<_, TrainingError>(channels_last(&batch.f_to_device(device)?)?)
             });
         if self.options.recalibration == 0 {
@@ -475,14 +467,7 @@ impl Run {
 }
 
 fn input(data: &Dataset) -> FeatureShape {
-    let shape = data.shape();
-    let [channels, height, width] =
-        [shape.channels, shape.height, shape.width].map(|length| length as i64);
-    FeatureShape {
-        channels,
-        height,
-        width,
-    }
+    FeatureShape::of(&data.shape().axes())
 }
 
 /// Removes what a killed process left half written.

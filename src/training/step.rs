@@ -5,7 +5,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::average::Average;
 use super::borders::Borders;
 use super::foreach;
-use super::optimizer::gradients;
+use super::optimizer::{gradients, trained};
 use super::playback::{Playback, Recorder};
 use super::store::Store;
 use super::{Optimizer, Parallel, Precision, TrainingError, TrainingOptions};
@@ -116,7 +116,6 @@ pub struct Measured {
 impl Machine {
     pub fn new(
         network: &TrainableNetwork,
-        optimizer: &Optimizer,
         precision: Precision,
         device: Device,
     ) -> Result<Self, TrainingError> {
@@ -132,19 +131,12 @@ impl Machine {
             Precision::Float32 => (Kind::Float, None),
             Precision::Bf16 => (Kind::BFloat16, Some(Short::of(network, Kind::BFloat16)?)),
         };
-        let leaves = match &short {
-            None => optimizer
-                .parameters()
-                .iter()
-                .map(Tensor::shallow_clone)
-                .collect(),
-            Some(short) => trained(&short.network),
-        };
+        let computing = short.as_ref().map_or(network, |short| &short.network);
         Ok(Self {
             device,
             kind,
+            leaves: trained(computing),
             short,
-            leaves,
             playback: Playback::new(recorder),
             store: None,
             inputs: None,
@@ -211,9 +203,6 @@ impl Machine {
     }
 
     /// What was measured since the last look; nothing where there was no step since.
-    ///
-    /// # Errors
-    /// Where libtorch refuses.
     pub fn look(&mut self) -> Result<Option<Measured>, TrainingError> {
         let Unseen {
             sums,
@@ -248,33 +237,24 @@ impl Machine {
                 false => None,
             });
         }
-        let kept = trained
-            .average
-            .map_or(0.0, |average| average.kept(batch.iteration));
+        let kept = |average: &Average| average.kept(batch.iteration);
+        let kept = trained.average.map_or(0.0, kept);
         let mut numbers = vec![batch.rate, kept, 1.0 - kept];
         numbers.extend(indices.iter().map(|&index| f64::from(data.labels()[index])));
         let mut images = None;
         if let Some(Some(store)) = &self.store {
             let changes = Change::of(indices, augmentation, *seed, batch.epoch);
             let places = indices.iter().zip(&changes);
-            let places: Vec<(i64, i64)> = places
-                .map(|(&index, change)| store.place(index, change))
-                .collect();
+            let places = places.map(|(&index, change)| store.place(index, change));
+            let places: Vec<(i64, i64)> = places.collect();
             numbers.extend(places.iter().map(|&(place, _)| place as f64));
             numbers.extend(places.iter().map(|&(_, direction)| direction as f64));
         } else {
-            let normalization = trained.normalization;
-            let pixels = augmented_batch(
-                data,
-                indices,
-                augmentation,
-                normalization,
-                *seed,
-                batch.epoch,
-            )?;
-            let shape = data.shape();
-            let size = [indices.len(), shape.channels, shape.height, shape.width];
-            images = Some(Tensor::f_from_slice(&pixels)?.f_view(size.map(|n| n as i64))?);
+            let (normalization, epoch) = (trained.normalization, batch.epoch);
+            let pixels = augmented_batch(data, indices, augmentation, normalization, *seed, epoch)?;
+            let [channels, height, width] = data.shape().axes();
+            let size = [indices.len() as i64, channels, height, width];
+            images = Some(Tensor::f_from_slice(&pixels)?.f_view(size)?);
         }
         let numbers = Tensor::f_from_slice(&numbers)?;
         if !self.device.is_cuda() {
@@ -314,11 +294,8 @@ impl Inputs {
 /// when the call returns.
 fn overwrite(to: &Tensor, from: &Tensor) -> Result<(), TrainingError> {
     let without_waiting = Value::Bool(true);
-    call(
-        "aten::copy_",
-        "",
-        &[to.into(), from.into(), without_waiting],
-    )?;
+    let arguments = [to.into(), from.into(), without_waiting];
+    call("aten::copy_", "", &arguments)?;
     Ok(())
 }
 
@@ -357,9 +334,7 @@ impl Pace<'_> {
             (Some(images), _) => channels_last(images)?.f_to_kind(self.kind)?,
             (None, Some(store)) => store.images(&whole.f_select(0, 1)?, &whole.f_select(0, 2)?)?,
             (None, None) => {
-                return Err(TrainingError::Internal {
-                    what: "a mini-batch has no images",
-                });
+                return Err(TrainingError::Internal("a mini-batch has no images"));
             }
         };
         let network = match self.short {
@@ -461,11 +436,9 @@ fn looked_at(
 impl Short {
     fn of(network: &TrainableNetwork, kind: Kind) -> Result<Self, TrainingError> {
         let short = network.with_convolutions_in(kind)?;
-        let both = short
-            .named_parameters()
-            .into_iter()
-            .zip(network.named_parameters());
+        let both = short.named_parameters().into_iter();
         let (copies, originals) = both
+            .zip(network.named_parameters())
             .map(|((_, _, copy), (_, _, original))| (copy, original))
             .filter(|(copy, original)| copy.kind() != original.kind())
             .unzip();
@@ -478,22 +451,9 @@ impl Short {
 
     /// The network with the present values of the one that is trained.
     fn renewed(&self) -> Result<&TrainableNetwork, TrainingError> {
-        let (copies, originals): (Vec<_>, Vec<_>) = (
-            self.copies.iter().collect(),
-            self.originals.iter().collect(),
-        );
-        tch::no_grad(|| foreach::copy(&copies, &originals))?;
+        tch::no_grad(|| foreach::copy(&self.copies, &self.originals))?;
         Ok(&self.network)
     }
-}
-
-/// The trained tensors of a network.
-fn trained(network: &TrainableNetwork) -> Vec<Tensor> {
-    let named = network.named_parameters().into_iter();
-    named
-        .filter(|(_, role, _)| role.is_trained())
-        .map(|(_, _, tensor)| tensor)
-        .collect()
 }
 
 impl Recorder for CudaGraph {

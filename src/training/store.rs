@@ -50,14 +50,8 @@ impl Store {
     ) -> Result<Option<Self>, TrainingError> {
         data.require_pixels()?;
         let shape = data.shape();
-        let [examples, channels, height, width, border] = [
-            data.len(),
-            shape.channels,
-            shape.height,
-            shape.width,
-            augmentation.shift,
-        ]
-        .map(|length| length as i64);
+        let [channels, height, width] = shape.axes();
+        let [examples, border] = [data.len(), augmentation.shift].map(|length| length as i64);
         let frame = Frame {
             height: height + 2 * border,
             width: width + 2 * border,
@@ -137,6 +131,12 @@ mod tests {
     use super::*;
     use pathscope_data::{ImageShape, augmented_batch};
 
+    fn store(data: &Dataset, augmentation: &Augmentation) -> Option<Store> {
+        let normalization = Normalization::preset("cifar10").unwrap();
+        let (kind, device) = (Kind::Float, Device::Cpu);
+        Store::new(data, augmentation, &normalization, kind, device).unwrap()
+    }
+
     #[test]
     fn the_device_changes_images_as_the_cpu_does() {
         let shape = ImageShape {
@@ -157,24 +157,14 @@ mod tests {
                 ..Augmentation::default()
             },
         ] {
-            let store = Store::new(
-                &data,
-                &augmentation,
-                &normalization,
-                Kind::Float,
-                Device::Cpu,
-            );
-            let store = store.unwrap().unwrap();
+            let store = store(&data, &augmentation).unwrap();
             for epoch in 0..4 {
                 let indices = [5, 0, 3, 3];
                 let places = Change::of(&indices, &augmentation, 11, epoch);
-                let (places, directions): (Vec<i64>, Vec<i64>) = indices
-                    .iter()
-                    .zip(&places)
-                    .map(|(&index, change)| store.place(index, change))
-                    .unzip();
-                let (places, directions) =
-                    (Tensor::from_slice(&places), Tensor::from_slice(&directions));
+                let places = indices.iter().zip(&places);
+                let places = places.map(|(&index, change)| store.place(index, change));
+                let (places, directions): (Vec<i64>, Vec<i64>) = places.unzip();
+                let [places, directions] = [places, directions].map(|n| Tensor::from_slice(&n));
                 let here = store.images(&places, &directions).unwrap();
                 let there =
                     augmented_batch(&data, &indices, &augmentation, &normalization, 11, epoch);
@@ -196,14 +186,6 @@ mod tests {
             colour: 0.4,
             ..Augmentation::NONE
         };
-        let normalization = Normalization::preset("cifar10").unwrap();
-        let store = Store::new(
-            &data,
-            &augmentation,
-            &normalization,
-            Kind::Float,
-            Device::Cpu,
-        );
-        assert!(store.unwrap().is_none());
+        assert!(store(&data, &augmentation).is_none());
     }
 }

@@ -90,19 +90,14 @@ impl Trainer {
         options.check()?;
         let functions = network.structure().functions();
         options.restriction.check(&functions)?;
-        let scales = options
-            .restriction
-            .survival(&functions)
-            .iter()
-            .any(|&share| share < 1.0);
+        let survival = options.restriction.survival(&functions);
+        let scales = survival.iter().any(|&share| share < 1.0);
         let mut blocks = network.specification().blocks.iter();
         if scales && blocks.any(Block::has_continuations) {
             // The last convolution of F is one of F after F as well.
-            return Err(TrainingError::Restriction {
-                reason: "functions that continue others cannot be scaled apart in the finished \
-                         network; restrict the gradient alone, with backward_only"
-                    .into(),
-            });
+            let reason = "functions that continue others cannot be scaled apart in the finished \
+                          network; restrict the gradient alone, with backward_only";
+            return Err(TrainingError::Restriction(reason.into()));
         }
         // A normalisation over one example has no variance.
         if options.batch < 2 {
@@ -111,10 +106,7 @@ impl Trainer {
                 found: options.batch,
             });
         }
-        let device = network
-            .named_parameters()
-            .first()
-            .map_or(Device::Cpu, |(_, _, tensor)| tensor.device());
+        let device = network.device();
         let average = options
             .average
             .map(|decay| Average::new(&network, device, decay))
@@ -179,9 +171,8 @@ impl Trainer {
         let moving: Vec<bool> = momenta.clone().map(Option::is_some).collect();
         let moving = team.everyones(moving)?;
         for (name, role, mut tensor) in self.network.named_parameters() {
-            let owner = functions
-                .get(&name)
-                .map(|&function| self.parallel.owner(function));
+            let function = functions.get(&name);
+            let owner = function.map(|&function| self.parallel.owner(function));
             if let Some(owner) = owner {
                 share(team, owner, &mut tensor)?;
             }
@@ -370,12 +361,10 @@ impl Trainer {
         };
         let machine = match &mut self.machine {
             Some(machine) => machine,
-            none => none.insert(Machine::new(
-                &self.network,
-                trained.optimizer,
-                self.options.precision,
-                self.device,
-            )?),
+            none => {
+                let precision = self.options.precision;
+                none.insert(Machine::new(&self.network, precision, self.device)?)
+            }
         };
         let (measured, remark) = machine.step(trained, &batch)?;
         self.remark = self.remark.take().or(remark);
@@ -384,12 +373,10 @@ impl Trainer {
 
     /// Looks at what was measured on the device since the last look, and counts it.
     fn look(&mut self) -> Result<Option<Measured>, TrainingError> {
-        let measured = self
-            .machine
-            .as_mut()
-            .map(Machine::look)
-            .transpose()?
-            .flatten();
+        let measured = match &mut self.machine {
+            Some(machine) => machine.look()?,
+            None => None,
+        };
         if let Some(measured) = measured {
             self.count(measured)?;
         }

@@ -40,11 +40,8 @@ pub struct Ensemble {
 impl Ensemble {
     pub(super) fn check(&self) -> Result<(), Fault> {
         require(self.size == self.member_errors.len(), || {
-            format!(
-                "{} members with the errors of {}",
-                self.size,
-                self.member_errors.len()
-            )
+            let found = self.member_errors.len();
+            format!("{} members with the errors of {found}", self.size)
         })?;
         for &errors in &self.member_errors {
             counts(errors, self.examples, self.positions)?;

@@ -18,11 +18,8 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A folder, a device or a pipe in place of a file.
-    #[error("{}: not a regular file; give a file on a disk", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("{}: not a regular file; give a file on a disk", .0.display())]
+    NotAFile(PathBuf),
     /// A line that is no record.
     #[error(
         "{}, line {line}: {problem}; every line must be one record: remove that line to measure it again",
@@ -39,12 +36,9 @@ pub enum JournalError {
     /// A file without a header.
     #[error(
         "{}: the first line is no header; give a results file that an experiment of pathscope wrote",
-        path.display()
+        .0.display()
     )]
-    NoHeader {
-        /// The file.
-        path: PathBuf,
-    },
+    NoHeader(PathBuf),
     /// A second header.
     #[error(
         "{}, line {line}: a second header; results of two runs cannot share a file, split them",
@@ -105,9 +99,6 @@ pub enum JournalError {
         process: Option<u32>,
     },
     /// Nothing to read in a folder.
-    #[error("{}: no results there; give a folder that holds .jsonl files of experiments", path.display())]
-    NoResults {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error("{}: no results there; give a folder that holds .jsonl files of experiments", .0.display())]
+    NoResults(PathBuf),
 }

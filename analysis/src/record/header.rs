@@ -72,11 +72,9 @@ impl Header {
     /// differ, since threads and paths of files change no result.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let experiment = |header: &Self| header.options.experiment();
         let differs = [
-            (
-                "the experiment",
-                self.options.experiment() != other.options.experiment(),
-            ),
+            ("the experiment", experiment(self) != experiment(other)),
             (
                 "the version of pathscope",
                 self.pathscope != other.pathscope,
@@ -93,24 +91,18 @@ impl Header {
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let functions = self
-            .model
-            .blocks
-            .iter()
-            .try_fold(0_usize, |sum, block| sum.checked_add(block.functions));
-        require(
-            functions.is_some_and(|functions| functions <= MOST_FUNCTIONS),
-            || format!("the blocks have more than {MOST_FUNCTIONS} functions"),
-        )?;
+        let blocks = &self.model.blocks;
+        let functions = blocks.iter().map(|block| block.functions);
+        let functions = functions.fold(0, usize::saturating_add);
+        require(functions <= MOST_FUNCTIONS, || {
+            format!("the blocks have more than {MOST_FUNCTIONS} functions")
+        })?;
+        let possible = |order: &usize| (1..=MOST_FUNCTIONS).contains(order);
         let ordered = |block: &BlockIdentity| {
-            block.orders.is_empty()
-                || block.orders.len() == block.functions
-                    && block
-                        .orders
-                        .iter()
-                        .all(|order| (1..=MOST_FUNCTIONS).contains(order))
+            let orders = &block.orders;
+            orders.is_empty() || orders.len() == block.functions && orders.iter().all(possible)
         };
-        require(self.model.blocks.iter().all(ordered), || {
+        require(blocks.iter().all(ordered), || {
             "`orders` must hold a number of at least 1 for each function of a block".into()
         })?;
         require(self.data.positions > 0, || {
@@ -155,10 +147,10 @@ impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text
-            .split_once('/')
-            .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)))
-            .map(|(number, of)| Self { number, of });
+        let parts = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+            Some(Self { number, of })
+        });
         match parts {
             Some(shard) if shard.is_possible() => Ok(shard),
             _ => Err("give the number of the part and how many there are, such as 3/8".into()),

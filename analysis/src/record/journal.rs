@@ -11,6 +11,17 @@ use super::{
     Spectrum,
 };
 
+/// What the records of one kind hold.
+macro_rules! of_kind {
+    ($records:expr, $kind:ident) => {{
+        let found = $records.iter().filter_map(|record| match record {
+            Record::$kind(found) => Some(found),
+            _ => None,
+        });
+        found.collect()
+    }};
+}
+
 /// A results file as it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Journal {
@@ -31,9 +42,8 @@ impl Journal {
     /// second one.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         let contents = Contents::read(Lines::open(path)?)?;
-        let header = contents.header.ok_or_else(|| JournalError::NoHeader {
-            path: path.to_owned(),
-        })?;
+        let none = || JournalError::NoHeader(path.to_owned());
+        let header = contents.header.ok_or_else(none)?;
         let mut records = contents.records.in_order;
         records.extend(contents.without_end);
         Ok(Self {
@@ -46,59 +56,37 @@ impl Journal {
     /// The plans evaluated.
     #[must_use]
     pub fn outcomes(&self) -> Vec<&Outcome> {
-        self.only(|record| match record {
-            Record::Outcome(outcome) => Some(outcome),
-            _ => None,
-        })
+        of_kind!(self.records, Outcome)
     }
 
     /// The gradients by path length, one per mini-batch.
     #[must_use]
     pub fn spectra(&self) -> Vec<&Spectrum> {
-        self.only(|record| match record {
-            Record::Spectrum(spectrum) => Some(spectrum),
-            _ => None,
-        })
+        of_kind!(self.records, Spectrum)
     }
 
     /// The pairs of blocks whose commuting was measured.
     #[must_use]
     pub fn commutators(&self) -> Vec<&Commutator> {
-        self.only(|record| match record {
-            Record::Commutator(commutator) => Some(commutator),
-            _ => None,
-        })
+        of_kind!(self.records, Commutator)
     }
 
     /// The pairs of depths whose distance was measured.
     #[must_use]
     pub fn distances(&self) -> Vec<&Distance> {
-        self.only(|record| match record {
-            Record::Distance(distance) => Some(distance),
-            _ => None,
-        })
+        of_kind!(self.records, Distance)
     }
 
     /// The ensembles.
     #[must_use]
     pub fn ensembles(&self) -> Vec<&Ensemble> {
-        self.only(|record| match record {
-            Record::Ensemble(ensemble) => Some(ensemble),
-            _ => None,
-        })
+        of_kind!(self.records, Ensemble)
     }
 
     /// The steps of a greedy removal.
     #[must_use]
     pub fn removals(&self) -> Vec<&Removal> {
-        self.only(|record| match record {
-            Record::Removal(removal) => Some(removal),
-            _ => None,
-        })
-    }
-
-    fn only<'a, T>(&'a self, kind: impl Fn(&'a Record) -> Option<&'a T>) -> Vec<&'a T> {
-        self.records.iter().filter_map(kind).collect()
+        of_kind!(self.records, Removal)
     }
 }
 
@@ -289,7 +277,7 @@ impl Contents {
         let record = match lines.parse::<Record>() {
             Ok(record) => record,
             Err(_) if is_first && !begins_a_header(lines.text()) => {
-                return Err(JournalError::NoHeader { path: path() });
+                return Err(JournalError::NoHeader(path()));
             }
             // Only the line being written when a run was killed can be unfinished.
             Err(_) if !lines.is_complete() => return Ok(()),
@@ -306,18 +294,14 @@ impl Contents {
                 self.header = lines.is_complete().then_some(found);
                 Ok(())
             }
-            _ if is_first => Err(JournalError::NoHeader { path: path() }),
+            _ if is_first => Err(JournalError::NoHeader(path())),
             record => {
                 let known = record.key().and_then(|key| self.records.get(key));
                 match known {
                     Some(known) if known.is_same(&record) => {}
                     Some(known) => {
-                        let key = sentence(known.key().unwrap_or_default());
-                        return Err(JournalError::Contradiction {
-                            path: path(),
-                            line,
-                            key,
-                        });
+                        let (path, key) = (path(), sentence(known.key().unwrap_or_default()));
+                        return Err(JournalError::Contradiction { path, line, key });
                     }
                     None if lines.is_complete() => self.records.push(record),
                     None => self.without_end = Some(record),
@@ -331,7 +315,6 @@ impl Contents {
 /// Whether `line` is the beginning of a header, or could have become one.
 fn begins_a_header(line: &[u8]) -> bool {
     const HEADER: &[u8] = br#"{"type":"header","#;
-    line.iter()
-        .zip(HEADER)
-        .all(|(found, wanted)| found == wanted)
+    let mut pairs = line.iter().zip(HEADER);
+    pairs.all(|(found, wanted)| found == wanted)
 }

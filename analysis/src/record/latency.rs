@@ -38,10 +38,7 @@ impl RunTime {
         };
         Self {
             median: at(0.5),
-            quartiles: Interval {
-                lower: at(0.25),
-                upper: at(0.75),
-            },
+            quartiles: Interval::new(at(0.25), at(0.75)),
         }
     }
 }
@@ -72,11 +69,8 @@ mod tests {
     #[test]
     fn quartiles_of_runs() {
         let time = RunTime::of(vec![5.0, 1.0, 3.0, 2.0, 4.0]);
-        let quartiles = Interval {
-            lower: 2.0,
-            upper: 4.0,
-        };
-        assert_eq!((time.median, time.quartiles), (3.0, quartiles));
+        assert_eq!(time.median, 3.0);
+        assert_eq!(time.quartiles, Interval::new(2.0, 4.0));
         assert!(RunTime::of(Vec::new()).median.is_nan());
     }
 }

@@ -26,9 +26,7 @@ impl Lines<File> {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let metadata = fs::metadata(path).map_err(at(path))?;
         if !metadata.is_file() {
-            return Err(JournalError::NotAFile {
-                path: path.to_owned(),
-            });
+            return Err(JournalError::NotAFile(path.to_owned()));
         }
         Ok(Self::of(path, File::open(path).map_err(at(path))?))
     }
@@ -102,15 +100,12 @@ impl LineWriter {
     /// # Errors
     /// A file that another process writes, or that cannot be written.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(at(path))?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(true).create(true);
+        let file = options.open(path).map_err(at(path))?;
         let path = path.to_owned();
         if !file.metadata().map_err(at(&path))?.is_file() {
-            return Err(JournalError::NotAFile { path });
+            return Err(JournalError::NotAFile(path));
         }
         lock(&file, &path)?;
         Ok(Self { path, file })

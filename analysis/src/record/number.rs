@@ -60,10 +60,10 @@ impl Visitor<'_> for Number {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
-        let named = NAMES.into_iter().find(|(name, _)| *name == text);
-        named
-            .map(|(_, number)| number)
-            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        match NAMES.into_iter().find(|(name, _)| *name == text) {
+            Some((_, number)) => Ok(number),
+            None => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
     }
 }
 

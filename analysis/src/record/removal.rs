@@ -30,9 +30,8 @@ impl Removal {
     /// alone do not tell how much sequences vary: the outcome of the same measurement does.
     #[must_use]
     pub fn error_interval(&self, level: Level) -> Option<Interval> {
-        (self.positions == 1)
-            .then(|| wilson(self.errors, self.examples, level).ok())
-            .flatten()
+        let interval = wilson(self.errors, self.examples, level).ok();
+        interval.filter(|_| self.positions == 1)
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {

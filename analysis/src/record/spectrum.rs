@@ -72,27 +72,19 @@ impl Spectrum {
         counts(0, self.examples, 1)?;
         self.paths.iter().try_for_each(|count| paths(count))?;
         let lengths = self.paths.len();
-        require(self.gradient.len() == self.examples, || {
-            format!(
-                "{} examples with the gradients of {}",
-                self.examples,
-                self.gradient.len()
-            )
+        let examples = self.examples;
+        require(self.gradient.len() == examples, || {
+            let found = self.gradient.len();
+            format!("{examples} examples with the gradients of {found}")
         })?;
         for (measure, values) in &self.measures {
-            let rows = &values.by_example;
+            let (rows, errors) = (&values.by_example, values.standard_error.as_ref());
             let fits = values.mean.len() == lengths
-                && values
-                    .standard_error
-                    .as_ref()
-                    .is_none_or(|errors| errors.len() == lengths)
-                && (rows.is_empty() || rows.len() == self.examples)
+                && errors.is_none_or(|errors| errors.len() == lengths)
+                && (rows.is_empty() || rows.len() == examples)
                 && rows.iter().all(|row| row.len() == lengths);
             require(fits, || {
-                format!(
-                    "`{measure}` does not have {lengths} lengths of {} examples",
-                    self.examples
-                )
+                format!("`{measure}` does not have {lengths} lengths of {examples} examples")
             })?;
         }
         Ok(())

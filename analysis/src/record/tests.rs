@@ -32,9 +32,13 @@ fn header() -> Header {
 }
 
 fn outcome(key: &str, loss: f64) -> Record {
+    changed(key, Change::Intact, loss)
+}
+
+fn changed(key: &str, change: Change, loss: f64) -> Record {
     Record::Outcome(Outcome {
         key: key.into(),
-        change: Change::Intact,
+        change,
         draw: None,
         errors: 1,
         examples: 5,
@@ -48,6 +52,19 @@ fn outcome(key: &str, loss: f64) -> Record {
         multiply_adds: 20,
         screened: None,
     })
+}
+
+fn block(name: &str, functions: usize) -> BlockIdentity {
+    BlockIdentity {
+        name: name.into(),
+        functions,
+        orders: Vec::new(),
+        without_skip: false,
+        passages: Vec::new(),
+        layers: 2,
+        shape: "16x32x32".into(),
+        changes_shape: false,
+    }
 }
 
 fn written(file: &Path, records: &[Record]) {
@@ -64,30 +81,24 @@ fn a_header_keeps_the_order_of_its_fields() {
     assert!(line.starts_with(fields), "{line}");
     let options = r#""seed":0,"options":{"normalization":{"mean":[],"standard_deviation":[]}}}"#;
     assert!(line.ends_with(options), "{line}");
-    assert_eq!(
-        serde_json::from_str::<Record>(&line).unwrap(),
-        Record::Header(header())
-    );
+    let read = serde_json::from_str::<Record>(&line).unwrap();
+    assert_eq!(read, Record::Header(header()));
 }
 
 #[test]
 fn a_loss_that_is_no_number_is_read_back_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("results.jsonl");
-    written(
-        &file,
-        &[outcome("a", f64::NAN), outcome("b", f64::INFINITY)],
-    );
+    let undefined = [outcome("a", f64::NAN), outcome("b", f64::INFINITY)];
+    written(&file, &undefined);
     let read = Journal::read(&file).unwrap();
     let losses: Vec<f64> = read.outcomes().iter().map(|outcome| outcome.loss).collect();
     assert!(losses[0].is_nan() && losses[1] == f64::INFINITY);
     let resumed = JournalWriter::open(&file, header()).unwrap();
     assert_eq!(resumed.records().len(), 2);
     // As older files have it.
-    let text = fs::read_to_string(&file)
-        .unwrap()
-        .replace("\"NaN\"", "null");
-    fs::write(&file, text).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"NaN\"", "null")).unwrap();
     assert!(Journal::read(&file).unwrap().outcomes()[0].loss.is_nan());
 }
 
@@ -101,20 +112,15 @@ fn a_second_writer_is_refused_and_readers_are_not() {
     assert!(Journal::read(&file).unwrap().records.is_empty());
     drop(first);
     assert!(JournalWriter::open(&file, header()).is_ok());
-    assert!(matches!(
-        JournalWriter::open(Path::new("/dev/null"), header()),
-        Err(JournalError::NotAFile { .. })
-    ));
+    let device = JournalWriter::open(Path::new("/dev/null"), header());
+    assert!(matches!(device, Err(JournalError::NotAFile(_))));
 }
 
 #[test]
 fn a_repeated_line_is_read_once_and_a_contradiction_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("results.jsonl");
-    written(
-        &file,
-        &[outcome("a", 0.5), outcome("a", 0.5), outcome("b", 0.5)],
-    );
+    written(&file, &["a", "a", "b"].map(|key| outcome(key, 0.5)));
     assert_eq!(Journal::read(&file).unwrap().records.len(), 2);
     written(&file, &[outcome("b", 0.25)]);
     let refusal = Journal::read(&file).unwrap_err().to_string();
@@ -161,51 +167,24 @@ fn impossible_records_are_refused() {
     assert!(change(r#""examples":5"#, r#""examples":4000000000"#).contains("digits"));
     assert!(change(r#""wrong":"40""#, r#""wrong":"4x""#).contains("`x`"));
     let mut wide = header();
-    wide.model.blocks = vec![BlockIdentity {
-        name: "layer1.0".into(),
-        functions: 4_294_967_296,
-        orders: Vec::new(),
-        without_skip: false,
-        passages: Vec::new(),
-        layers: 2,
-        shape: "16x32x32".into(),
-        changes_shape: false,
-    }];
+    wide.model.blocks = vec![block("layer1.0", 4_294_967_296)];
     let refusal = serde_json::from_str::<Record>(&line(&Record::Header(wide))).unwrap_err();
     assert!(refusal.to_string().contains("functions"), "{refusal}");
 }
 
 #[test]
 fn a_record_is_one_tagged_object() {
-    let record = Record::Outcome(Outcome {
-        key: "delete 3".into(),
-        change: Change::Lesion(Lesion {
-            blocks: vec![3],
-            functions: Vec::new(),
-            kind: LesionKind::Delete,
-            batch_norm: BatchNormStatistics::Frozen,
-            random_weights: false,
-        }),
-        draw: None,
-        errors: 1,
-        examples: 5,
-        positions: 1,
-        loss: 0.5,
-        margin: 2.0,
-        errors_by_class: vec![1, 0],
-        wrong: WrongExamples::new(&[false, true, false, false, false]),
-        paths: "256".into(),
-        parameters: 10,
-        multiply_adds: 20,
-        screened: None,
-    });
+    let lesion = Lesion {
+        blocks: vec![3],
+        functions: Vec::new(),
+        kind: LesionKind::Delete,
+        batch_norm: BatchNormStatistics::Frozen,
+        random_weights: false,
+    };
+    let record = changed("delete 3", Change::Lesion(lesion), 0.5);
     let line = serde_json::to_string(&record).unwrap();
-    assert!(
-        line.starts_with(
-            r#"{"type":"outcome","key":"delete 3","change":{"change":"lesion","blocks":[3]"#
-        ),
-        "{line}"
-    );
+    let fields = r#"{"type":"outcome","key":"delete 3","change":{"change":"lesion","blocks":[3]"#;
+    assert!(line.starts_with(fields), "{line}");
     assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
 }
 
@@ -216,16 +195,7 @@ fn texts_of_any_writer_can_be_printed() {
     let mut header = header();
     header.model.title = "a\nerror: \u{1b}[31mfake".into();
     header.data.description = "abc\u{202e}fdp".into();
-    header.model.blocks.push(BlockIdentity {
-        name: "größe \u{9b}1m".into(),
-        functions: 1,
-        orders: Vec::new(),
-        without_skip: false,
-        passages: Vec::new(),
-        layers: 2,
-        shape: "1x1x1".into(),
-        changes_shape: false,
-    });
+    header.model.blocks.push(block("größe \u{9b}1m", 1));
     let key = "drop\r1";
     let lines = [Record::Header(header), outcome(key, 1.0)];
     let lines = lines.map(|record| serde_json::to_string(&record).unwrap() + "\n");

@@ -107,8 +107,8 @@ impl EpochRecord {
     /// Errors and number of the held-out examples.
     #[must_use]
     pub fn held_out(&self) -> Option<(usize, usize)> {
-        self.validation
-            .map(|held_out| (held_out.errors, held_out.examples))
+        let held_out = self.validation?;
+        Some((held_out.errors, held_out.examples))
     }
 }
 
@@ -204,12 +204,10 @@ impl TrainingLog {
         epochs.dedup_by_key(|epoch| epoch.epoch);
         let folder = path.parent().and_then(Path::file_name);
         let stem = path.file_stem().filter(|stem| *stem != "log");
-        let name = stem
-            .or(folder)
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let name = stem.or(folder).unwrap_or_default();
         let shape = header.recipe.architecture;
         Ok(Some(Self {
-            name,
+            name: name.to_string_lossy().into_owned(),
             epochs,
             member: test.map(|test| shape.member(header.parameters, header.seed, test)),
         }))

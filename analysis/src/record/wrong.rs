@@ -15,9 +15,8 @@ impl WrongExamples {
     pub fn new(wrong: &[bool]) -> Self {
         let digit = |flags: &[bool]| {
             let flags = flags.iter().copied().chain(std::iter::repeat(false));
-            flags
-                .take(4)
-                .fold(0, |digit, wrong| 2 * digit + u8::from(wrong))
+            let digit = flags.take(4);
+            digit.fold(0, |digit, wrong| 2 * digit + u8::from(wrong))
         };
         Self(wrong.chunks(4).map(digit).collect())
     }
@@ -25,14 +24,10 @@ impl WrongExamples {
     /// One flag per example. Examples beyond what was packed are right.
     #[must_use]
     pub fn to_vec(&self, examples: usize) -> Vec<bool> {
-        let flags = self
-            .0
-            .iter()
-            .flat_map(|digit| (0..4).map(move |bit| digit >> (3 - bit) & 1 == 1));
-        flags
-            .chain(std::iter::repeat(false))
-            .take(examples)
-            .collect()
+        let bits = |digit: &u8| [8, 4, 2, 1].map(|bit| digit & bit != 0);
+        let flags = self.0.iter().flat_map(bits);
+        let flags = flags.chain(std::iter::repeat(false));
+        flags.take(examples).collect()
     }
 
     /// That these are `errors` flags of `examples`.
@@ -59,20 +54,15 @@ impl TryFrom<String> for WrongExamples {
             let value = letter.to_digit(16).and_then(|value| value.try_into().ok());
             value.ok_or_else(|| format!("`{}` is not a hexadecimal digit", letter.escape_default()))
         };
-        digits
-            .chars()
-            .map(digit)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let digits: Result<_, _> = digits.chars().map(digit).collect();
+        digits.map(Self)
     }
 }
 
 impl From<WrongExamples> for String {
     fn from(wrong: WrongExamples) -> Self {
-        let digits = wrong.0.into_iter();
-        digits
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect()
+        let digit = |digit: u8| char::from_digit(digit.into(), 16);
+        wrong.0.into_iter().filter_map(digit).collect()
     }
 }
 
@@ -91,10 +81,8 @@ mod tests {
     #[test]
     fn a_letter_that_is_no_digit_is_refused() {
         let read = |text| serde_json::from_str::<WrongExamples>(text);
-        assert_eq!(
-            serde_json::to_string(&read("\"0f\"").unwrap()).unwrap(),
-            "\"0f\""
-        );
+        let written = serde_json::to_string(&read("\"0f\"").unwrap()).unwrap();
+        assert_eq!(written, "\"0f\"");
         assert!(read("\"0g\"").unwrap_err().to_string().contains("`g`"));
     }
 }

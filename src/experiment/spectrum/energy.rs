@@ -13,15 +13,12 @@ use pathscope_network::Plan;
 /// The signs of draw `draw`: one for every function of every step of `plan`.
 pub(super) fn signs(plan: &Plan, seed: Seed, draw: u64) -> Vec<Vec<f64>> {
     let mut generator = seed.stream("signs of functions", draw);
-    let mut sign = || {
-        if generator.random::<bool>() {
-            1.0
-        } else {
-            -1.0
-        }
+    let mut sign = || match generator.random::<bool>() {
+        true => 1.0,
+        false => -1.0,
     };
-    plan.steps()
-        .iter()
+    let steps = plan.steps().iter();
+    steps
         .map(|step| step.functions.iter().map(|_| sign()).collect())
         .collect()
 }

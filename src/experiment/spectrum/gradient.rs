@@ -25,7 +25,7 @@ pub(super) fn cotangent(
     logits: &Tensor,
     labels: &Tensor,
 ) -> Result<Tensor, NetworkError> {
-    let classes = classes_of(logits)?;
+    let classes = pathscope_network::length(logits, logits.dim().saturating_sub(1))?;
     let one_hot = |class: &Tensor| -> Result<Tensor, NetworkError> {
         Ok(class.f_one_hot(classes)?.f_to_kind(logits.kind())?)
     };
@@ -39,11 +39,6 @@ pub(super) fn cotangent(
         Loss::LargestLogit => one_hot(&logits.f_argmax(-1, false)?),
         Loss::Logit(class) => one_hot(&labels.f_full_like(class as i64)?),
     }
-}
-
-/// Classes, which logits have along their last dimension.
-fn classes_of(logits: &Tensor) -> Result<i64, NetworkError> {
-    pathscope_network::length(logits, logits.dim().saturating_sub(1))
 }
 
 /// The ordinary gradient `[B, C, H, W]` by autograd, at the input or at the stem's output, for this
@@ -81,8 +76,7 @@ pub(super) fn ordinary(
 pub(super) fn norms(rows: &Tensor) -> Result<Vec<f64>, NetworkError> {
     let count = pathscope_network::length(rows, 0)?;
     let flat = rows.f_reshape([count, -1])?;
-    let norms = flat
-        .f_to_kind(Kind::Double)?
-        .f_norm_scalaropt_dim(2.0, [1].as_slice(), false)?;
-    Ok(Vec::<f64>::try_from(&norms)?)
+    let wide = flat.f_to_kind(Kind::Double)?;
+    let norms = wide.f_norm_scalaropt_dim(2.0, [1].as_slice(), false)?;
+    Ok(Vec::try_from(&norms)?)
 }

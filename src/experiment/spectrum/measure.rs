@@ -81,11 +81,7 @@ impl Found {
         self.gradient.is_finite()
             && finite(&self.coherent)
             && finite(&self.graded)
-            && self
-                .energy
-                .iter()
-                .chain(&self.sampled)
-                .all(|draw| finite(draw))
+            && (self.energy.iter().chain(&self.sampled)).all(|draw| finite(draw))
     }
 }
 
@@ -152,13 +148,11 @@ impl SpectrumOptions {
         let examples = self.examples.max(1);
         let needed = self.batches.max(1) * examples;
         if batches.data.len() < needed {
-            return Err(ExperimentError::Impossible {
-                what: format!(
-                    "{} mini-batches of {examples} examples need {needed} examples, but there are {}",
-                    self.batches,
-                    batches.data.len()
-                ),
-            });
+            return Err(ExperimentError::Impossible(format!(
+                "{} mini-batches of {examples} examples need {needed} examples, but there are {}",
+                self.batches,
+                batches.data.len()
+            )));
         }
         let shard = journal.header().shard;
         let every = 0..self.batches.max(1);
@@ -192,7 +186,7 @@ impl SpectrumOptions {
             }
             let works: Vec<Work<'_>> = group
                 .iter()
-                .map(|&batch| Work::new(self, network, plan, batch))
+                .map(|&batch| Work::new(self, network, plan, batch, pulse))
                 .collect::<Result<_, _>>()?;
             let measured = share(team, group.len(), |place| {
                 let first = group[place] * examples;
@@ -203,7 +197,7 @@ impl SpectrumOptions {
                     options: alone,
                     ..*batches
                 };
-                works[place].measure(&batches, pulse)
+                works[place].measure(network, &batches)
             })?;
             for (work, measured) in works.iter().zip(measured) {
                 if self.record_paths {
@@ -238,10 +232,9 @@ fn key(batch: usize) -> String {
     format!("mini-batch {batch}")
 }
 
-/// The measurement of one mini-batch.
+/// The measurement of one mini-batch. It holds no network: threads share nothing, and each has its own.
 struct Work<'a> {
     options: &'a SpectrumOptions,
-    network: &'a FrozenNetwork,
     plan: &'a Plan,
     number: usize,
     longest: usize,
@@ -253,35 +246,30 @@ struct Work<'a> {
     /// Paths drawn, `[draws][lengths]`, and the function that each takes in each block.
     drawn: Vec<Vec<Path>>,
     choices: Vec<Vec<Choices>>,
+    pulse: Pulse<'a>,
 }
 
 impl<'a> Work<'a> {
     fn new(
         options: &'a SpectrumOptions,
-        network: &'a FrozenNetwork,
+        network: &FrozenNetwork,
         plan: &'a Plan,
         number: usize,
+        pulse: Pulse<'a>,
     ) -> Result<Self, ExperimentError> {
         let paths = network.specification().block_paths(plan)?;
         let blocks = paths.len();
         let analysis = |fault: &dyn std::fmt::Display| ExperimentError::Analysis(fault.to_string());
         let polynomial = PathPolynomial::with_lengths(paths).map_err(|fault| analysis(&fault))?;
-        let longest = polynomial
-            .longest()
-            .min(options.longest.unwrap_or(usize::MAX));
+        let whole = polynomial.longest();
+        let longest = options.longest.map_or(whole, |longest| longest.min(whole));
         let counts = polynomial.counts();
-        let exists = |&length: &usize| {
-            counts
-                .get(length)
-                .is_some_and(|count| *count > BigUint::ZERO)
-        };
+        let exists = |&length: &usize| counts.get(length).is_some_and(|n| *n > BigUint::ZERO);
         let lengths: Vec<usize> = (0..=longest).filter(exists).collect();
         let mut drawn = Vec::new();
         if options.draws(Measure::Sampled) > 0 {
-            let laws = lengths
-                .iter()
-                .map(|&length| polynomial.paths_of_length(length));
-            let laws = laws.collect::<Result<Vec<_>, _>>();
+            let law = |&length: &usize| polynomial.paths_of_length(length);
+            let laws: Result<Vec<_>, _> = lengths.iter().map(law).collect();
             let laws = laws.map_err(|fault| analysis(&fault))?;
             let label = format!("paths of mini-batch {number}");
             for draw in 0..options.draws(Measure::Sampled) {
@@ -293,7 +281,6 @@ impl<'a> Work<'a> {
         let of_draw = |paths: &Vec<Path>| paths.iter().map(|path| choices(path, blocks)).collect();
         Ok(Self {
             options,
-            network,
             plan,
             number,
             longest,
@@ -302,15 +289,16 @@ impl<'a> Work<'a> {
             counts,
             choices: drawn.iter().map(of_draw).collect(),
             drawn,
+            pulse,
         })
     }
 
     fn measure(
         &self,
+        network: &FrozenNetwork,
         batches: &Batches<'_>,
-        pulse: Pulse<'_>,
     ) -> Result<Measured, ExperimentError> {
-        let widest = super::super::sweep::widest(self.network.specification(), batches)?;
+        let widest = crate::sweep::widest(network.specification(), batches)?;
         // Two stacks of all lengths, before and after a block, and the functions between.
         let stacks = 2 * (self.longest as u64 + 1) + 8;
         let mut options = batches.options;
@@ -318,22 +306,9 @@ impl<'a> Work<'a> {
         let size = options.micro_batch(widest * stacks, widest)?;
         // Before and after a block, what the stem makes of them, and halves that wait.
         let together = options.memory / (8 * options.workers() as u64);
-        let states = (0..options.workers())
-            .map(|_| self.network.shallow_clone())
-            .collect();
-        // The closure must not hold the network: threads share nothing.
-        let shared = Shared {
-            options: self.options,
-            plan: self.plan,
-            longest: self.longest,
-            lengths: &self.lengths,
-            choices: &self.choices,
-            number: self.number,
-            together: together.min(TOGETHER) as i64,
-            pulse,
-        };
-        let parts = batches.map(size, states, |network, batch| {
-            shared.examples(network, batch)
+        let together = together.min(TOGETHER) as i64;
+        let parts = batches.map(size, batches.copies(network), |network, batch| {
+            self.examples(network, batch, together)
         })?;
         let mut whole = Measured::default();
         for part in parts {
@@ -346,62 +321,41 @@ impl<'a> Work<'a> {
     fn record(&self, measured: &Measured) -> Spectrum {
         let found = &measured.examples;
         let options = self.options;
-        let coherent = (options.draws(Measure::Coherent) > 0).then(|| {
-            per_length(
-                found
-                    .iter()
-                    .map(|example| example.coherent.clone())
-                    .collect(),
-                None,
-            )
-        });
+        let is_coherent = options.draws(Measure::Coherent) > 0;
+        let rows = |of: fn(&Found) -> &Vec<f64>| -> Vec<Vec<f64>> {
+            found.iter().map(of).cloned().collect()
+        };
+        let coherent = is_coherent.then(|| per_length(rows(|example| &example.coherent), None));
         let drawn = |measure, values: fn(&Found) -> &[Vec<f64>]| {
             (options.draws(measure) > 0).then(|| averaged(found, values))
         };
         let energy = drawn(Measure::Energy, |example| &example.energy);
         let sampled = drawn(Measure::Sampled, |example| &example.sampled);
-        let whole =
-            options.draws(Measure::Coherent) > 0 && self.longest == self.polynomial.longest();
-        let graded_norms: Vec<f64> = columns(
-            &found
-                .iter()
-                .map(|example| example.graded.clone())
-                .collect::<Vec<_>>(),
-        )
-        .map(|column| mean(&column))
-        .collect();
+        let measures = [
+            (Measure::Coherent, coherent),
+            (Measure::Energy, energy),
+            (Measure::Sampled, sampled),
+        ];
+        let measures = measures.into_iter();
+        let whole = is_coherent && self.longest == self.polynomial.longest();
+        let sum_checks = found.iter().map(|example| example.sum_check);
+        let graded = rows(|example| &example.graded);
+        let graded = measured.grades.iter().zip(columns(&graded));
+        let paths = self.counts.iter().take(self.longest + 1);
         Spectrum {
             key: key(self.number),
             batch: self.number,
             examples: found.len(),
-            paths: self
-                .counts
-                .iter()
-                .take(self.longest + 1)
-                .map(BigUint::to_string)
+            paths: paths.map(BigUint::to_string).collect(),
+            measures: measures
+                .filter_map(|(measure, values)| Some((measure, values?)))
                 .collect(),
-            measures: [
-                (Measure::Coherent, coherent),
-                (Measure::Energy, energy),
-                (Measure::Sampled, sampled),
-            ]
-            .into_iter()
-            .filter_map(|(measure, values)| Some((measure, values?)))
-            .collect(),
-            sum_check: whole.then(|| {
-                found
-                    .iter()
-                    .map(|example| example.sum_check)
-                    .fold(0.0, f64::max)
-            }),
+            sum_check: whole.then(|| sum_checks.fold(0.0, f64::max)),
             gradient: found.iter().map(|example| example.gradient).collect(),
-            graded: measured
-                .grades
-                .iter()
-                .zip(graded_norms)
-                .map(|(grade, norm)| GradedGradient {
+            graded: graded
+                .map(|(grade, norms)| GradedGradient {
                     counts: grade.iter().map(|&count| usize::from(count)).collect(),
-                    norm,
+                    norm: mean(&norms),
                 })
                 .collect(),
         }
@@ -423,22 +377,7 @@ impl<'a> Work<'a> {
         }
         records
     }
-}
 
-/// What every thread needs beside a network of its own.
-struct Shared<'a> {
-    options: &'a SpectrumOptions,
-    plan: &'a Plan,
-    longest: usize,
-    lengths: &'a [usize],
-    choices: &'a [Vec<Choices>],
-    number: usize,
-    /// Bytes of cotangents of drawn paths that are carried together.
-    together: i64,
-    pulse: Pulse<'a>,
-}
-
-impl Shared<'_> {
     /// The norm of the gradient of each length, and how far their sum is from the ordinary one.
     fn coherent(
         &self,
@@ -458,10 +397,13 @@ impl Shared<'_> {
         Ok(())
     }
 
+    /// What the examples of a micro-batch give; `together` bytes of cotangents of drawn paths are carried
+    /// at once.
     fn examples(
         &self,
         network: &FrozenNetwork,
         batch: &MicroBatch,
+        together: i64,
     ) -> Result<Measured, ExperimentError> {
         let options = self.options;
         let kind = network.kind();
@@ -492,12 +434,9 @@ impl Shared<'_> {
             for draw in 0..options.draws(Measure::Energy) {
                 let draw = self.number as u64 * options.draws(Measure::Energy) + draw;
                 let signs = energy::signs(self.plan, options.seed, draw);
-                let stack = by_length.carry(
-                    &linearization,
-                    start.shallow_clone(),
-                    Some(&signs),
-                    &self.pulse,
-                )?;
+                let cotangent = start.shallow_clone();
+                let stack =
+                    by_length.carry(&linearization, cotangent, Some(&signs), &self.pulse)?;
                 let (norms, _) = self.arrive(&linearization, &stack, examples)?;
                 for (example, norms) in found.iter_mut().zip(norms) {
                     let squares: Vec<f64> = norms.iter().map(|norm| norm * norm).collect();
@@ -510,11 +449,11 @@ impl Shared<'_> {
                     linearization: &linearization,
                     cotangent: &start,
                     at: options.at,
-                    bytes: self.together,
+                    bytes: together,
                     part: PART,
                     pulse: self.pulse,
                 };
-                let norms = walk.norms(self.choices)?;
+                let norms = walk.norms(&self.choices)?;
                 for (number, example) in found.iter_mut().enumerate() {
                     let of_draw = |paths: &Vec<Vec<f64>>| {
                         let of_path = |path: &Vec<f64>| path.get(number).copied();
@@ -624,9 +563,8 @@ fn per_length(by_example: Vec<Vec<f64>>, standard_error: Option<Vec<f64>>) -> Pe
 fn columns(rows: &[Vec<f64>]) -> impl Iterator<Item = Vec<f64>> {
     let width = rows.first().map_or(0, Vec::len);
     (0..width).map(move |column| {
-        rows.iter()
-            .filter_map(|row| row.get(column).copied())
-            .collect()
+        let values = rows.iter().filter_map(|row| row.get(column).copied());
+        values.collect()
     })
 }
 

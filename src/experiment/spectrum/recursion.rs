@@ -18,10 +18,6 @@ pub(super) struct GradedStack {
     pub rows: Tensor,
 }
 
-/// Factors on the functions of a network, by position in the plan and function: random signs for
-/// energies. `None` leaves every function as it is.
-pub(super) type Signs<'a> = Option<&'a [Vec<f64>]>;
-
 /// How cotangents are carried back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recursion<'a> {
@@ -39,12 +35,13 @@ pub(super) struct Recursion<'a> {
 impl Recursion<'_> {
     /// Carries `cotangent` `[B, C, H, W]`, of the last block's output, back to the first block's
     /// input: there one partial sum for each grade. `pulse` is told of each block, as much as there are
-    /// blocks from it to the end, times the examples.
+    /// blocks from it to the end, times the examples. `signs` are factors on the functions, by position in
+    /// the plan and function.
     pub fn carry(
         &self,
         linearization: &Linearization,
         cotangent: Tensor,
-        signs: Signs<'_>,
+        signs: Option<&[Vec<f64>]>,
         pulse: &Pulse<'_>,
     ) -> Result<GradedStack, ExperimentError> {
         let none = vec![0; components(self.grading, self.plan)];
@@ -54,9 +51,7 @@ impl Recursion<'_> {
         };
         let blocks = linearization.blocks().len();
         for (position, (_, block)) in linearization.blocks().iter().enumerate().rev() {
-            let signs = signs
-                .and_then(|signs| signs.get(position))
-                .map(Vec::as_slice);
+            let signs = signs.and_then(|signs| signs.get(position));
             stack = self.through_block(block, position, stack, signs)?;
             pulse.beat(self.examples as u64 * (blocks - position) as u64)?;
         }
@@ -69,7 +64,7 @@ impl Recursion<'_> {
         block: &LinearizedBlock,
         position: usize,
         stack: GradedStack,
-        signs: Option<&[f64]>,
+        signs: Option<&Vec<f64>>,
     ) -> Result<GradedStack, ExperimentError> {
         let carrying: Vec<(usize, Growth)> = (0..block.functions())
             .filter(|&function| block.carries(function))
@@ -196,16 +191,9 @@ impl PartialSums {
                 })
                 .count()
                 .max(1);
-            let span = |start: usize| {
-                (
-                    start as i64 * self.examples,
-                    together as i64 * self.examples,
-                )
-            };
-            let (start, length) = span(first);
-            let terms = terms.f_narrow(0, start, length)?;
-            let (start, length) = span(place);
-            let mut sums = rows.f_narrow(0, start, length)?;
+            let length = together as i64 * self.examples;
+            let terms = terms.f_narrow(0, first as i64 * self.examples, length)?;
+            let mut sums = rows.f_narrow(0, place as i64 * self.examples, length)?;
             if begun {
                 let _ = sums.f_add_(&terms)?;
             } else {

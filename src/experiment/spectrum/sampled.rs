@@ -128,8 +128,10 @@ impl PathWalk<'_> {
                     None => block.through_skip(&before)?,
                     Some(function) => block.through_function(function, &before)?,
                 };
-                let moved = moved.ok_or_else(|| ExperimentError::Impossible {
-                    what: format!("a path goes through block {position} where nothing flows"),
+                let moved = moved.ok_or_else(|| {
+                    ExperimentError::Impossible(format!(
+                        "a path goes through block {position} where nothing flows"
+                    ))
                 })?;
                 let to: Vec<_> = (place..place + part.len()).map(Some).collect();
                 behind.add(&moved, &to)?;
@@ -189,7 +191,5 @@ impl<'a> Front<'a> {
 
 /// What every drawn path has, and this one lacks.
 fn lost(part: &str) -> ExperimentError {
-    ExperimentError::Internal {
-        what: format!("a drawn path has lost its {part}"),
-    }
+    ExperimentError::Internal(format!("a drawn path has lost its {part}"))
 }

@@ -149,11 +149,9 @@ fn stride(from: &[i64], to: &[i64]) -> Option<i64> {
 
 fn refused(seen: &Observation<'_>) -> ExperimentError {
     let (from, to) = (seen.input.size(), seen.output.size());
-    ExperimentError::Impossible {
-        what: format!(
-            "no linear map from features {from:?} to {to:?}: their positions do not correspond"
-        ),
-    }
+    ExperimentError::Impossible(format!(
+        "no linear map from features {from:?} to {to:?}: their positions do not correspond"
+    ))
 }
 
 #[cfg(test)]

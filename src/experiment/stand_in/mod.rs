@@ -87,11 +87,9 @@ impl Observations {
     /// The tensors that [`Calibration::observe`] gives.
     fn exactly<const N: usize>(self) -> Result<[Tensor; N], ExperimentError> {
         let found = self.tensors.len();
-        self.tensors
-            .try_into()
-            .map_err(|_| ExperimentError::Internal {
-                what: format!("{found} statistics where {N} are measured"),
-            })
+        let fault = || format!("{found} statistics where {N} are measured");
+        let tensors = self.tensors.try_into();
+        tensors.map_err(|_| ExperimentError::Internal(fault()))
     }
 }
 
@@ -102,9 +100,7 @@ fn bank(rows: &Tensor, device: Device) -> Result<Box<dyn StandIn>, ExperimentErr
 }
 
 fn nothing_seen() -> ExperimentError {
-    ExperimentError::Impossible {
-        what: "there are no calibration examples to measure stand-ins on".into(),
-    }
+    ExperimentError::Impossible("there are no calibration examples to measure stand-ins on".into())
 }
 
 /// Rows `[R, ...]` of which every example takes one, by its position in the data set. One row is a
@@ -222,9 +218,7 @@ impl Laboratory<'_> {
         begin: usize,
         size: usize,
     ) -> Result<Vec<Vec<Part>>, ExperimentError> {
-        let states = (0..batches.options.workers())
-            .map(|_| self.frozen().shallow_clone())
-            .collect();
+        let states = batches.copies(self.frozen());
         batches.map(size, states, |network, batch| {
             tch::no_grad(|| {
                 let structure = network.structure();

@@ -111,7 +111,7 @@ impl Family<'_> {
         let list = self.folder.join(LIST);
         if list.exists() {
             let folder = self.folder.to_owned();
-            return Err(TrainingError::FolderTaken { folder }.into());
+            return Err(TrainingError::FolderTaken(folder).into());
         }
         let runs = self.names.clone();
         let text = toml::to_string(&List { runs })
