@@ -6,14 +6,16 @@ use pathscope_analysis::{
     resample,
 };
 
+use crate::picture::Axis;
 use crate::quantity::{percent_interval, rate};
 
-/// What an axis of errors is called.
-pub(super) fn error_label(header: &Header) -> String {
-    match header.data.positions {
+/// An axis of errors.
+pub(super) fn error_axis(header: &Header, detail: &str) -> Axis {
+    let label = match header.data.positions {
         1 => "top-1 error (%)".into(),
         _ => format!("top-1 error (% of {})", header.data.unit()),
-    }
+    };
+    Axis::new(label).detail(detail)
 }
 
 /// `7.28 % (74 of 1,017), 95 % interval 5.8 % to 9.0 %`.

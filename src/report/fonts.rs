@@ -15,18 +15,13 @@ pub enum RenderError {
     )]
     NoFont,
     /// The picture is too large or malformed.
-    #[error("{reason}; write .svg instead")]
-    Unusable {
-        /// Why.
-        reason: String,
-    },
+    #[error("{0}; write .svg instead")]
+    Unusable(String),
 }
 
 impl RenderError {
     pub(super) fn unusable(reason: impl std::fmt::Display) -> Self {
-        Self::Unusable {
-            reason: reason.to_string(),
-        }
+        Self::Unusable(reason.to_string())
     }
 }
 

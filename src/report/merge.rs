@@ -3,29 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use pathscope_analysis::record::{Header, Record, Shard};
+use pathscope_analysis::record::{Header, Journal, Record, Shard};
 use thiserror::Error;
-
-use super::journal::Journal;
 
 /// Why files cannot be joined.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MergeError {
     /// A file that holds everything already, or nothing was given.
-    #[error("{}: not a part of a sweep", path.display())]
-    NotAPart {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{}: not a part of a sweep", .0.display())]
+    NotAPart(PathBuf),
     /// Parts of different sweeps.
-    #[error("{} and {} are parts of different measurements", first.display(), other.display())]
-    Different {
-        /// One file.
-        first: PathBuf,
-        /// The other file.
-        other: PathBuf,
-    },
+    #[error("{} and {} are parts of different measurements", .0.display(), .1.display())]
+    Different(PathBuf, PathBuf),
     /// A part that was not given, or given twice.
     #[error("part {shard} is given {times} times; give each of the {} parts once", shard.of)]
     Parts {
@@ -123,9 +113,7 @@ pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
 fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
     let mut by_shard: BTreeMap<Shard, Vec<&Journal>> = BTreeMap::new();
     for part in parts {
-        let not_a_part = || MergeError::NotAPart {
-            path: part.path.clone(),
-        };
+        let not_a_part = || MergeError::NotAPart(part.path.clone());
         let shard = part.header.shard.ok_or_else(not_a_part)?;
         by_shard.entry(shard).or_default().push(part);
     }
@@ -133,9 +121,7 @@ fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
         .first_key_value()
         .map(|(shard, parts)| (shard, parts.as_slice()))
     else {
-        return Err(MergeError::NotAPart {
-            path: PathBuf::new(),
-        });
+        return Err(MergeError::NotAPart(PathBuf::new()));
     };
     let whole = Header {
         shard: None,
@@ -149,10 +135,7 @@ fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
             ..part.header.clone()
         };
         if !same || header != whole {
-            return Err(MergeError::Different {
-                first: first.path.clone(),
-                other: part.path.clone(),
-            });
+            return Err(MergeError::Different(first.path.clone(), part.path.clone()));
         }
     }
     let mut ordered = Vec::with_capacity(parts.len());

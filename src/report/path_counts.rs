@@ -4,11 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use pathscope_analysis::PathCounts;
-use pathscope_analysis::record::SCHEMA_VERSION;
+use pathscope_analysis::record::{JournalError, SCHEMA_VERSION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::journal::JournalError;
 
 /// What `pathscope multiplicity --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,13 +7,10 @@ use pathscope_analysis::Interval;
 #[must_use]
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
-    let size = value.abs();
-    if size == 0.0 {
-        "0 %".into()
-    } else if size >= 0.01 {
-        format!("{} %", significant(value, 3))
-    } else {
-        format!("{value:.1e} %")
+    match value.abs() {
+        0.0 => "0 %".into(),
+        0.01.. => format!("{} %", significant(value, 3)),
+        _ => format!("{value:.1e} %"),
     }
 }
 
@@ -28,10 +25,22 @@ pub fn rate(errors: usize, examples: usize) -> String {
     )
 }
 
+/// `A to B`: both ends of an interval, each as `end` writes it.
+#[must_use]
+pub fn span(interval: Interval, end: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", end(interval.lower), end(interval.upper))
+}
+
 /// `5.8 % to 9.0 %`.
 #[must_use]
 pub fn percent_interval(interval: Interval) -> String {
-    format!("{} to {}", percent(interval.lower), percent(interval.upper))
+    span(interval, percent)
+}
+
+/// `0.38 to 0.42`: both ends with so many significant digits.
+#[must_use]
+pub fn significant_interval(interval: Interval, digits: usize) -> String {
+    span(interval, |end| significant(end, digits))
 }
 
 /// `1,017`.
@@ -60,11 +69,17 @@ pub fn significant(value: f64, digits: usize) -> String {
     }
     let decimals = (digits as f64 - 1.0 - magnitude).max(0.0) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
     }
+}
+
+/// The same with the sign of a positive one.
+#[must_use]
+pub fn signed(value: f64, digits: usize) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", significant(value, digits))
 }
 
 /// A p-value: `0.03`, `< 0.0001`.
@@ -100,11 +115,9 @@ pub fn large(digits: &str) -> String {
     let Ok(number) = digits.parse::<BigUint>() else {
         return digits.to_owned();
     };
-    if let Some(small) = u64::try_from(&number)
-        .ok()
-        .filter(|&small| small < 1_000_000)
-    {
-        return thousands(small);
+    match u64::try_from(&number) {
+        Ok(small) if small < 1_000_000 => return thousands(small),
+        _ => {}
     }
     let exact = (2..=16_u32).find_map(|base| {
         let exponent = (number.bits() as f64 / f64::from(base).log2()).round() as u32;

@@ -1,8 +1,6 @@
 //! Trainings as TensorBoard reads them: records of a checksum each, with a protocol buffer `Event`.
 
-use pathscope_analysis::record::EpochRecord;
-
-use super::training_log::TrainingLog;
+use pathscope_analysis::record::{EpochRecord, TrainingLog};
 
 /// The scalars of a training log by epoch, as the content of a TensorBoard event file: errors (as
 /// shares) and losses of training and held-out examples, and the learning rate. Seconds of training

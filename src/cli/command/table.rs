@@ -8,7 +8,7 @@ use crate::cli::args::{Format, FormatArguments, training_log};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::paper;
 use crate::cli::{Problem, Terminal};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::table::{Cell, Column, Table};
 use crate::training::{Evaluation, PaperRow, Restriction, RunHeader};
 
 /// Print the test errors of trainings beside those of the paper
@@ -108,10 +108,10 @@ fn table(designs: &[Design]) -> Table {
         "Test errors of trainings",
         vec![
             Column::words("network", "network"),
-            Column::words("recipe", "recipe").priority(Priority::Medium),
-            Column::words("trained_paths", "trained paths").priority(Priority::High),
-            Column::number("parameters", "parameters").priority(Priority::Low),
-            Column::words("trained_on", "trained on").priority(Priority::Low),
+            Column::words("recipe", "recipe").medium(),
+            Column::words("trained_paths", "trained paths").high(),
+            Column::number("parameters", "parameters").low(),
+            Column::words("trained_on", "trained on").low(),
             Column::number("runs", "runs"),
             Column::number("error", "test error").unit("%"),
             Column::words("paper", "paper").unit("%"),

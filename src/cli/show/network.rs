@@ -9,7 +9,7 @@ use crate::experiment::Audit;
 use crate::format::{LoadNote, ModelCard};
 use crate::network::{Block, BlockShape, Layer, Operation, Plan, Specification};
 use crate::report::quantity::{significant, thousands};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::table::{Cell, Column, Table};
 
 /// Whether a layer is what the first block of a pre-activation stage shares with its skip.
 fn is_bn_relu(layer: &Layer) -> bool {
@@ -33,8 +33,8 @@ pub(crate) fn blocks(
         vec![
             Column::number("block", "block"),
             Column::words("name", "name"),
-            Column::number("input", "input").priority(Priority::Low),
-            Column::number("output", "output").priority(Priority::High),
+            Column::number("input", "input").low(),
+            Column::number("output", "output").high(),
             Column::number("functions", "functions"),
             Column::number("parameters", "parameters"),
             Column::words("skip", "skip"),
@@ -49,7 +49,7 @@ pub(crate) fn blocks(
             Cell::words(shape.input.to_string()),
             Cell::words(shape.output.to_string()),
             Cell::count(block.functions.len()),
-            Cell::integer(thousands(parameters), parameters),
+            Cell::thousands(parameters),
             Cell::words(skip(block, shape)),
         ]);
     }
@@ -72,8 +72,8 @@ pub(crate) fn agreements(audit: &Audit) -> Table {
     for agreement in &audit.agreements {
         table.push(vec![
             Cell::words(&agreement.layer),
-            Cell::number(significant(agreement.shift, 2), agreement.shift),
-            Cell::number(significant(agreement.spread, 2), agreement.spread),
+            Cell::significant(agreement.shift, 2),
+            Cell::significant(agreement.spread, 2),
         ]);
     }
     table

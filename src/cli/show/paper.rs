@@ -26,7 +26,7 @@ fn table(paper: &PaperTable, results: &[(&str, String)]) -> Result<Table, Proble
         Column::words("method", "method"),
         Column::number("depth", "depth"),
         Column::number("k", "k"),
-        Column::number("widening", "w").priority(Priority::Low),
+        Column::number("widening", "w").low(),
         Column::words("parameters_paper", "parameters"),
         Column::number("parameters_here", "here"),
     ];
@@ -37,7 +37,7 @@ fn table(paper: &PaperTable, results: &[(&str, String)]) -> Result<Table, Proble
         };
         columns.push(Column::words(&format!("paper_{number}"), heading).priority(priority));
     }
-    columns.push(Column::words("trained_here", "trained here").priority(Priority::Medium));
+    columns.push(Column::words("trained_here", "trained here").medium());
     let mut shown = Table::new(format!("Table {}. {}", paper.number, paper.about), columns);
     for row in &paper.rows {
         shown.push(cells(row, results)?);

@@ -1,4 +1,4 @@
-use pathscope_analysis::record::{Measure, Spectrum};
+use pathscope_analysis::record::{Journal, Measure, Spectrum};
 use pathscope_analysis::{
     BootstrapOptions, Interval, LengthRange, Level, Seed, effective_range, exchange_test,
     percentile_interval, resample,
@@ -6,7 +6,6 @@ use pathscope_analysis::{
 use serde::Serialize;
 
 use crate::gradient::{fall, ln_decimal, summarize};
-use crate::journal::Journal;
 use crate::run::Run;
 
 /// The effective ranges of two networks.

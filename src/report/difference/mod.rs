@@ -7,11 +7,10 @@ mod gradient;
 use std::collections::BTreeMap;
 
 use pathscope_analysis::holm;
-use pathscope_analysis::record::{DataIdentity, ModelIdentity};
+use pathscope_analysis::record::{DataIdentity, Journal, ModelIdentity};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::journal::Journal;
 use super::run::Run;
 pub use condition::{Condition, ConditionError};
 pub use errors::{BlockDifference, ErrorDifference};

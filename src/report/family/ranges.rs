@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pathscope_analysis::record::Measure;
+use pathscope_analysis::record::{Journal, Measure};
 use pathscope_analysis::{
     CommonPowerLaw, Decay, Interval, LengthRange, Level, PowerLaw, ScalingError,
     fit_common_power_law, fit_power_law,
@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::FamilyError;
 use crate::gradient::{summarize, uniform_functions};
-use crate::journal::Journal;
 
 /// The effective range of one network of a family.
 #[derive(Clone, Debug, Serialize)]
@@ -41,9 +40,8 @@ impl RangeMember {
     /// A file without the measure, or a network without one k.
     pub fn new(journal: &Journal, measure: Measure, share: f64) -> Result<Self, FamilyError> {
         let blocks = &journal.header.model.blocks;
-        let functions = uniform_functions(&journal.header).ok_or_else(|| FamilyError::Unequal {
-            path: journal.path.clone(),
-        })?;
+        let functions = uniform_functions(&journal.header)
+            .ok_or_else(|| FamilyError::Unequal(journal.path.clone()))?;
         let missing = || FamilyError::NoSpectrum {
             path: journal.path.clone(),
             measure: measure.name(),

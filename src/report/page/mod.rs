@@ -13,11 +13,10 @@ mod table;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{Header, Journal};
 use serde::Serialize;
 
 use super::difference::Difference;
-use super::journal::Journal;
 use super::plot;
 use super::quantity::{count, significant, thousands};
 use super::run::Run;

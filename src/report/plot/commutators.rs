@@ -34,9 +34,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
         ),
         content: Content::Matrix(Matrix {
             label: "block, numbered from 0 (grey: shapes differ, or not measured)".into(),
-            names: (0..header.model.blocks.len())
-                .map(|block| block.to_string())
-                .collect(),
+            size: header.model.blocks.len(),
             quantity: "commutator over the change of both".into(),
             signed: false,
             entries: entries.collect(),

@@ -53,7 +53,7 @@ pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {
                 "depth: input of the block, {} of the head (grey: shapes differ)",
                 depths - 1
             ),
-            names: (0..depths).map(|depth| depth.to_string()).collect(),
+            size: depths,
             quantity: "angular distance (0.5: right angle)".into(),
             signed: false,
             entries: same.chain(entries).collect(),

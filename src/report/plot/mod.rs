@@ -39,15 +39,13 @@ pub use threshold::threshold;
 pub use training::training;
 pub use veit::veit;
 
-use pathscope_analysis::record::{FamilyMember, Latency, Measure};
+use pathscope_analysis::record::{FamilyMember, Journal, Latency, Measure, TrainingLog};
 use pathscope_analysis::{BootstrapOptions, EQUAL_PARAMETERS, PathCounts, thresholds};
 
 use super::family::{FamilyError, Quantity, RangeMember, Size, growth};
 use super::gradient::summarize;
-use super::journal::Journal;
 use super::picture::Picture;
 use super::source::Source;
-use super::training_log::TrainingLog;
 
 /// Share of the gradient that effective ranges hold unless told otherwise.
 pub const SHARE: f64 = 0.95;

@@ -36,9 +36,7 @@ pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         ),
         content: Content::Matrix(Matrix {
             label: "block, numbered from 0 (stroke: less than one by one)".into(),
-            names: (0..header.model.blocks.len())
-                .map(|block| block.to_string())
-                .collect(),
+            size: header.model.blocks.len(),
             quantity: "synergy of the pair, nats of loss".into(),
             signed: true,
             entries: entries.collect(),

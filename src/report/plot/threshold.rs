@@ -55,16 +55,8 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
              parameters. {crossing}"
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "layers of the network with 1 function per block".into(),
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: "held-out top-1 error (%)".into(),
-                detail: "whiskers: all runs".into(),
-                ..Axis::default()
-            },
+            x: Axis::whole("layers of the network with 1 function per block"),
+            y: Axis::new("held-out top-1 error (%)").detail("whiskers: all runs"),
             stretches: stretch.into_iter().collect(),
             series: vec![
                 curve(

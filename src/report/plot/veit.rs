@@ -1,8 +1,7 @@
-use pathscope_analysis::record::BlockIdentity;
+use pathscope_analysis::record::{BlockIdentity, Journal};
 use pathscope_analysis::{BlockPaths, PathCounts, PathCountsError, PathPolynomial};
 
 use super::{multiplicity, pictures_together};
-use crate::journal::Journal;
 use crate::lesions::intact;
 use crate::picture::{Content, Picture};
 

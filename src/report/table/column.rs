@@ -90,6 +90,24 @@ impl Column {
         Self { priority, ..self }
     }
 
+    /// Low [priority](Self::priority).
+    #[must_use]
+    pub fn low(self) -> Self {
+        self.priority(Priority::Low)
+    }
+
+    /// Medium [priority](Self::priority).
+    #[must_use]
+    pub fn medium(self) -> Self {
+        self.priority(Priority::Medium)
+    }
+
+    /// High [priority](Self::priority).
+    #[must_use]
+    pub fn high(self) -> Self {
+        self.priority(Priority::High)
+    }
+
     /// `error, %`: the heading with its unit.
     #[must_use]
     pub fn title(&self) -> String {

@@ -24,10 +24,9 @@ pub mod verdict;
 pub use change::{describe, reordered};
 pub use finding::Finding;
 
-use pathscope_analysis::record::Latency;
+use pathscope_analysis::record::{Journal, Latency};
 
 use super::gradient::summarize;
-use super::journal::Journal;
 use super::lesions::{intact, random_lesions, single_lesions};
 use super::picture::Picture;
 use super::plot::pictures;

@@ -7,7 +7,7 @@ use super::finding::Finding;
 use super::outcome;
 use crate::error_rate::error;
 use crate::lesions::{intact, reordering};
-use crate::quantity::{count, significant};
+use crate::quantity::{count, significant, significant_interval};
 use crate::table::Table;
 
 /// Orders from which a bootstrap interval of a correlation is worth its name.
@@ -93,11 +93,7 @@ fn correlation(outcomes: &[&Outcome]) -> Option<String> {
         })
         .flatten();
     let interval = match interval {
-        Some(interval) => format!(
-            ", 95 % interval {} to {}",
-            significant(interval.lower, 2),
-            significant(interval.upper, 2)
-        ),
+        Some(interval) => format!(", 95 % interval {}", significant_interval(interval, 2)),
         None => ", too few independent orders for an interval".into(),
     };
     Some(format!(

@@ -4,11 +4,10 @@ use pathscope_analysis::record::{Header, Latency, Options, Removal, RunTime};
 use pathscope_analysis::{Interval, Level};
 
 use super::finding::Finding;
-use super::outcome::rate_interval;
 use super::verdict::in_points;
 use crate::lesions::block_name;
-use crate::quantity::{count, hundredths, percent, rate, significant, thousands};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{count, hundredths, percent, rate, significant};
+use crate::table::{Cell, Column, Table};
 
 /// The steps of a greedy removal with the latency of their networks; none without any step.
 #[must_use]
@@ -18,14 +17,14 @@ pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> 
         vec![
             Column::number("step", "step"),
             Column::words("block", "block removed"),
-            Column::number("errors", "errors").priority(Priority::Medium),
+            Column::number("errors", "errors").medium(),
             Column::file_only("examples"),
             Column::number("error", "error").unit("%"),
-            Column::interval("error", "95 % interval").priority(Priority::High),
-            Column::number("parameters", "parameters").priority(Priority::Medium),
-            Column::number("multiply_adds", "multiply-adds").priority(Priority::Low),
+            Column::interval("error", "95 % interval").high(),
+            Column::number("parameters", "parameters").medium(),
+            Column::number("multiply_adds", "multiply-adds").low(),
             Column::number("latency_ms", "one image").unit("ms"),
-            Column::interval("latency_ms", "quartiles").priority(Priority::Medium),
+            Column::interval("latency_ms", "quartiles").medium(),
         ],
     );
     for (step, found) in steps.iter().enumerate() {
@@ -37,12 +36,10 @@ pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> 
             }),
             Cell::count(found.errors),
             Cell::count(found.examples),
-            Cell::number(hundredths(error), error),
-            found
-                .error_interval(Level::P95)
-                .map_or_else(Cell::missing, rate_interval),
-            Cell::integer(thousands(found.parameters), found.parameters),
-            Cell::integer(thousands(found.multiply_adds), found.multiply_adds),
+            Cell::share(error),
+            Cell::interval(found.error_interval(Level::P95), hundredths),
+            Cell::thousands(found.parameters),
+            Cell::thousands(found.multiply_adds),
         ]);
         let time = latency.and_then(|latency| latency.networks.get(step));
         cells.extend(time_cells(time));
@@ -74,14 +71,9 @@ fn time_cells(time: Option<&RunTime>) -> [Cell; 2] {
         upper: 1e3 * time.quartiles.upper,
     };
     [
-        Cell::number(significant(milliseconds, 3), milliseconds),
-        Cell::interval(span(quartiles), quartiles),
+        Cell::significant(milliseconds, 3),
+        Cell::interval(quartiles, |end| significant(end, 3)),
     ]
-}
-
-fn span(interval: Interval) -> String {
-    let end = |value| significant(value, 3);
-    format!("{} to {}", end(interval.lower), end(interval.upper))
 }
 
 /// The points of error that a removal may cost, where it ends there.
