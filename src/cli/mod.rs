@@ -22,6 +22,8 @@ pub use problem::Problem;
 use session::Session;
 use terminal::Terminal;
 
+use crate::team::Team;
+
 /// Which blocks of a trained residual network matter, does their order matter, which path
 /// lengths carry the gradient, and would width now buy more than depth?
 #[derive(Debug, Parser)]
@@ -44,14 +46,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (_membership, team) = match ranks::join() {
         Ok(joined) => joined,
         Err(problem) => {
-            Terminal::new(false, false, Vec::new()).problem(&problem);
+            Terminal::new(false, false, Vec::new(), Team::ALONE).problem(&problem);
             return ExitCode::from(problem.exit_code());
         }
     };
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command = arguments.iter().skip(1);
     let command = command.map(|word| word.to_string_lossy().into_owned());
-    let terminal = |cli: &Cli| Terminal::new(cli.quiet, cli.verbose, command.collect()).of(team);
+    let terminal = |cli: &Cli| Terminal::new(cli.quiet, cli.verbose, command.collect(), team);
     let parsed = help().try_get_matches_from(&arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,

@@ -35,10 +35,7 @@ const KNOWN: [&str; 6] = [
     "Open Sans",
 ];
 
-/// The drawing in an SVG file, its words laid out.
-///
-/// # Errors
-/// No font, or a file that is no drawing.
+/// The drawing in an SVG file, its words laid out. Errors: no font, or a file that is no drawing.
 pub(super) fn read(svg: &str) -> Result<usvg::Tree, RenderError> {
     let mut options = usvg::Options::default();
     let fonts = Arc::make_mut(&mut options.fontdb);

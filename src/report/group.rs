@@ -13,3 +13,9 @@ pub(crate) fn grouped<K: PartialEq, V>(
     }
     groups
 }
+
+/// What all values are; none where they differ, or where there are none.
+pub(crate) fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|other| other == first).then_some(first)
+}

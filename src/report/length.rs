@@ -34,7 +34,6 @@ const LONGEST: f64 = 76_000.0;
 
 impl Length {
     /// So many pixels.
-    #[must_use]
     pub fn of_pixels(number: f64) -> Self {
         Self {
             number,
@@ -43,7 +42,6 @@ impl Length {
     }
 
     /// In pixels.
-    #[must_use]
     pub fn pixels(self) -> f64 {
         self.number * self.unit.1
     }

@@ -20,7 +20,6 @@ pub struct PathCountsFile {
 
 impl PathCountsFile {
     /// A file of these networks.
-    #[must_use]
     pub fn new(networks: Vec<PathCounts>) -> Self {
         Self {
             schema: SCHEMA_VERSION,

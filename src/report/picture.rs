@@ -344,7 +344,6 @@ pub struct MatrixEntry {
 
 impl MatrixEntry {
     /// The entries of an unordered pair, on both sides of the diagonal.
-    #[must_use]
     pub fn of_pair(first: usize, second: usize, value: f64, hover: &str) -> [Self; 2] {
         [(first, second), (second, first)].map(|(row, column)| Self {
             row,

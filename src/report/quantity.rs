@@ -4,7 +4,6 @@ use num_bigint::BigUint;
 use pathscope_analysis::Interval;
 
 /// `7.28 %`.
-#[must_use]
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
     match value.abs() {
@@ -15,7 +14,6 @@ pub fn percent(share: f64) -> String {
 }
 
 /// `7.28 % (74 of 1,017)`.
-#[must_use]
 pub fn rate(errors: usize, examples: usize) -> String {
     format!(
         "{} ({} of {})",
@@ -26,25 +24,21 @@ pub fn rate(errors: usize, examples: usize) -> String {
 }
 
 /// `A to B`: both ends of an interval, each as `end` writes it.
-#[must_use]
 pub fn span(interval: Interval, end: impl Fn(f64) -> String) -> String {
     format!("{} to {}", end(interval.lower), end(interval.upper))
 }
 
 /// `5.8 % to 9.0 %`.
-#[must_use]
 pub fn percent_interval(interval: Interval) -> String {
     span(interval, percent)
 }
 
 /// `0.38 to 0.42`: both ends with so many significant digits.
-#[must_use]
 pub fn significant_interval(interval: Interval, digits: usize) -> String {
     span(interval, |end| significant(end, digits))
 }
 
 /// `1,017`.
-#[must_use]
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -58,7 +52,6 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// A number with so many significant digits, without an exponent where that reads well.
-#[must_use]
 pub fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -76,14 +69,12 @@ pub fn significant(value: f64, digits: usize) -> String {
 }
 
 /// The same with the sign of a positive one.
-#[must_use]
 pub fn signed(value: f64, digits: usize) -> String {
     let sign = if value > 0.0 { "+" } else { "" };
     format!("{sign}{}", significant(value, digits))
 }
 
 /// A p-value: `0.03`, `< 0.0001`.
-#[must_use]
 pub fn p_value(p: f64) -> String {
     if p < 1e-4 {
         "< 0.0001".into()
@@ -93,13 +84,11 @@ pub fn p_value(p: f64) -> String {
 }
 
 /// Per cent with two decimals, as columns of tables hold it: `7.28`.
-#[must_use]
 pub fn hundredths(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
 /// A difference in percentage points with its sign: `+1.25`; 0 has none.
-#[must_use]
 pub fn points(points: f64) -> String {
     let text = format!("{points:+.2}");
     match text.as_str() {
@@ -110,7 +99,6 @@ pub fn points(points: f64) -> String {
 
 /// A decimal number of any size: digits up to six of them, beyond that a power where it is one of a
 /// small number (`2^54`), or else the power of ten (`10^16.26`).
-#[must_use]
 pub fn large(digits: &str) -> String {
     let Ok(number) = digits.parse::<BigUint>() else {
         return digits.to_owned();
@@ -139,7 +127,6 @@ pub fn large(digits: &str) -> String {
 }
 
 /// `one block`, `3 blocks`.
-#[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),

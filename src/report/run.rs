@@ -42,7 +42,6 @@ impl Run {
     }
 
     /// Everything that several runs hold, in their order.
-    #[must_use]
     pub fn joined(runs: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         for run in runs {

@@ -5,7 +5,6 @@ use pathscope_analysis::record::{EpochRecord, TrainingLog};
 /// The scalars of a training log by epoch, as the content of a TensorBoard event file: errors (as
 /// shares) and losses of training and held-out examples, and the learning rate. Seconds of training
 /// are its clock, so that the same log gives the same bytes.
-#[must_use]
 pub fn events(log: &TrainingLog) -> Vec<u8> {
     let mut out = Vec::new();
     let mut clock = 0.0;

@@ -7,6 +7,8 @@ use pathscope_analysis::record::*;
 use pathscope_analysis::{OrderSpace, PathPolynomial, Seed};
 use rand::RngExt;
 
+use super::run::Run;
+
 const BLOCKS: usize = 9;
 const EXAMPLES: usize = 400;
 
@@ -114,6 +116,19 @@ fn journal(options: Options, records: Vec<Record>) -> Journal {
 
 fn intact() -> Outcome {
     outcome("intact".into(), Change::Intact, None, 0.07)
+}
+
+/// A run with these results.
+pub fn run(journals: impl Into<Vec<Journal>>) -> Run {
+    Run {
+        journals: journals.into(),
+        ..Run::default()
+    }
+}
+
+/// Results of every kind that a study holds.
+pub fn study() -> [Journal; 3] {
+    [lesions(), reorderings(), spectrum()]
 }
 
 /// Every block deleted, every pair, and random sets.

@@ -91,10 +91,7 @@ impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let What::Parallel(arguments) = &self.what;
         let team = ranks::team();
-        let threads = match arguments.threads {
-            Some(threads) => threads,
-            None => ranks::threads()?,
-        };
+        let threads = ranks::threads(arguments.threads)?;
         ranks::use_threads(threads)?;
         if arguments.batches.iter().any(|batch| batch / 2 < team.size()) {
             return Err(Problem::BadInput(format!(

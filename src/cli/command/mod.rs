@@ -9,10 +9,7 @@ pub(crate) trait Execute {
     /// Whether several processes share the work; otherwise the first one does it all.
     const SHARED: bool = false;
 
-    /// Does the work and prints its result.
-    ///
-    /// # Errors
-    /// Bad input, or work that fails.
+    /// Does the work and prints its result. Errors: bad input, or work that fails.
     fn run(&self, terminal: &Terminal) -> Result<(), Problem>;
 }
 
@@ -70,10 +67,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Does the work and prints its result.
-            ///
-            /// # Errors
-            /// Bad input, or work that fails.
+            /// Does the work and prints its result. Errors: bad input, or work that fails.
             pub fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
                 match self {
                     $(Self::$name(arguments) => arguments.run(terminal),)*

@@ -11,18 +11,7 @@ use crate::network::{Block, BlockShape, Layer, Operation, Plan, Specification};
 use crate::report::quantity::{significant, thousands};
 use crate::report::table::{Cell, Column, Table};
 
-/// Whether a layer is what the first block of a pre-activation stage shares with its skip.
-fn is_bn_relu(layer: &Layer) -> bool {
-    matches!(
-        layer.operation,
-        Operation::BatchNorm { .. } | Operation::Relu
-    )
-}
-
-/// The blocks with their shapes, one a row.
-///
-/// # Errors
-/// A network whose layers do not fit together.
+/// The blocks with their shapes, one a row. Errors: a network whose layers do not fit together.
 pub(crate) fn blocks(
     title: &str,
     specification: &Specification,
@@ -79,12 +68,16 @@ pub(crate) fn agreements(audit: &Audit) -> Table {
     table
 }
 
-fn is_mix(layer: &Layer) -> bool {
-    matches!(layer.operation, Operation::Mix { .. })
-}
-
 /// The skip of a block, in words.
 fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
+    // What the first block of a pre-activation stage shares with its skip.
+    let is_bn_relu = |layer: &Layer| {
+        matches!(
+            layer.operation,
+            Operation::BatchNorm { .. } | Operation::Relu
+        )
+    };
+    let is_mix = |layer: &Layer| matches!(layer.operation, Operation::Mix { .. });
     match &block.skip {
         None => "none",
         Some(_) if block.gate.is_some() => "gated",
@@ -99,10 +92,7 @@ fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
     }
 }
 
-/// The model at `file` as one JSON object.
-///
-/// # Errors
-/// A model whose layers do not fit together.
+/// The model at `file` as one JSON object. Errors: a model whose layers do not fit together.
 pub(crate) fn describe(
     card: &ModelCard,
     hash: &str,

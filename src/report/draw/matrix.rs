@@ -97,12 +97,8 @@ fn cells(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Resu
             let (middle, half) = ((y0 + y1) / 2.0, (x1 - x0) / 5.0);
             let across = (x0 + x1) / 2.0;
             let ends = [(across - half, middle), (across + half, middle)];
-            let stroke = Stroke {
-                colour: ink.rgb(Theme::Light).to_rgba(),
-                width: 0.13 * pen.em,
-                dashes: &[],
-            };
-            pen.line(&ends, &stroke)?;
+            let ink = ink.rgb(Theme::Light).to_rgba();
+            pen.line(&ends, &Stroke::solid(ink, 0.13 * pen.em))?;
         }
         pen.hover((x0, y0), (x1 - x0, y1 - y0), &entry.hover);
     }

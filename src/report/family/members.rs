@@ -76,7 +76,6 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
 
 /// The network that the training stated in a model's card made, with this many parameters; none
 /// where the card states no recipe or no test.
-#[must_use]
 pub fn trained_member(training: &serde_json::Value, parameters: u64) -> Option<FamilyMember> {
     let recipe = training.get("recipe")?;
     let seed = recipe.get("training")?.get("seed")?.as_u64()?;

@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 /// A file of results and the section about it.
-pub(super) type Source<'a> = (&'a Journal, &'a str);
+pub(super) type Source<'a> = (&'a Journal, String);
 
 /// The four answers about a network: its error, the blocks that it needs, the lengths that carry
 /// `share` of the gradient, and what another order costs.
@@ -34,14 +34,14 @@ pub(super) fn answers(sources: &[Source<'_>], share: f64) -> Vec<Answer> {
     let first = |found: fn(&Journal, f64) -> Option<(String, String)>, label: String| {
         let answered = sources
             .iter()
-            .find_map(|(journal, section)| Some((found(journal, share)?, *section)));
+            .find_map(|(journal, section)| Some((found(journal, share)?, section)));
         let (found, section) = answered.unzip();
         let (value, detail): (Option<String>, Option<String>) = found.unzip();
         Answer {
             label,
             value,
             detail: detail.unwrap_or_default(),
-            section: section.map_or_else(String::new, str::to_owned),
+            section: section.cloned().unwrap_or_default(),
         }
     };
     vec![

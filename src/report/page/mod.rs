@@ -17,6 +17,7 @@ use pathscope_analysis::record::{Header, Journal};
 use serde::Serialize;
 
 use super::difference::Difference;
+use super::group::grouped;
 use super::plot;
 use super::quantity::{count, significant, thousands};
 use super::run::Run;
@@ -81,7 +82,7 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
             number,
             ..Subject::default()
         };
-        let mut sources: Vec<(&Journal, String)> = Vec::new();
+        let mut sources: Vec<Source<'_>> = Vec::new();
         for journal in group {
             let id = format!("results-{sections}");
             sections += 1;
@@ -97,10 +98,6 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
             }
             sources.push((journal, id));
         }
-        let sources: Vec<Source<'_>> = sources
-            .iter()
-            .map(|(journal, id)| (*journal, id.as_str()))
-            .collect();
         networks.extend(group.first().map(|first| Network {
             number,
             title: title.clone(),
@@ -138,18 +135,12 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
 
 /// The results of each network, in the order in which they come.
 fn by_network(journals: &[Journal]) -> Vec<Vec<&Journal>> {
-    let mut networks: Vec<Vec<&Journal>> = Vec::new();
-    for journal in journals {
-        let same = |group: &&mut Vec<&Journal>| {
-            let first = group.first();
-            first.is_some_and(|first| first.header.model == journal.header.model)
-        };
-        match networks.iter_mut().find(same) {
-            Some(group) => group.push(journal),
-            None => networks.push(vec![journal]),
-        }
-    }
-    networks
+    let groups = grouped(
+        journals
+            .iter()
+            .map(|journal| (&journal.header.model, journal)),
+    );
+    groups.into_iter().map(|(_, journals)| journals).collect()
 }
 
 /// The chapter about trainings; none without any.

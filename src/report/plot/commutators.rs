@@ -5,7 +5,6 @@ use crate::picture::{Content, Matrix, MatrixEntry, Picture};
 use crate::quantity::{percent, significant};
 
 /// How far pairs of blocks are from commuting. None without commutators.
-#[must_use]
 pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
     let most = pairs
         .iter()

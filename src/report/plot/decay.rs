@@ -10,7 +10,6 @@ use crate::theme::Colour;
 
 /// How the norm of one path changes with its length, and the fitted factor per function. None where
 /// no measure tells of single paths, or too few lengths were measured.
-#[must_use]
 pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
     let mut series = Vec::new();
     let mut words = Vec::new();

@@ -7,7 +7,6 @@ use crate::theme::Colour;
 
 /// Error against the number of blocks or functions disabled together: each draw, and the
 /// mean with its interval over draws. None without random draws.
-#[must_use]
 pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut drawn = Vec::new();
     for subject in subjects {

@@ -5,7 +5,6 @@ use crate::quantity::significant;
 use crate::view::distance::depth_name;
 
 /// How far the activations at each pair of depths are apart. None without distances.
-#[must_use]
 pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {
     let by_size = |a: &&&Distance, b: &&&Distance| a.distance.total_cmp(&b.distance);
     let least = pairs.iter().min_by(by_size)?;

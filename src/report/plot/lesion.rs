@@ -4,7 +4,8 @@ use pathscope_analysis::record::Header;
 use super::subject::{Subject, intact_entry, intact_levels, intact_words, names, stages};
 use crate::ALPHA;
 use crate::error_rate::error_axis;
-use crate::lesions::{SingleLesion, Target, block_name, changes_shape, hover, single_lesions};
+use crate::group::common;
+use crate::lesions::{SingleLesion, Target, changes_shape, hover, single_lesions, target_name};
 use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series};
 use crate::quantity::{p_value, rate};
 use crate::theme::Colour;
@@ -18,7 +19,6 @@ struct Sweep<'a> {
 
 /// Error after disabling each block or function, with Wilson's intervals; signs of what does not
 /// differ from the intact network are hollow. None without single lesions.
-#[must_use]
 pub fn lesion(subjects: &[Subject<'_>]) -> Option<Picture> {
     let sweeps: Vec<Sweep<'_>> = subjects
         .iter()
@@ -88,13 +88,10 @@ impl Along {
         let mut targets: Vec<Target> = all.map(|single| single.target).collect();
         targets.sort_unstable();
         targets.dedup();
-        let mut depths = sweeps
-            .iter()
-            .map(|sweep| sweep.subject.header.model.blocks.len());
-        let first = depths.next();
+        let depth = |sweep: &Sweep<'_>| sweep.subject.header.model.blocks.len();
         Self {
             targets,
-            by_layers: depths.any(|depth| Some(depth) != first),
+            by_layers: common(sweeps.iter().map(depth)).is_none(),
         }
     }
 
@@ -178,18 +175,12 @@ fn points<'a>(
 
 /// What the pointer shows of a point.
 fn words(header: &Header, method: &str, single: &SingleLesion<'_>) -> String {
-    let what = match single.target {
-        Target::Block(block) => format!("block {}, {method}", block_name(header, block)),
-        Target::Function(block, function) => format!(
-            "function {function} of block {}, {method}",
-            block_name(header, block)
-        ),
-    };
+    let what = target_name(header, single.target);
     let shape = match changes_shape(header, single.target.block()) {
         true => " (changes the shape)",
         false => "",
     };
-    let mut text = hover(header, single.outcome, &format!("{what}{shape}"));
+    let mut text = hover(header, single.outcome, &format!("{what}, {method}{shape}"));
     if let Some(p) = single.adjusted_p {
         text += &format!(", Holm-adjusted p {}", p_value(p));
     }

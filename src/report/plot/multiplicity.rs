@@ -9,7 +9,6 @@ const VISIBLE: f64 = 1e-4;
 
 /// How many paths have each length, and how many configurations each number of functions; with
 /// the range of lengths asked about. None without networks.
-#[must_use]
 pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
     let named: Vec<&str> = networks.iter().map(|counts| counts.name.as_str()).collect();
     let between = networks.first()?.between.as_ref();

@@ -23,7 +23,6 @@ fn bin_width(least: f64) -> f64 {
 
 /// Error against Kendall's tau of the order in which blocks run: each order, and the mean of the
 /// random ones in bins of tau. None without reorderings.
-#[must_use]
 pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut methods: Vec<(&Subject<'_>, &str, Orders<'_>)> = Vec::new();
     for subject in subjects {

@@ -12,7 +12,6 @@ use crate::theme::Colour;
 /// Error against what is left of the network while the least harmful block is removed again and
 /// again: parameters, multiply-adds and latency, each as a share of the intact network's. None
 /// without two steps.
-#[must_use]
 pub fn removal(
     header: &Header,
     removals: &[&Removal],

@@ -5,7 +5,6 @@ use crate::theme::Colour;
 
 /// A quantity of the effective range over a family, on logarithmic axes, with its power laws.
 /// None without networks.
-#[must_use]
 pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
     let (letter, fixed_letter) = growth.size.letters();
     let groups = groups(members, growth.quantity, growth.size);

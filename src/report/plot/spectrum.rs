@@ -10,7 +10,6 @@ use crate::view::spectrum::layers_per_block;
 /// The gradient by path length: the share of each length in the first measure with its band and the
 /// effective range; of one network also the distribution of the paths themselves and that which a
 /// constant decay predicts. None without networks.
-#[must_use]
 pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
     let (subject, summary) = subjects.first()?;
     let mut series = Vec::new();
@@ -75,7 +74,6 @@ pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> 
 
 /// All measures of the gradient by path length, on a logarithmic scale. None where there is only
 /// one.
-#[must_use]
 pub fn measures(header: &Header, summary: &GradientSummary) -> Option<Picture> {
     if summary.measures.len() < 2 {
         return None;

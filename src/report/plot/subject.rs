@@ -19,7 +19,6 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// A network under the title of its model.
-    #[must_use]
     pub fn new(header: &'a Header, outcomes: &[&'a Outcome]) -> Self {
         Self {
             name: header.model.title.clone(),
@@ -29,7 +28,6 @@ impl<'a> Subject<'a> {
     }
 
     /// The networks of some files, under names that differ.
-    #[must_use]
     pub fn all(journals: &[&'a Journal]) -> Vec<Self> {
         let titles = journals.iter().map(|journal| &journal.header.model.title);
         let titles: Vec<&String> = titles.collect();

@@ -14,7 +14,6 @@ const FEWEST: usize = 3;
 
 /// Error against the number of random swaps of blocks: the quartiles and the range of the orders
 /// with so many, as in figure 5b of Veit et al. None without enough orders of one number.
-#[must_use]
 pub fn swaps(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut series = Vec::new();
     let mut most: Option<(usize, f64)> = None;

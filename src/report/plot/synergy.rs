@@ -6,7 +6,6 @@ use crate::quantity::significant;
 
 /// How much more loss each pair of blocks costs than its blocks one by one. None without pairs
 /// whose blocks were disabled one by one too.
-#[must_use]
 pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
     let pairs = synergies(outcomes);
     let most = pairs

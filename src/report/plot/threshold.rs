@@ -7,7 +7,6 @@ use crate::theme::Colour;
 
 /// Error against depth for one function per block and for k of them at equal parameters, with the
 /// interval of the depth where they cross.
-#[must_use]
 pub fn threshold(found: &WidthAgainstDepth) -> Picture {
     let curve = |runs: &[Vec<f64>], label: &str, colour, marker, dash, depths: &[usize]| {
         let points = found.depths.iter().enumerate().map(|(index, &depth)| {

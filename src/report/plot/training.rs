@@ -5,7 +5,6 @@ use crate::quantity::rate;
 use crate::theme::Colour;
 
 /// Error by epoch, in training and on held-out examples. None where no log has an epoch.
-#[must_use]
 pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
     let last = logs.iter().find_map(|log| log.epochs.last())?;
     let mut series = Vec::new();

@@ -37,7 +37,6 @@ pub struct Cell {
 
 impl Cell {
     /// Words.
-    #[must_use]
     pub fn words(text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
@@ -47,7 +46,6 @@ impl Cell {
     }
 
     /// A number, with the text that stands for it.
-    #[must_use]
     pub fn number(text: impl Into<String>, value: f64) -> Self {
         Self {
             text: text.into(),
@@ -56,43 +54,36 @@ impl Cell {
     }
 
     /// A number with so many significant digits.
-    #[must_use]
     pub fn significant(value: f64, digits: usize) -> Self {
         Self::number(significant(value, digits), value)
     }
 
     /// A number with so many decimals.
-    #[must_use]
     pub fn decimals(value: f64, decimals: usize) -> Self {
         Self::number(format!("{value:.decimals$}"), value)
     }
 
     /// A share, in per cent.
-    #[must_use]
     pub fn share(share: f64) -> Self {
         Self::number(hundredths(share), share)
     }
 
     /// A p-value.
-    #[must_use]
     pub fn p(p: f64) -> Self {
         Self::number(p_value(p), p)
     }
 
     /// A count.
-    #[must_use]
     pub fn count(value: usize) -> Self {
         Self::thousands(value as u64)
     }
 
     /// A large whole number.
-    #[must_use]
     pub fn thousands(value: u64) -> Self {
         Self::integer(thousands(value), value)
     }
 
     /// A whole number of any size: a power for people, its digits for files.
-    #[must_use]
     pub fn large(digits: &str) -> Self {
         Self {
             text: large(digits),
@@ -101,7 +92,6 @@ impl Cell {
     }
 
     /// A whole number, with the text that stands for it.
-    #[must_use]
     pub fn integer(text: impl Into<String>, value: u64) -> Self {
         Self {
             text: text.into(),
@@ -110,7 +100,6 @@ impl Cell {
     }
 
     /// Both ends of an interval, each as `end` writes it; missing where there is none.
-    #[must_use]
     pub fn interval(interval: impl Into<Option<Interval>>, end: impl Fn(f64) -> String) -> Self {
         interval.into().map_or_else(Self::missing, |interval| Self {
             text: span(interval, end),
@@ -119,13 +108,11 @@ impl Cell {
     }
 
     /// Nothing: the value was not measured or does not apply.
-    #[must_use]
     pub fn missing() -> Self {
         Self::default()
     }
 
     /// The first value as a number: what the row is sorted by.
-    #[must_use]
     pub fn number_value(&self) -> Option<f64> {
         self.values.first().and_then(Datum::number)
     }

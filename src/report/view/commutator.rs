@@ -8,7 +8,6 @@ use crate::quantity::{count, percent};
 use crate::table::{Cell, Column, Table};
 
 /// The commutators of pairs of blocks; none without any.
-#[must_use]
 pub fn table(header: &Header, found: &[&Commutator]) -> Option<Table> {
     let mut table = Table::new(
         "How far pairs of blocks are from commuting",

@@ -7,7 +7,6 @@ use crate::quantity::{rate, signed, span};
 use crate::table::{Cell, Column, Datum, Table};
 
 /// The intact networks against each other.
-#[must_use]
 pub fn networks(difference: &Difference) -> Table {
     let mut table = Table::new(
         "Intact networks",
@@ -58,7 +57,6 @@ pub fn networks(difference: &Difference) -> Table {
 }
 
 /// What the loss of each block costs in both networks; none where blocks cannot be compared.
-#[must_use]
 pub fn blocks(difference: &Difference) -> Option<Table> {
     let points = |field: &str, heading: &str| Column::number(field, heading).unit("points");
     let mut table = Table::new(

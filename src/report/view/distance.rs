@@ -10,7 +10,6 @@ use crate::quantity::{count, significant};
 use crate::table::{Cell, Column, Table};
 
 /// The closest pair of depths for each number of blocks between them; none without any.
-#[must_use]
 pub fn table(found: &[&Distance]) -> Option<Table> {
     let mut table = Table::new(
         "Angular distance between the input and the output of consecutive blocks",

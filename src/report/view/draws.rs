@@ -10,7 +10,6 @@ use crate::quantity::{count, hundredths};
 use crate::table::{Cell, Column, Table};
 
 /// The outcomes that were drawn at random, by kind; none where there are none.
-#[must_use]
 pub fn table(outcomes: &[&Outcome]) -> Option<Table> {
     let drawn = outcomes.iter().filter(|outcome| outcome.draw.is_some());
     let groups = grouped(drawn.map(|&outcome| (kind(&outcome.change), outcome)));

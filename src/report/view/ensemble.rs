@@ -11,7 +11,6 @@ use crate::table::{Cell, Column, Mark, Priority, Table};
 
 /// The ensembles, the mean of whose logits is compared with the whole network where that was
 /// measured on the same examples; none without ensembles.
-#[must_use]
 pub fn table(found: &[&Ensemble], whole: Option<&Outcome>) -> Option<Table> {
     let tests: Vec<Option<McNemar>> = found
         .iter()
@@ -122,7 +121,6 @@ pub(super) fn finding(found: &Ensemble) -> Finding {
 
 /// How well sums over blocks, and over blocks and pairs, predict unseen sets of deleted blocks:
 /// for each response the share of the variance that they explain.
-#[must_use]
 pub fn additivity(rows: &[(&str, f64, Option<f64>)]) -> Option<Table> {
     let mut table = Table::new(
         "Additivity: share of the variance over unseen sets of deleted blocks that is predicted",

@@ -3,15 +3,12 @@
 use pathscope_analysis::record::{FamilyMember, Measure};
 use pathscope_analysis::{Interval, Level, WidthAgainstDepth, wilson};
 
-pub use crate::family::answer;
-
 use super::spectrum::whole_interval;
 use crate::family::{Growth, Quantity, RangeMember};
 use crate::quantity::{hundredths, percent, significant};
 use crate::table::{Cell, Column, Table};
 
 /// The effective range of every network.
-#[must_use]
 pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<Table> {
     let mut table = Table::new(
         format!(
@@ -56,7 +53,6 @@ pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<T
 }
 
 /// The power laws of a quantity, one for each value of what is held fixed, and the common one.
-#[must_use]
 pub fn growth(growth: &Growth) -> Option<Table> {
     let (letter, fixed_letter) = growth.size.letters();
     let mut table = Table::new(
@@ -125,7 +121,6 @@ fn verdict(quantity: Quantity, letter: &str, exponent: Interval) -> String {
 }
 
 /// The networks of a family with their errors.
-#[must_use]
 pub fn members(members: &[FamilyMember]) -> Option<Table> {
     let mut table = Table::new(
         "Trained networks",
@@ -158,7 +153,6 @@ pub fn members(members: &[FamilyMember]) -> Option<Table> {
 }
 
 /// The designs of equal parameters that are compared for one k.
-#[must_use]
 pub fn equal_designs(found: &WidthAgainstDepth, members: &[FamilyMember]) -> Option<Table> {
     let mut table = Table::new(
         format!("Designs of equal parameters, k = 1 and k = {}", found.k),

@@ -44,18 +44,16 @@ pub struct View {
 }
 
 /// The view of a results file; effective ranges hold `share` of the gradient.
-#[must_use]
 pub fn view(journal: &Journal, share: f64) -> View {
     View {
         findings: findings(journal, share),
         tables: tables(journal, share),
-        pictures: pictures(journal, share),
+        pictures: pictures(&[journal], share),
     }
 }
 
 /// Every question that the records of a file answer; effective ranges hold `share` of the
 /// gradient.
-#[must_use]
 pub fn findings(journal: &Journal, share: f64) -> Vec<Finding> {
     let header = &journal.header;
     let outcomes = journal.outcomes();

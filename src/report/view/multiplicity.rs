@@ -10,14 +10,9 @@ fn share(share: f64) -> Cell {
 }
 
 /// `resnet-110: n = 54 blocks, k = 1, 2 layers in each function`.
-#[must_use]
 pub fn heading(counts: &PathCounts) -> String {
     let blocks = counts.functions.len();
-    let functions = match least_and_most(counts) {
-        Some((least, most)) if least == most => format!(", k = {least}"),
-        Some((least, most)) => format!(", k = {least} to {most}"),
-        None => String::new(),
-    };
+    let functions = functions(counts).map_or_else(String::new, |k| format!(", k = {k}"));
     let mut text = format!("{}: n = {blocks} blocks{functions}", counts.name);
     if let Some(layers) = counts.layers_per_module() {
         let layers = count(layers, "layer", "layers");
@@ -34,8 +29,16 @@ fn least_and_most(counts: &PathCounts) -> Option<(usize, usize)> {
     functions.clone().min().zip(functions.max())
 }
 
+/// Functions of a block: `1`, or `1 to 4` where blocks differ.
+fn functions(counts: &PathCounts) -> Option<String> {
+    let (least, most) = least_and_most(counts)?;
+    Some(match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    })
+}
+
 /// How many configurations and paths a network has.
-#[must_use]
 pub fn conventions(counts: &PathCounts) -> Table {
     let total: usize = counts.functions.iter().sum();
     let product = PathPolynomial::new(&counts.functions).map(|network| network.paths().to_string());
@@ -80,7 +83,6 @@ pub fn conventions(counts: &PathCounts) -> Table {
 }
 
 /// What lies in the range of lengths asked about, in a sentence; none where none was.
-#[must_use]
 pub fn between(counts: &PathCounts) -> Option<String> {
     let found = counts.between.as_ref()?;
     let (first, last) = (found.range.first, found.range.last);
@@ -97,7 +99,6 @@ pub fn between(counts: &PathCounts) -> Option<String> {
 }
 
 /// The distributions of path length and of the functions in a configuration.
-#[must_use]
 pub fn distributions(counts: &PathCounts) -> Table {
     let mut table = Table::new(
         "Distributions",
@@ -138,7 +139,6 @@ fn range(found: &ShareByLength) -> Cell {
 
 /// Paths and configurations by length in blocks; lengths are left out whose share is below `least`
 /// in both.
-#[must_use]
 pub fn lengths(counts: &PathCounts, least: f64) -> Table {
     let each = counts.layers_per_module();
     let mut columns = vec![Column::number("length", "length").unit("blocks")];
@@ -189,7 +189,6 @@ pub fn lengths(counts: &PathCounts, least: f64) -> Table {
 }
 
 /// Paths by length in layers; lengths are left out whose share is below `least`.
-#[must_use]
 pub fn layers(counts: &PathCounts, least: f64) -> Table {
     let mut table = Table::new(
         "Paths by length in layers (skips with convolutions add to it)",
@@ -227,7 +226,6 @@ fn note_left_out(table: &mut Table, left_out: usize, least: f64) {
 }
 
 /// Several networks side by side.
-#[must_use]
 pub fn networks(networks: &[PathCounts]) -> Option<Table> {
     let asked = networks.iter().find_map(|counts| counts.between.as_ref());
     let mut columns = vec![
@@ -251,17 +249,12 @@ pub fn networks(networks: &[PathCounts]) -> Option<Table> {
     let mut table = Table::new("Networks", columns);
     let first = networks.first().and_then(|counts| counts.parameters);
     for counts in networks {
-        let k = match least_and_most(counts) {
-            Some((least, most)) if least == most => Cell::words(least.to_string()),
-            Some((least, most)) => Cell::words(format!("{least} to {most}")),
-            None => Cell::missing(),
-        };
         let ratio = counts.parameters.zip(first);
         let found = &counts.modules.law;
         let mut cells = vec![
             Cell::words(&counts.name),
             Cell::count(counts.functions.len()),
-            k,
+            functions(counts).map_or_else(Cell::missing, Cell::words),
             counts
                 .parameters
                 .map_or_else(Cell::missing, Cell::thousands),

@@ -219,7 +219,6 @@ pub struct Shown<'a> {
 
 /// The outcomes of changes that were not drawn at random, each against the intact network on the
 /// same examples; none without changes.
-#[must_use]
 pub fn table(
     header: &Header,
     title: impl Into<String>,
@@ -441,7 +440,6 @@ fn class_name(class: usize, class_names: &[String]) -> String {
 }
 
 /// The errors of every class, intact and after each change.
-#[must_use]
 pub fn by_class(outcomes: &[&Outcome], class_names: &[String]) -> Option<Table> {
     let classes = outcomes.first()?.errors_by_class.len();
     let mut columns = vec![Column::words("change", "disabled")];

@@ -10,7 +10,6 @@ use crate::quantity::{count, hundredths, percent, rate, significant};
 use crate::table::{Cell, Column, Table};
 
 /// The steps of a greedy removal with the latency of their networks; none without any step.
-#[must_use]
 pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> Option<Table> {
     let mut table = Table::new(
         "Greedy removal",
@@ -28,7 +27,7 @@ pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> 
         ],
     );
     for (step, found) in steps.iter().enumerate() {
-        let error = share(found.errors as f64, found.examples as f64);
+        let error = found.errors as f64 / found.examples as f64;
         let mut cells = Vec::from([
             Cell::count(step),
             found.removed.last().map_or_else(Cell::missing, |&block| {
@@ -84,20 +83,11 @@ fn until(header: &Header) -> Option<f64> {
     }
 }
 
-/// Not a number without a whole: it is printed as such.
-fn share(part: f64, whole: f64) -> f64 {
-    part / whole
-}
-
 /// How small the network became, and what that costs.
-#[must_use]
 pub fn finding(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> Option<Finding> {
     let last = steps.last()?;
-    let removed: Vec<String> = last
-        .removed
-        .iter()
-        .map(|&block| block_name(header, block))
-        .collect();
+    let removed = last.removed.iter();
+    let removed: Vec<String> = removed.map(|&block| block_name(header, block)).collect();
     if let Some(points) = until(header).filter(|_| removed.is_empty()) {
         return Some(Finding {
             question: "How small can the network be made?".into(),
@@ -108,7 +98,8 @@ pub fn finding(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -
             ),
         });
     }
-    let left = |left: u64, whole: u64| percent(share(left as f64, whole as f64));
+    // Not a number without a whole: it is printed as such.
+    let left = |left: u64, whole: u64| percent(left as f64 / whole as f64);
     Some(Finding {
         question: "How small can the network be made?".into(),
         answer: format!(
@@ -148,7 +139,6 @@ fn faster(latency: &Latency) -> String {
 
 /// For each step, whether it is on the Pareto front: no other step is at least as good in both
 /// errors and parameters left, and better in one.
-#[must_use]
 pub fn on_front(removals: &[&Removal]) -> Vec<bool> {
     let beats = |a: &Removal, b: &Removal| {
         a.errors <= b.errors

@@ -18,7 +18,6 @@ const HEADINGS: [&str; SCORES.len()] = [
 
 /// The scores of each block beside its effect, and how well each score ranks the effects. `scores` are
 /// those of all blocks.
-#[must_use]
 pub fn tables(
     header: &Header,
     intact: &Outcome,

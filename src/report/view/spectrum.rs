@@ -7,6 +7,7 @@ use pathscope_analysis::record::{Header, Spectrum};
 
 use super::finding::Finding;
 use crate::gradient::GradientSummary;
+use crate::group::common;
 use crate::plot::decay_shape;
 use crate::quantity::{large, percent, significant, significant_interval};
 use crate::table::{Cell, Column, Table};
@@ -15,16 +16,12 @@ use crate::table::{Cell, Column, Table};
 const MOST_GRADES: usize = 20;
 
 /// Layers of a block, where all blocks have as many.
-#[must_use]
 pub fn layers_per_block(header: &Header) -> Option<usize> {
-    let mut layers = header.model.blocks.iter().map(|block| block.layers);
-    let first = layers.next()?;
-    layers.all(|other| other == first).then_some(first)
+    common(header.model.blocks.iter().map(|block| block.layers))
 }
 
 /// What each measure holds of the whole at each length; lengths are left out whose share is below
 /// `least` by every measure. None without a length.
-#[must_use]
 pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option<Table> {
     let layers = layers_per_block(header);
     let mut columns = vec![Column::number("length", "length").unit("blocks")];
@@ -44,11 +41,9 @@ pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option
     let mut left_out = 0;
     let lengths = summary.ln_paths.iter().zip(&summary.path_shares);
     for (length, (&ln_paths, &share)) in lengths.enumerate() {
-        let mut shares = summary
-            .measures
-            .iter()
-            .filter_map(|measured| measured.shares.get(length));
-        if !shares.any(|&share| share >= least) {
+        let mut measures = summary.measures.iter();
+        let is_shown = |share: &f64| *share >= least;
+        if !measures.any(|measured| measured.shares.get(length).is_some_and(is_shown)) {
             left_out += 1;
             continue;
         }
@@ -110,7 +105,6 @@ fn path_count(ln: f64) -> String {
 
 /// The effective range by each measure, with the middle half of those of single mini-batches and
 /// examples in files.
-#[must_use]
 pub fn ranges(header: &Header, summary: &GradientSummary) -> Option<Table> {
     let layers = layers_per_block(header);
     let mut columns = vec![
@@ -164,7 +158,6 @@ pub(super) fn whole_interval(interval: Option<Interval>) -> Cell {
 
 /// The gradient by functions of each stage or type, strongest first; none where that was not
 /// measured.
-#[must_use]
 pub fn grades(spectra: &[&Spectrum]) -> Option<Table> {
     let first = spectra.first()?;
     let mut grades: Vec<(&[usize], f64)> = first
@@ -206,7 +199,6 @@ pub fn grades(spectra: &[&Spectrum]) -> Option<Table> {
 }
 
 /// The effective range of every checkpoint of a training.
-#[must_use]
 pub fn checkpoints(rows: &[(String, GradientSummary)]) -> Option<Table> {
     let mut table = Table::new(
         "The effective range during training",
@@ -237,7 +229,6 @@ pub fn checkpoints(rows: &[(String, GradientSummary)]) -> Option<Table> {
 
 /// How the norm of one path changes with its length, in a sentence or two; none where no measure
 /// tells of single paths.
-#[must_use]
 pub fn decay(summary: &GradientSummary) -> Option<String> {
     let (source, decay, predicted) = summary.decay.as_ref()?;
     let mut text = format!(

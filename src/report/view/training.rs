@@ -5,7 +5,6 @@ use pathscope_analysis::record::TrainingLog;
 use crate::table::{Cell, Column, Table};
 
 /// The epochs of a training; none before the first is complete.
-#[must_use]
 pub fn table(log: &TrainingLog) -> Option<Table> {
     let mut table = Table::new(
         format!("Training: {}", log.name),
