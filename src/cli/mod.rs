@@ -93,8 +93,8 @@ pub fn help() -> clap::Command {
     let heading = command.get_styles().get_header();
     let name = command.get_styles().get_literal();
     let mut groups = String::new();
-    for group in Group::ALL {
-        groups += &format!("\n{heading}{}:{heading:#}\n", group.title());
+    for (group, title) in Group::ALL {
+        groups += &format!("\n{heading}{title}:{heading:#}\n");
         let commands = command.get_subcommands().zip(Command::GROUPS);
         for (inner, _) in commands.filter(|(_, its)| **its == group) {
             let about = inner.get_about().map(ToString::to_string);

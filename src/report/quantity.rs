@@ -28,6 +28,14 @@ pub fn span(interval: Interval, end: impl Fn(f64) -> String) -> String {
     format!("{} to {}", end(interval.lower), end(interval.upper))
 }
 
+/// Both ends of an interval times a factor.
+pub fn scaled(interval: Interval, factor: f64) -> Interval {
+    Interval {
+        lower: factor * interval.lower,
+        upper: factor * interval.upper,
+    }
+}
+
 /// `5.8 % to 9.0 %`.
 pub fn percent_interval(interval: Interval) -> String {
     span(interval, percent)

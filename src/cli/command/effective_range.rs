@@ -74,7 +74,7 @@ impl Execute for Arguments {
         if let Some(file) = &self.results {
             self.outputs.check(file, &[], &self.files)?;
         }
-        for file in &self.plot {
+        if let Some(file) = &self.plot {
             for (quantity, size) in QUESTIONS {
                 self.outputs.check(&plot_of(file, quantity, size), PICTURES, &self.files)?;
             }

@@ -24,25 +24,14 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    /// All groups, in the order of the help.
-    pub const ALL: [Self; 5] = [
-        Self::Start,
-        Self::Measure,
-        Self::Show,
-        Self::Train,
-        Self::Plumbing,
+    /// All groups in the order of the help, with their headings.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Start, "Start here"),
+        (Self::Measure, "Measure"),
+        (Self::Show, "Draw and report"),
+        (Self::Train, "Train"),
+        (Self::Plumbing, "Plumbing"),
     ];
-
-    /// The heading of the group.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Start => "Start here",
-            Self::Measure => "Measure",
-            Self::Show => "Draw and report",
-            Self::Train => "Train",
-            Self::Plumbing => "Plumbing",
-        }
-    }
 }
 
 /// Declares the modules of the commands, and the enumeration that clap parses.

@@ -8,7 +8,6 @@ use crate::cli::Problem;
 use crate::experiment::Audit;
 use crate::format::{LoadNote, ModelCard};
 use crate::network::{Block, BlockShape, Layer, Operation, Plan, Specification};
-use crate::report::quantity::{significant, thousands};
 use crate::report::table::{Cell, Column, Table};
 
 /// The blocks with their shapes, one a row. Errors: a network whose layers do not fit together.

@@ -8,7 +8,7 @@ use super::verdict::{self, in_points};
 use crate::ALPHA;
 use crate::error_rate::difference;
 use crate::lesions::{Target, adjusted, lesion, reordering};
-use crate::quantity::{hundredths, points, significant};
+use crate::quantity::{hundredths, points, scaled, significant};
 use crate::table::{Cell, Column, Datum, Mark, Priority, Table};
 
 /// Marks a block whose skip changes the shape.
@@ -161,7 +161,11 @@ impl Comparison {
             .map(|((outcome, test), adjusted_p)| Self {
                 difference: intact.map(|intact| in_common(intact, outcome)),
                 interval: intact.and_then(|intact| match stops_early(header) {
-                    true => sequential(intact, outcome),
+                    // It may stop at any time.
+                    true => Some(scaled(
+                        paired_sequence(intact, outcome).ok()?.interval(),
+                        100.0,
+                    )),
                     // None where a settled one measured fewer examples.
                     false => Some(difference(intact, outcome)?.1),
                 }),
@@ -195,15 +199,6 @@ fn in_common(intact: &Outcome, outcome: &Outcome) -> f64 {
         wrong.into_iter().filter(|&wrong| wrong).count() as f64
     };
     100.0 * (errors(outcome) - errors(intact)) / examples as f64
-}
-
-/// The interval of the difference where a comparison may stop at any time.
-fn sequential(intact: &Outcome, outcome: &Outcome) -> Option<Interval> {
-    let interval = paired_sequence(intact, outcome).ok()?.interval();
-    Some(Interval {
-        lower: 100.0 * interval.lower,
-        upper: 100.0 * interval.upper,
-    })
 }
 
 /// What a table of changes shows beside the outcomes.

@@ -1,12 +1,12 @@
 //! Greedy removal, one block at a time.
 
+use pathscope_analysis::Level;
 use pathscope_analysis::record::{Header, Latency, Options, Removal, RunTime};
-use pathscope_analysis::{Interval, Level};
 
 use super::finding::Finding;
 use super::verdict::in_points;
 use crate::lesions::block_name;
-use crate::quantity::{count, hundredths, percent, rate, significant};
+use crate::quantity::{count, hundredths, percent, rate, scaled, significant};
 use crate::table::{Cell, Column, Table};
 
 /// The steps of a greedy removal with the latency of their networks; none without any step.
@@ -65,10 +65,7 @@ fn time_cells(time: Option<&RunTime>) -> [Cell; 2] {
         return [Cell::missing(), Cell::missing()];
     };
     let milliseconds = 1e3 * time.median;
-    let quartiles = Interval {
-        lower: 1e3 * time.quartiles.lower,
-        upper: 1e3 * time.quartiles.upper,
-    };
+    let quartiles = scaled(time.quartiles, 1e3);
     [
         Cell::significant(milliseconds, 3),
         Cell::interval(quartiles, |end| significant(end, 3)),
