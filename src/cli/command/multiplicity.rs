@@ -6,9 +6,7 @@ use pathscope_analysis::{
 };
 
 use super::Execute;
-use crate::cli::args::{
-    FormatArguments, OutputArguments, PICTURES, Selection, ShapeArguments,
-};
+use crate::cli::args::{FormatArguments, OutputArguments, PICTURES, Selection, ShapeArguments};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
