@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use pathscope::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
+use pathscope::report::picture::{Axis, Chart, Content, Marker, Picture, Point, Series};
 use pathscope::report::{Colour, Theme, pdf, png};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,22 +23,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             )
         }
     });
-    let series = Series {
-        shape: Shape::Points,
-        marker: Marker::Disc,
-        ..Series::line("10,000 points", Colour::Blue, points.collect())
-    };
-    let axis = |label: &str| Axis {
-        label: label.into(),
-        ..Axis::default()
-    };
+    let points = points.collect();
+    let series = Series::points("10,000 points", Colour::Blue, Marker::Disc, points);
     let picture = Picture {
         kind: "bench",
         title: "10,000 points".into(),
         description: "A cloud of points about a sine.".into(),
         content: Content::Chart(Chart {
-            x: axis("x"),
-            y: axis("sine of x"),
+            x: Axis::new("x"),
+            y: Axis::new("sine of x"),
             series: vec![series],
             ..Chart::default()
         }),

@@ -49,10 +49,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// The finding with every normalisation, for JSON.
-    ///
-    /// # Errors
-    /// A number that JSON cannot hold.
+    /// The finding with every normalisation, for JSON. Errors: a number that JSON cannot hold.
     pub fn document(&self) -> serde_json::Result<Value> {
         let layers = self.audit.agreements.iter().map(|agreement| {
             json!({
@@ -101,10 +98,7 @@ pub(crate) enum Search {
 }
 
 /// Decides what `model` leaves open by the images of `data`; `None` where the network stores no
-/// statistics, or the data are no images.
-///
-/// # Errors
-/// Images that do not fit the network.
+/// statistics, or the data are no images. Errors: images that do not fit the network.
 pub(crate) fn audit(
     model: &mut Model,
     data: &Dataset,
@@ -141,7 +135,9 @@ pub(crate) fn audit(
         match better {
             // What a network that is fed wrongly suggests is no reason to change it.
             Some(reading)
-                if advice.is_none() && change < MOST_CHANGES && is_open(model, &reading) =>
+                if advice.is_none()
+                    && change < MOST_CHANGES
+                    && model.open.subjects.contains(&reading.subject()) =>
             {
                 model.read_as(&reading.specification)?;
                 decisions.push(Decision::Reading(reading.words));
@@ -165,14 +161,6 @@ pub(crate) fn audit(
         advice = None;
     }
     Err(Problem::Internal("an audit that does not end".into()))
-}
-
-fn is_open(model: &Model, reading: &Reading) -> bool {
-    model
-        .open
-        .subjects
-        .iter()
-        .any(|subject| *subject == reading.subject())
 }
 
 /// The other reading that fits best, if it fits clearly better.
@@ -264,10 +252,8 @@ fn disagreement(model: &Model, audit: &Audit, advice: Option<String>) -> Option<
             Some((number, block)) => format!("block {number} ({})", block.name),
             None => format!("`{}`", first.layer),
         };
-        format!(
-            "it starts at {place}, with a discrepancy of {:.2}",
-            first.discrepancy()
-        )
+        let discrepancy = first.discrepancy();
+        format!("it starts at {place}, with a discrepancy of {discrepancy:.2}")
     });
     let advice = advice.map(|advice| format!("{advice} would fit better"));
     match (place, advice) {

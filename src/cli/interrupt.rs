@@ -30,10 +30,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Time between two looks at whether work that must not be cut off is done.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Begins to watch for Ctrl-C and requests to end; `alone` where no other process waits for this one.
-///
-/// # Errors
-/// Where the system gives no handler.
+/// Begins to watch for Ctrl-C and requests to end; `alone` where no other process waits for this
+/// one. Errors: where the system gives no handler.
 pub(crate) fn watch(alone: bool) -> Result<(), Problem> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|fault| Problem::Failed(format!("cannot watch for Ctrl-C: {fault}")))?;

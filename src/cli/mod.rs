@@ -22,6 +22,8 @@ pub use problem::Problem;
 use session::Session;
 use terminal::Terminal;
 
+use crate::team::Team;
+
 /// Which blocks of a trained residual network matter, does their order matter, which path
 /// lengths carry the gradient, and would width now buy more than depth?
 #[derive(Debug, Parser)]
@@ -44,14 +46,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (_membership, team) = match ranks::join() {
         Ok(joined) => joined,
         Err(problem) => {
-            Terminal::new(false, false, Vec::new()).problem(&problem);
+            Terminal::new(false, false, Vec::new(), Team::ALONE).problem(&problem);
             return ExitCode::from(problem.exit_code());
         }
     };
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command = arguments.iter().skip(1);
     let command = command.map(|word| word.to_string_lossy().into_owned());
-    let terminal = |cli: &Cli| Terminal::new(cli.quiet, cli.verbose, command.collect()).of(team);
+    let terminal = |cli: &Cli| Terminal::new(cli.quiet, cli.verbose, command.collect(), team);
     let parsed = help().try_get_matches_from(&arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
@@ -91,8 +93,8 @@ pub fn help() -> clap::Command {
     let heading = command.get_styles().get_header();
     let name = command.get_styles().get_literal();
     let mut groups = String::new();
-    for group in Group::ALL {
-        groups += &format!("\n{heading}{}:{heading:#}\n", group.title());
+    for (group, title) in Group::ALL {
+        groups += &format!("\n{heading}{title}:{heading:#}\n");
         let commands = command.get_subcommands().zip(Command::GROUPS);
         for (inner, _) in commands.filter(|(_, its)| **its == group) {
             let about = inner.get_about().map(ToString::to_string);

@@ -254,7 +254,7 @@ impl From<FetchError> for Problem {
 impl From<MergeError> for Problem {
     fn from(error: MergeError) -> Self {
         match error {
-            MergeError::NotAPart { .. } => {
+            MergeError::NotAPart(_) => {
                 Self::bad_input(error).advised("give the files that --shard wrote")
             }
             _ => Self::bad_input(error),

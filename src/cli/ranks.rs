@@ -30,10 +30,8 @@ pub(crate) type Joined = (Option<crate::team::Membership>, Team);
 #[cfg(not(feature = "mpi"))]
 pub(crate) type Joined = ((), Team);
 
-/// Joins the processes that were started together with this one.
-///
-/// # Errors
-/// An MPI that does not suffice.
+/// Joins the processes that were started together with this one. Errors: an MPI that does not
+/// suffice.
 #[cfg(feature = "mpi")]
 pub(crate) fn join() -> Result<Joined, Problem> {
     /// Slurm's, where it speaks PMIx, which does not tell how many there are.
@@ -46,10 +44,8 @@ pub(crate) fn join() -> Result<Joined, Problem> {
     Ok((Some(membership), team))
 }
 
-/// Refuses to be one of several: each would do all the work and write the same files.
-///
-/// # Errors
-/// A launcher that started several.
+/// Refuses to be one of several: each would do all the work and write the same files. Errors: a
+/// launcher that started several.
 #[cfg(not(feature = "mpi"))]
 pub(crate) fn join() -> Result<Joined, Problem> {
     let several = |name: &&str| {
@@ -66,12 +62,13 @@ pub(crate) fn join() -> Result<Joined, Problem> {
     }
 }
 
-/// Threads for this process: its share of the cores that it may use, and no more than any other
-/// process has.
-///
-/// # Errors
-/// Processes that do not understand each other.
-pub(crate) fn threads() -> Result<usize, Problem> {
+/// Threads for this process: those `asked` for, or else its share of the cores of its machine, and
+/// as many as the process with fewest, so that all cut the work into the same pieces. Errors:
+/// processes that do not understand each other.
+pub(crate) fn threads(asked: Option<usize>) -> Result<usize, Problem> {
+    if let Some(threads) = asked {
+        return Ok(threads);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let team = team();
     let neighbours = match team.size() {
@@ -85,10 +82,7 @@ pub(crate) fn threads() -> Result<usize, Problem> {
     Ok(team.everyones(share)?.into_iter().min().unwrap_or(share))
 }
 
-/// Makes libtorch compute with so many threads.
-///
-/// # Errors
-/// More threads than any machine has.
+/// Makes libtorch compute with so many threads. Errors: more threads than any machine has.
 pub(crate) fn use_threads(threads: usize) -> Result<(), Problem> {
     let threads = i32::try_from(threads)
         .map_err(|_| Problem::BadInput(format!("{threads} threads are too many")))?;

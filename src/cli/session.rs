@@ -29,10 +29,8 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Reads the model and the examples.
-    ///
-    /// # Errors
-    /// Files that cannot be used, or a device that does not exist.
+    /// Reads the model and the examples. Errors: files that cannot be used, or a device that does
+    /// not exist.
     pub fn open(
         model: &ModelArguments,
         data: &DataArguments,
@@ -47,10 +45,8 @@ impl<'a> Session<'a> {
         Self::new(subject, compute, results, terminal)
     }
 
-    /// A session with a model and examples that were read already.
-    ///
-    /// # Errors
-    /// A device that refuses the network.
+    /// A session with a model and examples that were read already. Errors: a device that refuses
+    /// the network.
     pub fn new(
         Subject {
             name,
@@ -81,18 +77,13 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// A laboratory on the examples, which stops on Ctrl-C.
-    ///
-    /// # Errors
-    /// Examples that do not fit the network.
+    /// A laboratory on the examples, which stops on Ctrl-C. Errors: examples that do not fit the
+    /// network.
     pub fn laboratory(&self) -> Result<Laboratory<'_>, Problem> {
         self.laboratory_on(&self.data, &self.data)
     }
 
-    /// A laboratory on other examples.
-    ///
-    /// # Errors
-    /// Examples that do not fit the network.
+    /// A laboratory on other examples. Errors: examples that do not fit the network.
     pub fn laboratory_on<'s>(
         &'s self,
         data: &'s Dataset,
@@ -110,9 +101,7 @@ impl<'a> Session<'a> {
     }
 
     /// Opens the records of an experiment: a results file, or memory where none was asked for.
-    ///
-    /// # Errors
-    /// A file of another measurement, or one that cannot be written.
+    /// Errors: a file of another measurement, or one that cannot be written.
     pub fn journal(
         &self,
         laboratory: &Laboratory<'_>,
@@ -122,10 +111,8 @@ impl<'a> Session<'a> {
         self.journal_in(self.results, laboratory, options, seed)
     }
 
-    /// The same in another place.
-    ///
-    /// # Errors
-    /// A file of another measurement, or one that cannot be written.
+    /// The same in another place. Errors: a file of another measurement, or one that cannot be
+    /// written.
     pub fn journal_in(
         &self,
         results: &ResultsArguments,
@@ -144,10 +131,7 @@ impl<'a> Session<'a> {
         results.open(header, self.terminal)
     }
 
-    /// Measures `measurements` with a progress bar.
-    ///
-    /// # Errors
-    /// A measurement that fails, or Ctrl-C.
+    /// Measures `measurements` with a progress bar. Errors: a measurement that fails, or Ctrl-C.
     pub fn measure(
         &self,
         laboratory: &Laboratory<'_>,
@@ -159,11 +143,8 @@ impl<'a> Session<'a> {
             .map_err(|problem| problem.with_network(&self.name))
     }
 
-    /// Does `work`, which reports finished steps, with a progress bar over so many `steps`; `hint` says
-    /// how to make it shorter.
-    ///
-    /// # Errors
-    /// Work that fails, or Ctrl-C.
+    /// Does `work`, which reports finished steps, with a progress bar over so many `steps`; `hint`
+    /// says how to make it shorter. Errors: work that fails, or Ctrl-C.
     pub fn with_bar<T>(
         &self,
         steps: u64,
@@ -175,10 +156,8 @@ impl<'a> Session<'a> {
             .map_err(|problem| problem.with_network(&self.name))
     }
 
-    /// Does what only one of several processes may do, such as writing files: the first.
-    ///
-    /// # Errors
-    /// Whatever `work` meets.
+    /// Does what only one of several processes may do, such as writing files: the first. Errors:
+    /// whatever `work` meets.
     pub fn first<T>(
         &self,
         work: impl FnOnce() -> Result<T, Problem>,

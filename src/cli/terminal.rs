@@ -32,11 +32,12 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub fn new(quiet: bool, verbose: bool, command: Vec<String>) -> Self {
+    /// The terminal of one process of a team.
+    pub fn new(quiet: bool, verbose: bool, command: Vec<String>, team: Team) -> Self {
         Self {
             quiet,
             verbose,
-            silent: false,
+            silent: !team.is_first(),
             command,
         }
     }
@@ -44,14 +45,6 @@ impl Terminal {
     /// The words of the command line, for the records of a run.
     pub fn command(&self) -> &[String] {
         &self.command
-    }
-
-    /// The terminal of one process of a team.
-    pub fn of(self, team: Team) -> Self {
-        Self {
-            silent: !team.is_first(),
-            ..self
-        }
     }
 
     /// Columns that text may take: COLUMNS if it is set, those of the terminal, or 80.
@@ -62,10 +55,7 @@ impl Terminal {
         stated.or_else(found).unwrap_or(80).max(20)
     }
 
-    /// Prints a result.
-    ///
-    /// # Errors
-    /// A closed or full output.
+    /// Prints a result. Errors: a closed or full output.
     pub fn result(&self, text: &str) -> Result<(), Problem> {
         if self.silent {
             return Ok(());

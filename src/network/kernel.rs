@@ -2,9 +2,9 @@
 
 use tch::{Kind, Tensor};
 
+use super::NetworkError;
 use super::error::length;
 use super::winograd::Winograd;
-use super::NetworkError;
 
 /// A kernel `[O, I, K, K]` and how it walks over its input.
 #[derive(Debug)]

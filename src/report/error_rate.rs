@@ -6,14 +6,16 @@ use pathscope_analysis::{
     resample,
 };
 
+use crate::picture::Axis;
 use crate::quantity::{percent_interval, rate};
 
-/// What an axis of errors is called.
-pub(super) fn error_label(header: &Header) -> String {
-    match header.data.positions {
+/// An axis of errors.
+pub(super) fn error_axis(header: &Header, detail: &str) -> Axis {
+    let label = match header.data.positions {
         1 => "top-1 error (%)".into(),
         _ => format!("top-1 error (% of {})", header.data.unit()),
-    }
+    };
+    Axis::new(label).detail(detail)
 }
 
 /// `7.28 % (74 of 1,017), 95 % interval 5.8 % to 9.0 %`.
@@ -39,29 +41,37 @@ pub(super) fn error_of_each(outcome: &Outcome) -> Vec<f64> {
 /// Difference between two error rates on the same examples, in percentage points, with its
 /// paired bootstrap interval; none where the two measured different examples.
 pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)> {
+    paired(&error_of_each(from), &error_of_each(to))
+}
+
+/// Mean difference of two values of the same examples with its paired bootstrap interval; none where
+/// there are not as many of both.
+pub(super) fn paired(from: &[f64], to: &[f64]) -> Option<(f64, Interval)> {
     let options = BootstrapOptions {
-        replicates: 2_000,
         method: BootstrapMethod::Percentile,
-        ..BootstrapOptions::default()
+        ..resamples(2_000)
     };
-    let found = paired_bootstrap(&error_of_each(from), &error_of_each(to), &options).ok()?;
+    let found = paired_bootstrap(from, to, &options).ok()?;
     Some((found.estimate, found.interval))
+}
+
+/// A bootstrap of so many resamples.
+pub(super) fn resamples(replicates: usize) -> BootstrapOptions {
+    BootstrapOptions {
+        replicates,
+        ..BootstrapOptions::default()
+    }
 }
 
 /// Mean error rate over draws, with the 95 % bootstrap interval of that mean where there are three
 /// or more.
-#[must_use]
 pub fn mean_error(draws: &[&Outcome]) -> (f64, Option<Interval>) {
     let errors: Vec<f64> = draws.iter().map(|outcome| outcome.error()).collect();
     let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / errors.len() as f64;
     let mean = of(&mut errors.iter().copied());
-    let options = BootstrapOptions {
-        replicates: 1_000,
-        ..BootstrapOptions::default()
-    };
     let interval = (errors.len() > 2)
         .then(|| {
-            let replicates = resample(errors.len(), &options, |sample| {
+            let replicates = resample(errors.len(), &resamples(1_000), |sample| {
                 of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
             });
             percentile_interval(&replicates.ok()?, Level::P95).ok()

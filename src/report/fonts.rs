@@ -15,18 +15,13 @@ pub enum RenderError {
     )]
     NoFont,
     /// The picture is too large or malformed.
-    #[error("{reason}; write .svg instead")]
-    Unusable {
-        /// Why.
-        reason: String,
-    },
+    #[error("{0}; write .svg instead")]
+    Unusable(String),
 }
 
 impl RenderError {
     pub(super) fn unusable(reason: impl std::fmt::Display) -> Self {
-        Self::Unusable {
-            reason: reason.to_string(),
-        }
+        Self::Unusable(reason.to_string())
     }
 }
 
@@ -40,10 +35,7 @@ const KNOWN: [&str; 6] = [
     "Open Sans",
 ];
 
-/// The drawing in an SVG file, its words laid out.
-///
-/// # Errors
-/// No font, or a file that is no drawing.
+/// The drawing in an SVG file, its words laid out. Errors: no font, or a file that is no drawing.
 pub(super) fn read(svg: &str) -> Result<usvg::Tree, RenderError> {
     let mut options = usvg::Options::default();
     let fonts = Arc::make_mut(&mut options.fontdb);

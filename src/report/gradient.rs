@@ -2,10 +2,12 @@
 
 use pathscope_analysis::record::{BlockIdentity, Header, Meaning, Measure, PerLength, Spectrum};
 use pathscope_analysis::{
-    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PathPolynomial,
-    PredictedRange, fit_decay, percentile_interval, predict_range, predict_range_of,
-    shares_by_length,
+    BatchMagnitudes, Decay, Interval, LengthRange, Level, PathPolynomial, PredictedRange,
+    fit_decay, percentile_interval, predict_range, predict_range_of, shares_by_length,
 };
+
+use crate::error_rate::resamples;
+use crate::group::common;
 
 /// One measure over all mini-batches.
 #[derive(Clone, Debug)]
@@ -31,17 +33,13 @@ pub struct MeasuredGradient {
 }
 
 /// The middle half of some ranges: quartiles of their first and of their last lengths.
-#[must_use]
 pub fn middle_half(ranges: &[LengthRange]) -> Option<(Interval, Interval)> {
     let level = Level::new(0.5).ok()?;
     let quartiles = |end: fn(&LengthRange) -> usize| {
         let ends: Vec<f64> = ranges.iter().map(|range| end(range) as f64).collect();
         percentile_interval(&ends, level).ok()
     };
-    Some((
-        quartiles(|range| range.first)?,
-        quartiles(|range| range.last)?,
-    ))
+    quartiles(|range| range.first).zip(quartiles(|range| range.last))
 }
 
 /// The gradient by path length over all mini-batches of a file.
@@ -71,7 +69,6 @@ pub struct GradientSummary {
 }
 
 /// Summarises the spectra of one network; none where there is nothing that can be summarised.
-#[must_use]
 pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<GradientSummary> {
     let ln_paths: Vec<f64> = spectra
         .first()?
@@ -102,9 +99,7 @@ pub fn summarize(header: &Header, spectra: &[&Spectrum], share: f64) -> Option<G
         cancellation: cancellation(spectra),
         decay,
         path_norms,
-        sum_check: checks.fold(None, |most, check| {
-            Some(most.map_or(check, |most: f64| most.max(check)))
-        }),
+        sum_check: checks.reduce(f64::max),
     })
 }
 
@@ -130,11 +125,7 @@ fn measured(
             BatchMagnitudes::new(*examples, by_example.collect(), mean)
         })
         .collect();
-    let options = BootstrapOptions {
-        replicates: 2_000,
-        ..BootstrapOptions::default()
-    };
-    let found = shares_by_length(&batches, share, &options).ok()?;
+    let found = shares_by_length(&batches, share, &resamples(2_000)).ok()?;
     let range = found.range;
     let in_range = path_shares.get(range.first..=range.last)?;
     Some(MeasuredGradient {
@@ -210,9 +201,7 @@ pub(super) fn uniform_functions(header: &Header) -> Option<usize> {
     if header.model.blocks.iter().any(ordered) {
         return None;
     }
-    let mut functions = header.model.blocks.iter().map(|block| block.functions);
-    let first = functions.next()?;
-    functions.all(|other| other == first).then_some(first)
+    common(header.model.blocks.iter().map(|block| block.functions))
 }
 
 type Fall = Option<(Measure, Decay, Option<PredictedRange>)>;
@@ -350,9 +339,8 @@ mod tests {
         spectrum.measures.insert(Measure::Energy, values(energies));
         let found = cancellation(&[&spectrum]).unwrap();
         assert!((found[0] - 1.0).abs() < 1e-12 && (found[1] - 0.5f64.sqrt()).abs() < 1e-12);
-        spectrum
-            .measures
-            .insert(Measure::Energy, values(Vec::new()));
+        let none = values(Vec::new());
+        spectrum.measures.insert(Measure::Energy, none);
         assert_eq!(cancellation(&[&spectrum]), None);
         journal.records.clear();
         assert_eq!(cancellation(&journal.spectra()), None);
@@ -366,11 +354,8 @@ mod tests {
         let (source, decay, predicted) = summary.decay.unwrap();
         assert_eq!(source, Measure::Sampled);
         assert!((decay.rho - 0.4).abs() < 0.02, "{}", decay.rho);
-        let sampled = summary
-            .measures
-            .iter()
-            .find(|m| m.measure == Measure::Sampled)
-            .unwrap();
+        let mut measures = summary.measures.iter();
+        let sampled = measures.find(|m| m.measure == Measure::Sampled).unwrap();
         assert_eq!(sampled.range, predicted.unwrap().effective.range);
         assert!((sampled.shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((summary.path_shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);

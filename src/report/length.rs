@@ -10,45 +10,17 @@ pub struct Length {
     unit: Unit,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Inch,
-    Centimetre,
-    Millimetre,
-    Point,
-    Pixel,
-}
+/// The name of a unit, as SVG and CSS have it, and its pixels.
+type Unit = (&'static str, f64);
 
-impl Unit {
-    const ALL: [Self; 5] = [
-        Self::Inch,
-        Self::Centimetre,
-        Self::Millimetre,
-        Self::Point,
-        Self::Pixel,
-    ];
-
-    /// As SVG and CSS name it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Inch => "in",
-            Self::Centimetre => "cm",
-            Self::Millimetre => "mm",
-            Self::Point => "pt",
-            Self::Pixel => "px",
-        }
-    }
-
-    fn pixels(self) -> f64 {
-        match self {
-            Self::Inch => 96.0,
-            Self::Centimetre => 96.0 / 2.54,
-            Self::Millimetre => 9.6 / 2.54,
-            Self::Point => 96.0 / 72.0,
-            Self::Pixel => 1.0,
-        }
-    }
-}
+const PIXEL: Unit = ("px", 1.0);
+const UNITS: [Unit; 5] = [
+    ("in", 96.0),
+    ("cm", 96.0 / 2.54),
+    ("mm", 9.6 / 2.54),
+    ("pt", 96.0 / 72.0),
+    PIXEL,
+];
 
 /// Words that are no length.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -62,18 +34,16 @@ const LONGEST: f64 = 76_000.0;
 
 impl Length {
     /// So many pixels.
-    #[must_use]
     pub fn of_pixels(number: f64) -> Self {
         Self {
             number,
-            unit: Unit::Pixel,
+            unit: PIXEL,
         }
     }
 
     /// In pixels.
-    #[must_use]
     pub fn pixels(self) -> f64 {
-        self.number * self.unit.pixels()
+        self.number * self.unit.1
     }
 }
 
@@ -84,9 +54,9 @@ impl FromStr for Length {
         let refusal = || LengthError {
             words: words.to_owned(),
         };
-        let (unit, number) = Unit::ALL
+        let (unit, number) = UNITS
             .into_iter()
-            .find_map(|unit| Some((unit, words.strip_suffix(unit.name())?)))
+            .find_map(|unit| Some((unit, words.strip_suffix(unit.0)?)))
             .ok_or_else(refusal)?;
         let number: f64 = number.trim().parse().map_err(|_| refusal())?;
         let length = Self { number, unit };
@@ -97,7 +67,7 @@ impl FromStr for Length {
 
 impl Display for Length {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}", self.number, self.unit.name())
+        write!(formatter, "{}{}", self.number, self.unit.0)
     }
 }
 

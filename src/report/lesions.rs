@@ -7,8 +7,9 @@ use pathscope_analysis::record::{
 };
 use pathscope_analysis::{McNemar, holm};
 
+use crate::group::grouped;
+
 /// The network as it is, among outcomes.
-#[must_use]
 pub fn intact<'a>(outcomes: &[&'a Outcome]) -> Option<&'a Outcome> {
     outcomes
         .iter()
@@ -43,7 +44,6 @@ pub enum Target {
 
 impl Target {
     /// The only target of a lesion; none where it has several.
-    #[must_use]
     pub fn of(lesion: &Lesion) -> Option<Self> {
         match (lesion.blocks.as_slice(), lesion.functions.as_slice()) {
             (&[block], []) => Some(Self::Block(block)),
@@ -53,7 +53,6 @@ impl Target {
     }
 
     /// Its block.
-    #[must_use]
     pub fn block(self) -> usize {
         match self {
             Self::Block(block) | Self::Function(block, _) => block,
@@ -61,7 +60,6 @@ impl Target {
     }
 
     /// As commands take it: `17` or `17.2`.
-    #[must_use]
     pub fn name(self) -> String {
         match self {
             Self::Block(block) => block.to_string(),
@@ -70,8 +68,16 @@ impl Target {
     }
 }
 
+/// A target as reports name it: `block 3 (layer1.3)`, `function 2 of block 3 (layer1.3)`.
+pub(super) fn target_name(header: &Header, target: Target) -> String {
+    let block = block_name(header, target.block());
+    match target {
+        Target::Block(_) => format!("block {block}"),
+        Target::Function(_, function) => format!("function {function} of block {block}"),
+    }
+}
+
 /// In words, how functions were disabled.
-#[must_use]
 pub fn method(lesion: &Lesion) -> String {
     let kind = lesion.kind.done();
     let norm = match lesion.batch_norm {
@@ -99,18 +105,19 @@ pub struct SingleLesion<'a> {
     pub adjusted_p: Option<f64>,
 }
 
+/// The lesions that were not drawn at random.
+fn undrawn<'a>(outcomes: &[&'a Outcome]) -> impl Iterator<Item = (&'a Lesion, &'a Outcome)> {
+    let undrawn = outcomes.iter().filter(|outcome| outcome.draw.is_none());
+    undrawn.filter_map(|&outcome| Some((lesion(outcome)?, outcome)))
+}
+
 /// The single lesions, by method in the order of the file, each by target.
-#[must_use]
 pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLesion<'a>>)> {
     let intact = intact(outcomes);
-    let mut methods: Vec<(String, Vec<SingleLesion<'a>>)> = Vec::new();
     // A random set may hold one block only; it is no question about that block.
-    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
-        let Some((lesion, target)) = lesion(outcome).and_then(|l| Some((l, Target::of(l)?))) else {
-            continue;
-        };
+    let singles = undrawn(outcomes).filter_map(|(lesion, outcome)| {
         let single = SingleLesion {
-            target,
+            target: Target::of(lesion)?,
             outcome,
             // Another network's intact outcome says nothing about a control.
             against_intact: intact
@@ -118,16 +125,13 @@ pub fn single_lesions<'a>(outcomes: &[&'a Outcome]) -> Vec<(String, Vec<SingleLe
                 .and_then(|intact| outcome.against(intact).ok()),
             adjusted_p: None,
         };
-        let name = method(lesion);
-        match methods.iter_mut().find(|(known, _)| *known == name) {
-            // A random set of one block may repeat the sweep; it is no second test.
-            Some((_, list)) if list.iter().any(|known| known.target == target) => {}
-            Some((_, list)) => list.push(single),
-            None => methods.push((name, vec![single])),
-        }
-    }
+        Some((method(lesion), single))
+    });
+    let mut methods = grouped(singles);
     for (_, list) in &mut methods {
         list.sort_by_key(|single| single.target);
+        // A target that comes again is no second test.
+        list.dedup_by_key(|single| single.target);
         let comparisons: Vec<Option<&McNemar>> = list
             .iter()
             .map(|single| {
@@ -163,50 +167,37 @@ pub(super) fn adjusted(comparisons: &[Option<&McNemar>]) -> Vec<Option<f64>> {
 pub(super) fn random_lesions<'a>(
     outcomes: &[&'a Outcome],
 ) -> Vec<(String, BTreeMap<usize, Vec<&'a Outcome>>)> {
-    let mut methods: Vec<(String, BTreeMap<usize, Vec<&Outcome>>)> = Vec::new();
-    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
-        let Some(lesion) = lesion(outcome) else {
-            continue;
-        };
+    let drawn = outcomes.iter().filter(|outcome| outcome.draw.is_some());
+    let sized = drawn.filter_map(|&outcome| {
+        let lesion = lesion(outcome)?;
         let size = lesion.blocks.len() + lesion.functions.len();
-        if size == 0 {
-            continue;
-        }
-        let name = method(lesion);
-        let index = methods.iter().position(|(known, _)| *known == name);
-        let index = index.unwrap_or_else(|| {
-            methods.push((name, BTreeMap::new()));
-            methods.len() - 1
-        });
-        if let Some((_, sizes)) = methods.get_mut(index) {
+        (size > 0).then(|| (method(lesion), (size, outcome)))
+    });
+    let by_size = |(method, sized): (String, Vec<(usize, &'a Outcome)>)| {
+        let mut sizes: BTreeMap<usize, Vec<&Outcome>> = BTreeMap::new();
+        for (size, outcome) in sized {
             sizes.entry(size).or_default().push(outcome);
         }
-    }
-    methods
+        (method, sizes)
+    };
+    grouped(sized).into_iter().map(by_size).collect()
 }
 
 /// Pairs of blocks deleted together, with their synergy in nats: how much more loss the pair
 /// costs than its blocks do one by one,
 /// `loss(pair) - loss(first) - loss(second) + loss(intact)`.
-#[must_use]
 pub fn synergies(outcomes: &[&Outcome]) -> Vec<(usize, usize, f64)> {
     let Some(intact) = intact(outcomes) else {
         return Vec::new();
     };
-    let mut singles: BTreeMap<(String, usize), f64> = BTreeMap::new();
-    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
-        if let Some(lesion) = lesion(outcome)
-            && let Some(Target::Block(block)) = Target::of(lesion)
-        {
-            singles.insert((method(lesion), block), outcome.loss);
-        }
-    }
+    let single = |(lesion, outcome): (&Lesion, &Outcome)| match Target::of(lesion)? {
+        Target::Block(block) => Some(((method(lesion), block), outcome.loss)),
+        Target::Function(..) => None,
+    };
+    let singles: BTreeMap<(String, usize), f64> = undrawn(outcomes).filter_map(single).collect();
     let mut found = Vec::new();
     // Pairs among random sets are a sample of the matrix, not the matrix.
-    for outcome in outcomes.iter().filter(|outcome| outcome.draw.is_none()) {
-        let Some(lesion) = lesion(outcome).filter(|lesion| lesion.functions.is_empty()) else {
-            continue;
-        };
+    for (lesion, outcome) in undrawn(outcomes).filter(|(lesion, _)| lesion.functions.is_empty()) {
         let &[first, second] = lesion.blocks.as_slice() else {
             continue;
         };

@@ -1,31 +1,21 @@
 //! The files of a divided sweep as one.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
 
-use pathscope_analysis::record::{Header, Record, Shard};
+use pathscope_analysis::record::{Header, Journal, Record, Shard};
 use thiserror::Error;
-
-use super::journal::Journal;
 
 /// Why files cannot be joined.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MergeError {
     /// A file that holds everything already, or nothing was given.
-    #[error("{}: not a part of a sweep", path.display())]
-    NotAPart {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{}: not a part of a sweep", .0.display())]
+    NotAPart(PathBuf),
     /// Parts of different sweeps.
-    #[error("{} and {} are parts of different measurements", first.display(), other.display())]
-    Different {
-        /// One file.
-        first: PathBuf,
-        /// The other file.
-        other: PathBuf,
-    },
+    #[error("{} and {} are parts of different measurements", .0.display(), .1.display())]
+    Different(PathBuf, PathBuf),
     /// A part that was not given, or given twice.
     #[error("part {shard} is given {times} times; give each of the {} parts once", shard.of)]
     Parts {
@@ -77,9 +67,8 @@ pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
         .iter()
         .map(|part| {
             let own = part.measurements.iter();
-            own.filter(|(key, _)| !shared.contains_key(key))
-                .map(|&(_, records)| records)
-                .collect()
+            let own = own.filter(|(key, _)| !shared.contains_key(key));
+            own.map(|&(_, records)| records).collect()
         })
         .collect();
     // In the order of the first part.
@@ -88,7 +77,7 @@ pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
         .flat_map(|part| &part.measurements)
         .filter_map(|(key, _)| shared.get(key).copied())
         .collect();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     together.retain(|records| seen.insert(key(records)));
     // The intact network's place in the sweep is the first one of the first part.
     let intact = together.iter().position(|records| is_intact(records));
@@ -121,22 +110,13 @@ pub fn merge(parts: &[Journal]) -> Result<(Header, Vec<Record>), MergeError> {
 
 /// The header of the whole sweep, and its parts by number: each of them once.
 fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
-    let mut by_shard: BTreeMap<Shard, Vec<&Journal>> = BTreeMap::new();
-    for part in parts {
-        let not_a_part = || MergeError::NotAPart {
-            path: part.path.clone(),
-        };
-        let shard = part.header.shard.ok_or_else(not_a_part)?;
-        by_shard.entry(shard).or_default().push(part);
+    let not_a_part = |path: &Path| MergeError::NotAPart(path.to_owned());
+    if let Some(whole) = parts.iter().find(|part| part.header.shard.is_none()) {
+        return Err(not_a_part(&whole.path));
     }
-    let Some((&Shard { of, .. }, [first, ..])) = by_shard
-        .first_key_value()
-        .map(|(shard, parts)| (shard, parts.as_slice()))
-    else {
-        return Err(MergeError::NotAPart {
-            path: PathBuf::new(),
-        });
-    };
+    let first = parts.iter().min_by_key(|part| part.header.shard);
+    let first = first.and_then(|first| Some((first, first.header.shard?.of)));
+    let (first, of) = first.ok_or_else(|| not_a_part(Path::new("")))?;
     let whole = Header {
         shard: None,
         ..first.header.clone()
@@ -149,25 +129,22 @@ fn in_order(parts: &[Journal]) -> Result<(Header, Vec<&Journal>), MergeError> {
             ..part.header.clone()
         };
         if !same || header != whole {
-            return Err(MergeError::Different {
-                first: first.path.clone(),
-                other: part.path.clone(),
-            });
+            return Err(MergeError::Different(first.path.clone(), part.path.clone()));
         }
     }
-    let mut ordered = Vec::with_capacity(parts.len());
     // The first number that is not given once ends this, however many parts there should be.
-    for number in 1..=of {
+    let ordered = (1..=of).map(|number| {
         let shard = Shard { number, of };
-        match by_shard.get(&shard).map(Vec::as_slice) {
-            Some(&[part]) => ordered.push(part),
-            found => {
-                let times = found.map_or(0, <[_]>::len);
-                return Err(MergeError::Parts { shard, times });
-            }
+        let given = parts.iter().filter(|part| part.header.shard == Some(shard));
+        match given.collect::<Vec<_>>().as_slice() {
+            &[part] => Ok(part),
+            given => Err(MergeError::Parts {
+                shard,
+                times: given.len(),
+            }),
         }
-    }
-    Ok((whole, ordered))
+    });
+    Ok((whole, ordered.collect::<Result<_, _>>()?))
 }
 
 /// The records of one measurement: paths drawn come before the spectrum that they belong to.
@@ -210,9 +187,8 @@ fn shared<'a>(parts: &[Part<'a>]) -> Result<BTreeMap<&'a str, Measurement<'a>>, 
             let Some((first, other)) = known.insert(key, (part.path, records)) else {
                 continue;
             };
-            let same = other.len() == records.len()
-                && other.iter().zip(records).all(|(a, b)| a.is_same(b));
-            if !same {
+            let mut pairs = other.iter().zip(records);
+            if other.len() != records.len() || !pairs.all(|(a, b)| a.is_same(b)) {
                 return Err(MergeError::Contradiction {
                     first: first.clone(),
                     other: part.path.clone(),

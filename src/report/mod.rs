@@ -10,7 +10,7 @@ mod error_rate;
 pub mod family;
 mod fonts;
 pub mod gradient;
-mod journal;
+mod group;
 mod length;
 pub mod lesions;
 mod look;
@@ -30,12 +30,12 @@ mod tensorboard;
 #[cfg(test)]
 mod test_support;
 mod theme;
-mod training_log;
 pub mod view;
+
+pub use pathscope_analysis::record::{Journal, JournalError, TrainingLog};
 
 pub use draw::DrawError;
 pub use fonts::RenderError;
-pub use journal::{Journal, JournalError};
 pub use length::{Length, LengthError};
 pub use look::{Legend, Look, Title};
 pub use merge::{MergeError, merge};
@@ -49,7 +49,6 @@ pub use run::Run;
 pub use source::{Source, SourceError};
 pub use tensorboard::events as tensorboard_events;
 pub use theme::{Colour, Theme};
-pub use training_log::TrainingLog;
 pub use view::{Finding, findings};
 
 /// A p-value below this counts as significant.

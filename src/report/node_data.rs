@@ -11,7 +11,6 @@ use super::lesions::{SingleLesion, Target};
 ///
 /// The form is that of `ModelNodeData` in Model Explorer's `node_data_builder.py`; its adapter for
 /// exported programs calls the graph `graph`.
-#[must_use]
 pub fn node_data(
     method: &str,
     lesions: &[SingleLesion<'_>],

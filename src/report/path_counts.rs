@@ -4,11 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use pathscope_analysis::PathCounts;
-use pathscope_analysis::record::SCHEMA_VERSION;
+use pathscope_analysis::record::{JournalError, SCHEMA_VERSION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::journal::JournalError;
 
 /// What `pathscope multiplicity --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +20,6 @@ pub struct PathCountsFile {
 
 impl PathCountsFile {
     /// A file of these networks.
-    #[must_use]
     pub fn new(networks: Vec<PathCounts>) -> Self {
         Self {
             schema: SCHEMA_VERSION,

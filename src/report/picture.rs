@@ -1,5 +1,7 @@
 //! Pictures as data: what is to be seen, before it is drawn.
 
+use pathscope_analysis::{Interval, LengthRange};
+
 use super::theme::Colour;
 
 /// Something to look at, with words for those who cannot.
@@ -69,6 +71,48 @@ pub struct Axis {
     pub ticks: Vec<f64>,
 }
 
+impl Axis {
+    /// A linear axis without anything else.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            ..Self::default()
+        }
+    }
+
+    /// An axis of whole numbers.
+    pub fn whole(label: impl Into<String>) -> Self {
+        Self {
+            whole: true,
+            ..Self::new(label)
+        }
+    }
+
+    /// A logarithmic axis.
+    pub fn logarithmic(label: impl Into<String>) -> Self {
+        Self {
+            logarithmic: true,
+            ..Self::new(label)
+        }
+    }
+
+    /// What else is good to know, where there is room for it.
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
+    }
+
+    /// Holds `value`.
+    pub fn including(self, value: f64) -> Self {
+        Self {
+            include: vec![value],
+            ..self
+        }
+    }
+}
+
 /// A stretch of x to point out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
@@ -78,6 +122,17 @@ pub struct Stretch {
     pub last: f64,
     /// What it is.
     pub label: String,
+}
+
+impl Stretch {
+    /// Whole lengths with half of what lies between them and their neighbours.
+    pub(super) fn around(range: LengthRange, label: String) -> Self {
+        Self {
+            first: range.first as f64 - 0.5,
+            last: range.last as f64 + 0.5,
+            label,
+        }
+    }
 }
 
 /// A level of y to compare with.
@@ -145,27 +200,15 @@ impl Marker {
     /// The sign of series `index`. There are seven, and six colours, so that the pair repeats
     /// after 42 series.
     pub fn of_series(index: usize) -> Self {
-        match index % 7 {
-            0 => Self::Disc,
-            1 => Self::Square,
-            2 => Self::Triangle,
-            3 => Self::Diamond,
-            4 => Self::Down,
-            5 => Self::Cross,
-            _ => Self::Plus,
-        }
+        use Marker::*;
+        [Disc, Square, Triangle, Diamond, Down, Cross, Plus][index % 7]
     }
 }
 
 impl Dash {
     /// How the line of series `index` is broken: solid for the first six, which differ by colour.
     pub fn of_series(index: usize) -> Self {
-        match (index / 6) % 4 {
-            0 => Self::Solid,
-            1 => Self::Dashed,
-            2 => Self::DashDotted,
-            _ => Self::Dotted,
-        }
+        [Self::Solid, Self::Dashed, Self::DashDotted, Self::Dotted][index / 6 % 4]
     }
 }
 
@@ -208,13 +251,25 @@ impl Series {
         }
     }
 
+    /// Points alone.
+    pub fn points(
+        label: impl Into<String>,
+        colour: Colour,
+        marker: Marker,
+        points: Vec<Point>,
+    ) -> Self {
+        Self {
+            shape: Shape::Points,
+            marker,
+            ..Self::line(label, colour, points)
+        }
+    }
+
     /// Faint discs, of single draws behind their means.
     pub fn draws(label: impl Into<String>, colour: Colour, points: Vec<Point>) -> Self {
         Self {
-            shape: Shape::Points,
-            marker: Marker::Disc,
             faint: true,
-            ..Self::line(label, colour, points)
+            ..Self::points(label, colour, Marker::Disc, points)
         }
     }
 }
@@ -235,6 +290,15 @@ pub struct Point {
 }
 
 impl Point {
+    /// A share, in per cent, with its interval.
+    pub fn percent(x: f64, share: f64, interval: impl Into<Option<Interval>>) -> Self {
+        let interval = interval.into().map(in_percent);
+        Self {
+            interval,
+            ..Self::at(x, 100.0 * share)
+        }
+    }
+
     /// A bare value.
     pub fn at(x: f64, y: f64) -> Self {
         Self {
@@ -245,13 +309,18 @@ impl Point {
     }
 }
 
+/// The ends of an interval of shares, in per cent.
+pub(super) fn in_percent(interval: Interval) -> (f64, f64) {
+    (100.0 * interval.lower, 100.0 * interval.upper)
+}
+
 /// A quantity for each pair of blocks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
     /// What the rows and columns are.
     pub label: String,
-    /// Names of the rows, which are those of the columns too.
-    pub names: Vec<String>,
+    /// Number of the rows, and of the columns; they are named by their numbers from 0.
+    pub size: usize,
     /// Definition and unit of the quantity.
     pub quantity: String,
     /// Whether values lie on both sides of 0.
@@ -275,7 +344,6 @@ pub struct MatrixEntry {
 
 impl MatrixEntry {
     /// The entries of an unordered pair, on both sides of the diagonal.
-    #[must_use]
     pub fn of_pair(first: usize, second: usize, value: f64, hover: &str) -> [Self; 2] {
         [(first, second), (second, first)].map(|(row, column)| Self {
             row,

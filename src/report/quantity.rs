@@ -4,21 +4,16 @@ use num_bigint::BigUint;
 use pathscope_analysis::Interval;
 
 /// `7.28 %`.
-#[must_use]
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
-    let size = value.abs();
-    if size == 0.0 {
-        "0 %".into()
-    } else if size >= 0.01 {
-        format!("{} %", significant(value, 3))
-    } else {
-        format!("{value:.1e} %")
+    match value.abs() {
+        0.0 => "0 %".into(),
+        0.01.. => format!("{} %", significant(value, 3)),
+        _ => format!("{value:.1e} %"),
     }
 }
 
 /// `7.28 % (74 of 1,017)`.
-#[must_use]
 pub fn rate(errors: usize, examples: usize) -> String {
     format!(
         "{} ({} of {})",
@@ -28,14 +23,30 @@ pub fn rate(errors: usize, examples: usize) -> String {
     )
 }
 
+/// `A to B`: both ends of an interval, each as `end` writes it.
+pub fn span(interval: Interval, end: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", end(interval.lower), end(interval.upper))
+}
+
+/// Both ends of an interval times a factor.
+pub fn scaled(interval: Interval, factor: f64) -> Interval {
+    Interval {
+        lower: factor * interval.lower,
+        upper: factor * interval.upper,
+    }
+}
+
 /// `5.8 % to 9.0 %`.
-#[must_use]
 pub fn percent_interval(interval: Interval) -> String {
-    format!("{} to {}", percent(interval.lower), percent(interval.upper))
+    span(interval, percent)
+}
+
+/// `0.38 to 0.42`: both ends with so many significant digits.
+pub fn significant_interval(interval: Interval, digits: usize) -> String {
+    span(interval, |end| significant(end, digits))
 }
 
 /// `1,017`.
-#[must_use]
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -49,7 +60,6 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// A number with so many significant digits, without an exponent where that reads well.
-#[must_use]
 pub fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -60,15 +70,19 @@ pub fn significant(value: f64, digits: usize) -> String {
     }
     let decimals = (digits as f64 - 1.0 - magnitude).max(0.0) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
     }
 }
 
+/// The same with the sign of a positive one.
+pub fn signed(value: f64, digits: usize) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", significant(value, digits))
+}
+
 /// A p-value: `0.03`, `< 0.0001`.
-#[must_use]
 pub fn p_value(p: f64) -> String {
     if p < 1e-4 {
         "< 0.0001".into()
@@ -78,13 +92,11 @@ pub fn p_value(p: f64) -> String {
 }
 
 /// Per cent with two decimals, as columns of tables hold it: `7.28`.
-#[must_use]
 pub fn hundredths(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
 /// A difference in percentage points with its sign: `+1.25`; 0 has none.
-#[must_use]
 pub fn points(points: f64) -> String {
     let text = format!("{points:+.2}");
     match text.as_str() {
@@ -95,16 +107,13 @@ pub fn points(points: f64) -> String {
 
 /// A decimal number of any size: digits up to six of them, beyond that a power where it is one of a
 /// small number (`2^54`), or else the power of ten (`10^16.26`).
-#[must_use]
 pub fn large(digits: &str) -> String {
     let Ok(number) = digits.parse::<BigUint>() else {
         return digits.to_owned();
     };
-    if let Some(small) = u64::try_from(&number)
-        .ok()
-        .filter(|&small| small < 1_000_000)
-    {
-        return thousands(small);
+    match u64::try_from(&number) {
+        Ok(small) if small < 1_000_000 => return thousands(small),
+        _ => {}
     }
     let exact = (2..=16_u32).find_map(|base| {
         let exponent = (number.bits() as f64 / f64::from(base).log2()).round() as u32;
@@ -126,7 +135,6 @@ pub fn large(digits: &str) -> String {
 }
 
 /// `one block`, `3 blocks`.
-#[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::journal::{Journal, JournalError};
-use super::training_log::TrainingLog;
+use pathscope_analysis::record::{Journal, JournalError, TrainingLog};
 
 /// Everything that a folder of results holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +40,6 @@ impl Run {
     }
 
     /// Everything that several runs hold, in their order.
-    #[must_use]
     pub fn joined(runs: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         for run in runs {
@@ -76,11 +74,13 @@ fn files(place: &Path) -> Result<Vec<PathBuf>, JournalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support;
+    use crate::test_support::{self, TRAINING, epoch};
     use pathscope_analysis::record::Record;
 
-    fn write(folder: &Path, name: &str, lines: &[String]) {
-        fs::write(folder.join(name), lines.join("\n") + "\n").unwrap();
+    fn write(folder: &Path, name: &str, lines: &[String]) -> PathBuf {
+        let file = folder.join(name);
+        fs::write(&file, lines.join("\n") + "\n").unwrap();
+        file
     }
 
     fn lines(journal: &Journal) -> Vec<String> {
@@ -95,13 +95,12 @@ mod tests {
     fn a_folder_holds_results_of_every_kind() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
+        let lesions = test_support::lesions();
         write(place, "b.jsonl", &lines(&test_support::spectrum()));
-        write(place, "a.jsonl", &lines(&test_support::lesions()));
+        write(place, "a.jsonl", &lines(&lesions));
         write(place, "other.jsonl", &["{\"depth\": 20}".into()]);
         write(place, "notes.txt", &["not a result".into()]);
-        let header = r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#;
-        let epoch = r#"{"record":"epoch","epoch":0,"loss":1.5,"errors":30,"examples":100,"learning_rate":0.1,"seconds":1.0,"images_per_second":9.0}"#;
-        write(place, "train.jsonl", &[header.into(), epoch.into()]);
+        write(place, "train.jsonl", &[TRAINING.into(), epoch(0, 30, "")]);
         let run = Run::read(place).unwrap();
         let kinds: Vec<&str> = run
             .journals
@@ -111,7 +110,10 @@ mod tests {
         assert_eq!(kinds, ["lesion", "gradient-spectrum"]);
         assert_eq!(run.trainings.len(), 1);
         assert_eq!(run.passed_over, [place.join("other.jsonl")]);
-        assert_eq!(Run::read(&place.join("a.jsonl")).unwrap().journals.len(), 1);
+        let single = Run::read(&place.join("a.jsonl")).unwrap().journals;
+        assert_eq!(single.len(), 1);
+        assert_eq!(single[0].header, lesions.header);
+        assert_eq!(single[0].records, lesions.records);
     }
 
     #[test]
@@ -121,5 +123,50 @@ mod tests {
         assert!(matches!(fault, JournalError::NoResults(_)), "{fault}");
         let fault = Run::read(&folder.path().join("absent")).unwrap_err();
         assert!(matches!(fault, JournalError::Unreadable { .. }), "{fault}");
+    }
+
+    #[test]
+    fn the_line_of_a_killed_run_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = lines(&test_support::lesions());
+        let file = folder.path().join("killed.jsonl");
+        fs::write(&file, all.join("\n") + "\n{\"type\":\"outc").unwrap();
+        let read = Journal::read(&file).unwrap();
+        assert_eq!(read.records.len(), all.len() - 1);
+    }
+
+    #[test]
+    fn problems_name_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = lines(&test_support::lesions());
+        let read = |lines: &[String]| Journal::read(&write(folder.path(), "file.jsonl", lines));
+        let mut broken = whole.clone();
+        broken[2] = "{\"type\":\"outcome\"}".into();
+        let problem = read(&broken).unwrap_err().to_string();
+        let file = folder.path().join("file.jsonl");
+        let place = format!("{}, line 3: missing field", file.display());
+        assert!(problem.starts_with(&place), "{problem}");
+        let fault = read(&whole[1..]).unwrap_err();
+        assert!(matches!(fault, JournalError::NoHeader { .. }), "{fault}");
+        let fault = read(&[&whole[..], &whole[..1]].concat()).unwrap_err();
+        assert!(matches!(fault, JournalError::TwoHeaders { .. }), "{fault}");
+        let fault = Journal::read(Path::new("no/such/file")).unwrap_err();
+        assert!(matches!(fault, JournalError::Unreadable { .. }), "{fault}");
+    }
+
+    #[test]
+    fn a_resumed_run_wrote_an_epoch_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let held_out = r#","validation":{"errors":8,"examples":10,"loss":0.5}"#;
+        let epochs = [epoch(0, 90, ""), epoch(1, 80, ""), epoch(1, 70, held_out)];
+        let lines = [&[TRAINING.to_owned()], &epochs[..]].concat();
+        let file = write(folder.path(), "log.jsonl", &lines);
+        let log = TrainingLog::read(&file).unwrap().unwrap();
+        let errors: Vec<usize> = log.epochs.iter().map(|epoch| epoch.errors).collect();
+        assert_eq!(errors, [90, 70]);
+        assert_eq!(log.epochs[1].held_out(), Some((8, 10)));
+        assert_eq!(log.member, None, "it has not come to its end");
+        fs::write(&file, "{}").unwrap();
+        assert_eq!(TrainingLog::read(&file).unwrap(), None);
     }
 }

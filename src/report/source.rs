@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use pathscope_analysis::record::FamilyMember;
+use pathscope_analysis::record::{FamilyMember, Journal, JournalError, TrainingLog};
 use thiserror::Error;
 
 use super::family::{FamilyError, read_members};
-use super::journal::{Journal, JournalError};
 use super::path_counts::PathCountsFile;
-use super::training_log::TrainingLog;
 
 /// Why a file cannot be drawn.
 #[derive(Debug, Error)]

@@ -1,13 +1,10 @@
 //! Trainings as TensorBoard reads them: records of a checksum each, with a protocol buffer `Event`.
 
-use pathscope_analysis::record::EpochRecord;
-
-use super::training_log::TrainingLog;
+use pathscope_analysis::record::{EpochRecord, TrainingLog};
 
 /// The scalars of a training log by epoch, as the content of a TensorBoard event file: errors (as
 /// shares) and losses of training and held-out examples, and the learning rate. Seconds of training
 /// are its clock, so that the same log gives the same bytes.
-#[must_use]
 pub fn events(log: &TrainingLog) -> Vec<u8> {
     let mut out = Vec::new();
     let mut clock = 0.0;

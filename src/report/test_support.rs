@@ -7,7 +7,7 @@ use pathscope_analysis::record::*;
 use pathscope_analysis::{OrderSpace, PathPolynomial, Seed};
 use rand::RngExt;
 
-use super::journal::Journal;
+use super::run::Run;
 
 const BLOCKS: usize = 9;
 const EXAMPLES: usize = 400;
@@ -48,6 +48,16 @@ pub fn header(options: Options) -> Header {
         seed: 0,
         shard: None,
     }
+}
+
+/// The line that a log of a training begins with.
+pub const TRAINING: &str = r#"{"record":"header","schema":1,"version":"0.1.0","command":"pathscope train","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":100,"parameters":77,"threads":1,"device":"cpu"}"#;
+
+/// A line of an epoch in such a log, with more fields at its end.
+pub fn epoch(epoch: usize, errors: usize, more: &str) -> String {
+    format!(
+        r#"{{"record":"epoch","epoch":{epoch},"loss":2.0,"errors":{errors},"examples":100,"learning_rate":0.1,"seconds":1.0,"images_per_second":9.0{more}}}"#
+    )
 }
 
 fn outcome(key: String, change: Change, draw: Option<u64>, harm: f64) -> Outcome {
@@ -106,6 +116,19 @@ fn journal(options: Options, records: Vec<Record>) -> Journal {
 
 fn intact() -> Outcome {
     outcome("intact".into(), Change::Intact, None, 0.07)
+}
+
+/// A run with these results.
+pub fn run(journals: impl Into<Vec<Journal>>) -> Run {
+    Run {
+        journals: journals.into(),
+        ..Run::default()
+    }
+}
+
+/// Results of every kind that a study holds.
+pub fn study() -> [Journal; 3] {
+    [lesions(), reorderings(), spectrum()]
 }
 
 /// Every block deleted, every pair, and random sets.

@@ -43,29 +43,17 @@ pub enum Colour {
 
 impl Colour {
     /// Every colour.
-    pub const ALL: [Self; 10] = [
-        Self::Ink,
-        Self::Faint,
-        Self::Grid,
-        Self::Paper,
-        Self::Blue,
-        Self::Vermilion,
-        Self::Green,
-        Self::Purple,
-        Self::Orange,
-        Self::Sky,
-    ];
+    pub const ALL: [Self; 10] = {
+        use Colour::*;
+        [
+            Ink, Faint, Grid, Paper, Blue, Vermilion, Green, Purple, Orange, Sky,
+        ]
+    };
 
     /// The colour of series `index`; they repeat after six.
     pub fn of_series(index: usize) -> Self {
-        match index % 6 {
-            0 => Self::Blue,
-            1 => Self::Vermilion,
-            2 => Self::Green,
-            3 => Self::Purple,
-            4 => Self::Orange,
-            _ => Self::Sky,
-        }
+        use Colour::*;
+        [Blue, Vermilion, Green, Purple, Orange, Sky][index % 6]
     }
 
     /// Its red, green and blue in a theme.
@@ -103,33 +91,24 @@ pub(super) fn blend(first: RGBColor, second: RGBColor, share: f64) -> RGBColor {
         let value = f64::from(a) + (f64::from(b) - f64::from(a)) * share.clamp(0.0, 1.0);
         value.round() as u8
     };
-    RGBColor(
-        mix(first.0, second.0),
-        mix(first.1, second.1),
-        mix(first.2, second.2),
-    )
+    let RGBColor(red, green, blue) = second;
+    RGBColor(mix(first.0, red), mix(first.1, green), mix(first.2, blue))
 }
 
 /// Colour of an effect of `share` in [0, 1]: the more, the darker, in colour and in grey.
 pub(super) fn sequential(share: f64) -> RGBColor {
-    let (pale, middle, dark) = (
-        RGBColor(0xF3, 0xF1, 0xE6),
-        RGBColor(0xE6, 0x9F, 0x00),
-        RGBColor(0x6A, 0x1B, 0x0A),
-    );
-    if share < 0.5 {
-        blend(pale, middle, 2.0 * share)
-    } else {
-        blend(middle, dark, 2.0 * share - 1.0)
+    let middle = RGBColor(0xE6, 0x9F, 0x00);
+    match share < 0.5 {
+        true => blend(RGBColor(0xF3, 0xF1, 0xE6), middle, 2.0 * share),
+        false => blend(middle, RGBColor(0x6A, 0x1B, 0x0A), 2.0 * share - 1.0),
     }
 }
 
 /// Colour of a value in [-1, 1] about a pale zero.
 pub(super) fn diverging(value: f64) -> RGBColor {
-    let end = if value < 0.0 {
-        RGBColor(0x00, 0x4C, 0x8C)
-    } else {
-        RGBColor(0xC2, 0x4A, 0x00)
+    let end = match value < 0.0 {
+        true => RGBColor(0x00, 0x4C, 0x8C),
+        false => RGBColor(0xC2, 0x4A, 0x00),
     };
     blend(RGBColor(0xF4, 0xF4, 0xF4), end, value.abs())
 }

@@ -23,10 +23,7 @@ pub(crate) struct ComputeArguments {
 }
 
 impl ComputeArguments {
-    /// All of it, checked.
-    ///
-    /// # Errors
-    /// A device that does not exist.
+    /// All of it, checked. Errors: a device that does not exist.
     pub fn options(&self) -> Result<ComputeOptions, Problem> {
         Ok(ComputeOptions {
             device: self.device()?,
@@ -37,10 +34,7 @@ impl ComputeArguments {
         })
     }
 
-    /// The device to compute on.
-    ///
-    /// # Errors
-    /// A device that does not exist.
+    /// The device to compute on. Errors: a device that does not exist.
     pub fn device(&self) -> Result<Device, Problem> {
         let refuse = |why: String| Err(Problem::BadInput(why));
         let number = match self.device.as_str() {
@@ -48,7 +42,7 @@ impl ComputeArguments {
             "cuda" => Some(0),
             other => other
                 .strip_prefix("cuda:")
-                .and_then(|number| number.parse::<usize>().ok()),
+                .and_then(|number| number.parse().ok()),
         };
         let Some(number) = number else {
             return refuse(format!(
@@ -73,15 +67,8 @@ impl ComputeArguments {
         }
     }
 
-    /// How many threads each process uses: of the cores of its machine its share, and as many as
-    /// the process with fewest, so that all cut the work into the same pieces.
-    ///
-    /// # Errors
-    /// Processes that cannot agree on a number.
+    /// How many threads each process uses. Errors: processes that cannot agree on a number.
     pub fn threads(&self) -> Result<usize, Problem> {
-        match self.threads {
-            Some(threads) => Ok(threads),
-            None => ranks::threads(),
-        }
+        ranks::threads(self.threads)
     }
 }

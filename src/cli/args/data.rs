@@ -74,10 +74,8 @@ impl BrokenImages {
 }
 
 impl FolderArguments {
-    /// How images are brought to `size` for a model that states `framing`.
-    ///
-    /// # Errors
-    /// A square that does not fit into what it is cut from.
+    /// How images are brought to `size` for a model that states `framing`. Errors: a square that
+    /// does not fit into what it is cut from.
     fn framing(&self, framing: Option<Framing>, size: (usize, usize)) -> Result<Framing, Problem> {
         let mut framing = framing.unwrap_or_default();
         if let Some(side) = self.resize {
@@ -112,10 +110,8 @@ fn advised(error: DataError) -> Problem {
 }
 
 impl DataArguments {
-    /// Reads the examples for `model`, which lies at `file`, as [`at`](Self::at) does.
-    ///
-    /// # Errors
-    /// No data, or data that do not fit the model.
+    /// Reads the examples for `model`, which lies at `file`, as [`at`](Self::at) does. Errors: no
+    /// data, or data that do not fit the model.
     pub fn load(
         &self,
         model: &Model,
@@ -137,10 +133,7 @@ impl DataArguments {
     }
 
     /// Reads the examples at `location` for the model of a card, and prints what a person should
-    /// know about them.
-    ///
-    /// # Errors
-    /// Data that do not fit the model.
+    /// know about them. Errors: data that do not fit the model.
     pub fn at(
         &self,
         location: &Path,

@@ -21,10 +21,7 @@ pub(crate) struct ModelArguments {
 }
 
 impl ModelArguments {
-    /// Reads the model and prints what was recognised.
-    ///
-    /// # Errors
-    /// A file that cannot be used.
+    /// Reads the model and prints what was recognised. Errors: a file that cannot be used.
     pub fn load(&self, terminal: &Terminal) -> Result<Model, Problem> {
         self.reading.load(&self.model, terminal)
     }
@@ -67,19 +64,13 @@ pub(crate) struct ReadingArguments {
 }
 
 impl ReadingArguments {
-    /// The normalisation asked for.
-    ///
-    /// # Errors
-    /// An unknown preset.
+    /// The normalisation asked for. Errors: an unknown preset.
     pub fn preset(&self) -> Result<Option<Normalization>, Problem> {
         let given = self.normalize.as_deref();
         Ok(given.map(str::parse).transpose()?)
     }
 
-    /// Reads the model in `file` and prints what it is.
-    ///
-    /// # Errors
-    /// A file that cannot be used.
+    /// Reads the model in `file` and prints what it is. Errors: a file that cannot be used.
     pub fn load(&self, file: &Path, terminal: &Terminal) -> Result<Model, Problem> {
         let model = self.read(file)?;
         self.introduce(&model, None, None, false, terminal);
@@ -87,11 +78,8 @@ impl ReadingArguments {
     }
 
     /// Reads the model in `file` and, by `load`, its examples; decides by them what the file leaves
-    /// open, and prints what was found.
-    ///
-    /// # Errors
-    /// A file that cannot be used, examples that do not fit, or that disagree with the network
-    /// where that is to fail.
+    /// open, and prints what was found. Errors: a file that cannot be used, examples that do not
+    /// fit, or that disagree with the network where that is to fail.
     pub fn open(
         &self,
         file: &Path,
@@ -175,10 +163,7 @@ impl ReadingArguments {
         }
     }
 
-    /// Reads the model in `file`.
-    ///
-    /// # Errors
-    /// A file that cannot be used.
+    /// Reads the model in `file`. Errors: a file that cannot be used.
     pub fn read(&self, file: &Path) -> Result<Model, Problem> {
         let assumed = self.assume.iter().map(String::as_str);
         let assumptions = Assumptions::parse(assumed)
@@ -194,10 +179,8 @@ impl ReadingArguments {
     }
 
     /// Decides by the images of `data` what the file of `model` leaves open, and prints what was
-    /// found. Other readings are tried by `search`, or as far as the file leaves them open.
-    ///
-    /// # Errors
-    /// Images that do not fit, or that disagree with the network where that is to fail.
+    /// found. Other readings are tried by `search`, or as far as the file leaves them open. Errors:
+    /// images that do not fit, or that disagree with the network where that is to fail.
     pub fn settle(
         &self,
         model: &mut Model,

@@ -1,5 +1,6 @@
 //! Numbers as people write them.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 /// `500M`, `2G`, `65536`.
@@ -20,45 +21,53 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "out of range".to_owned())
 }
 
+/// A number that `holds`; where there is none, `advice` says what to give.
+fn number<T: FromStr>(
+    text: &str,
+    holds: impl FnOnce(&T) -> bool,
+    advice: &str,
+) -> Result<T, String> {
+    let number = text.parse().ok().filter(holds);
+    number.ok_or_else(|| advice.to_owned())
+}
+
 /// A share strictly between 0 and 1.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|&share: &f64| share > 0.0 && share < 1.0)
-        .ok_or_else(|| "give a share between 0 and 1, such as 0.95".to_owned())
+    let holds = |share: &f64| *share > 0.0 && *share < 1.0;
+    number(text, holds, "give a share between 0 and 1, such as 0.95")
 }
 
 /// A share from 0 to 1, both included.
 pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|&share: &f64| (0.0..=1.0).contains(&share))
-        .ok_or_else(|| "give a share from 0 to 1, such as 0.2".to_owned())
+    let holds = |share: &f64| (0.0..=1.0).contains(share);
+    number(text, holds, "give a share from 0 to 1, such as 0.2")
 }
 
 /// A count of at least 1.
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|&count| count > 0)
-        .ok_or_else(|| "give a whole number of at least 1".to_owned())
+    number(
+        text,
+        |&count| count > 0,
+        "give a whole number of at least 1",
+    )
 }
 
 /// The width of an interval, in percentage points.
 pub(crate) fn points(text: &str) -> Result<f64, String> {
-    match text.trim_end_matches('%').trim().parse::<f64>() {
-        Ok(width) if width > 0.0 && width <= 200.0 => Ok(width),
-        _ => Err("give a number of percentage points, such as 4".into()),
-    }
+    let text = text.trim_end_matches('%').trim();
+    let holds = |width: &f64| *width > 0.0 && *width <= 200.0;
+    number(text, holds, "give a number of percentage points, such as 4")
 }
 
 /// A difference of error rates, in percentage points: `1pt`, `+0.5pt`, `2`.
 pub(crate) fn margin(text: &str) -> Result<f64, String> {
-    let number = text.trim_start_matches('+').trim_end_matches("pt");
-    match number.trim().parse::<f64>() {
-        Ok(points) if points > 0.0 && points < 100.0 => Ok(points),
-        _ => Err("give a number of percentage points above 0, such as 1pt".into()),
-    }
+    let text = text.trim_start_matches('+').trim_end_matches("pt").trim();
+    let holds = |points: &f64| *points > 0.0 && *points < 100.0;
+    number(
+        text,
+        holds,
+        "give a number of percentage points above 0, such as 1pt",
+    )
 }
 
 /// `90s`, `10m`, `1h30m`.

@@ -19,11 +19,8 @@ pub(crate) struct OutputArguments {
 impl OutputArguments {
     /// Refuses, before any work, a file that could not or should not be written after it. `endings`
     /// are the formats that there are; where it is empty, any name will do. `inputs` are the files
-    /// that the command reads or writes as well.
-    ///
-    /// # Errors
-    /// An unknown ending, a folder that does not exist, an input of the command, or a file that
-    /// exists and is not to be replaced.
+    /// that the command reads or writes as well. Errors: an unknown ending, a folder that does not
+    /// exist, an input of the command, or a file that exists and is not to be replaced.
     pub fn check<'a>(
         self,
         file: &Path,
@@ -51,10 +48,7 @@ impl OutputArguments {
     }
 
     /// Refuses a name without one of the `endings`; where there are none, any name will do. A name
-    /// that is an ending alone, such as `.svg`, has it.
-    ///
-    /// # Errors
-    /// Another ending.
+    /// that is an ending alone, such as `.svg`, has it. Errors: another ending.
     pub fn check_ending(self, file: &Path, endings: &[&str]) -> Result<(), Problem> {
         let name = file
             .file_name()

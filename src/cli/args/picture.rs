@@ -27,7 +27,7 @@ pub(crate) struct PictureArguments {
     /// Pixels to the inch in .png files
     #[arg(long, value_name = "NUMBER", default_value_t = DENSITY,
           value_parser = clap::value_parser!(u16).range(1..=2400))]
-    dpi: u16,
+    pub dpi: u16,
 }
 
 /// Pixels to the inch in PNG files, unless told otherwise: what print asks for.
@@ -44,10 +44,5 @@ impl PictureArguments {
             title: self.title.as_deref().map_or(Title::Own, Title::from),
             legend: self.legend,
         }
-    }
-
-    /// Pixels to the inch in PNG files.
-    pub fn density(&self) -> u16 {
-        self.dpi
     }
 }

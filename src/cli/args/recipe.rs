@@ -46,50 +46,29 @@ pub(crate) struct RecipeArguments {
     per_example: bool,
 }
 
-/// An option that sets one field of a recipe.
-struct Field {
-    option: &'static str,
-    /// Where the field lies in the TOML file.
-    path: &'static str,
-    value: &'static str,
-    help: &'static str,
-}
-
-const fn field(
-    option: &'static str,
-    path: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Field {
-    Field {
-        option,
-        path,
-        value,
-        help,
-    }
-}
-
+/// Options that set one field of a recipe: their names, where the field lies in the TOML file, what
+/// the value is called, and the help.
 #[rustfmt::skip]
-const FIELDS: [Field; 19] = [
-    field("family", "architecture.family", "FAMILY", "Order of operations in a block: resnet, preresnet or plain"),
-    field("unit", "architecture.unit", "UNIT", "Layers of a function: basic, bottleneck or bottleneck-stride-first"),
-    field("depth", "architecture.depth", "LAYERS", "Depth by the usual count (2 n + 2 for n basic blocks)"),
-    field("k", "architecture.k", "N", "Functions per block"),
-    field("width", "architecture.width", "CHANNELS", "Channels of the stem and of the first stage"),
-    field("widening", "architecture.widening", "FACTOR", "Factor on the channels of every stage, not of the stem"),
-    field("normalize", "normalization", "NORMALISATION", "Normalisation of the inputs: imagenet, cifar10, cifar100, mnist, fashion-mnist, half, none, bytes (0 to 255), or means and deviations such as 0.49,0.48,0.45/0.20,0.20,0.20"),
-    field("epochs", "training.epochs", "N", "Number of epochs"),
-    field("batch", "training.batch", "N", "Examples per mini-batch"),
-    field("learning-rate", "training.learning_rate", "RATE", "Highest learning rate"),
-    field("schedule", "training.schedule", "SCHEDULE", "Learning rate over the training: step (a tenth at 81/164 and 122/164), cosine (after 5 % of linear rise) or one-cycle (linear rise to 25 %, then linear fall)"),
-    field("momentum", "training.optimizer.momentum", "SHARE", "Momentum of the optimiser"),
-    field("weight-decay", "training.optimizer.weight_decay", "DECAY", "Weight decay on every trained tensor"),
-    field("clip", "training.optimizer.clip", "NORM", "Largest norm of the whole gradient"),
-    field("label-smoothing", "training.label_smoothing", "SHARE", "Share of the target probability that goes to the other classes"),
-    field("average", "training.average", "DECAY", "Decay per mini-batch of a running average of the weights, which is evaluated and saved"),
-    field("shift", "training.augmentation.shift", "PIXELS", "Largest random shift of an image"),
-    field("precision", "training.precision", "PRECISION", "Precision of activations and convolutions: float32 or bf16 (for CUDA; weights stay in float32)"),
-    field("seed", SEED, "N", "Seed of random choices"),
+const FIELDS: [(&str, &str, &str, &str); 19] = [
+    ("family", "architecture.family", "FAMILY", "Order of operations in a block: resnet, preresnet or plain"),
+    ("unit", "architecture.unit", "UNIT", "Layers of a function: basic, bottleneck or bottleneck-stride-first"),
+    ("depth", "architecture.depth", "LAYERS", "Depth by the usual count (2 n + 2 for n basic blocks)"),
+    ("k", "architecture.k", "N", "Functions per block"),
+    ("width", "architecture.width", "CHANNELS", "Channels of the stem and of the first stage"),
+    ("widening", "architecture.widening", "FACTOR", "Factor on the channels of every stage, not of the stem"),
+    ("normalize", "normalization", "NORMALISATION", "Normalisation of the inputs: imagenet, cifar10, cifar100, mnist, fashion-mnist, half, none, bytes (0 to 255), or means and deviations such as 0.49,0.48,0.45/0.20,0.20,0.20"),
+    ("epochs", "training.epochs", "N", "Number of epochs"),
+    ("batch", "training.batch", "N", "Examples per mini-batch"),
+    ("learning-rate", "training.learning_rate", "RATE", "Highest learning rate"),
+    ("schedule", "training.schedule", "SCHEDULE", "Learning rate over the training: step (a tenth at 81/164 and 122/164), cosine (after 5 % of linear rise) or one-cycle (linear rise to 25 %, then linear fall)"),
+    ("momentum", "training.optimizer.momentum", "SHARE", "Momentum of the optimiser"),
+    ("weight-decay", "training.optimizer.weight_decay", "DECAY", "Weight decay on every trained tensor"),
+    ("clip", "training.optimizer.clip", "NORM", "Largest norm of the whole gradient"),
+    ("label-smoothing", "training.label_smoothing", "SHARE", "Share of the target probability that goes to the other classes"),
+    ("average", "training.average", "DECAY", "Decay per mini-batch of a running average of the weights, which is evaluated and saved"),
+    ("shift", "training.augmentation.shift", "PIXELS", "Largest random shift of an image"),
+    ("precision", "training.precision", "PRECISION", "Precision of activations and convolutions: float32 or bf16 (for CUDA; weights stay in float32)"),
+    ("seed", SEED, "N", "Seed of random choices"),
 ];
 
 const SEED: &str = "training.seed";
@@ -111,11 +90,8 @@ struct Change {
 
 impl Args for FieldArguments {
     fn augment_args(command: Command) -> Command {
-        let options = FIELDS.iter().map(|field| {
-            Arg::new(field.option)
-                .long(field.option)
-                .value_name(field.value)
-                .help(field.help)
+        let options = FIELDS.into_iter().map(|(option, _, value, help)| {
+            Arg::new(option).long(option).value_name(value).help(help)
         });
         command
             .args(options)
@@ -142,14 +118,12 @@ impl Args for FieldArguments {
 impl FromArgMatches for FieldArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut changes = Vec::new();
-        for field in &FIELDS {
-            if let Some(text) = matches.get_one::<String>(field.option) {
-                changes.push(Change {
-                    text: format!("--{} {text}", field.option),
-                    path: field.path.to_owned(),
-                    value: value_of(field.option, text),
-                });
-            }
+        for (option, path, ..) in FIELDS {
+            changes.extend(matches.get_one::<String>(option).map(|text| Change {
+                text: format!("--{option} {text}"),
+                path: path.to_owned(),
+                value: value_of(option, text),
+            }));
         }
         if matches.get_flag("no-flip") {
             changes.push(Change {
@@ -215,19 +189,14 @@ impl Change {
         };
         let mut whole = Table::try_from(recipe).map_err(|fault| refused(&fault))?;
         let mut table = &mut whole;
-        let mut names = self.path.split('.').peekable();
-        while let Some(name) = names.next() {
-            if names.peek().is_none() {
-                table.insert(name.to_owned(), self.value.clone());
-                break;
-            }
+        let mut names: Vec<&str> = self.path.split('.').collect();
+        let field = names.pop().unwrap_or_default();
+        for name in names {
             let inner = table.entry(name).or_insert_with(|| Table::new().into());
-            let is_table = inner.is_table();
-            table = match inner.as_table_mut() {
-                Some(inner) if is_table => inner,
-                _ => return Err(refused(&format!("`{name}` has no fields"))),
-            };
+            let inner = inner.as_table_mut();
+            table = inner.ok_or_else(|| refused(&format!("`{name}` has no fields")))?;
         }
+        table.insert(field.to_owned(), self.value.clone());
         let changed: Recipe = whole.try_into().map_err(|fault| refused(&fault))?;
         changed.training.check().map_err(|fault| refused(&fault))?;
         Ok(changed)
@@ -240,10 +209,8 @@ impl RecipeArguments {
         *self == Self::default()
     }
 
-    /// The recipe called `name`, or in the file of that name, with these changes.
-    ///
-    /// # Errors
-    /// No such recipe, or one that cannot be read.
+    /// The recipe called `name`, or in the file of that name, with these changes. Errors: no such
+    /// recipe, or one that cannot be read.
     pub fn recipe(&self, name: &str) -> Result<Recipe, Problem> {
         let file = Path::new(name);
         let mut recipe = if file.extension().is_some_and(|ending| ending == "toml") {
@@ -287,25 +254,25 @@ impl RecipeArguments {
     }
 
     fn restriction(&self) -> Result<Option<Restriction>, Problem> {
-        let mode = if self.per_example {
-            SurvivalMode::Example
-        } else {
-            SurvivalMode::Batch
+        let mode = match self.per_example {
+            true => SurvivalMode::Example,
+            false => SurvivalMode::Batch,
         };
         if self.all_paths {
             return Ok(Some(Restriction::None));
         }
+        let backward_only = false;
         let paths = self
             .effective_paths
             .map(|blocks| Restriction::EffectivePaths {
                 blocks,
-                backward_only: false,
+                backward_only,
             });
         let functions = self
             .effective_functions
             .map(|functions| Restriction::EffectiveFunctions {
                 functions,
-                backward_only: false,
+                backward_only,
             });
         let range = self.effective_range.as_deref().map(range).transpose()?;
         let range = range.map(|(from, to)| Restriction::EffectiveRange { from, to });

@@ -21,10 +21,8 @@ pub(crate) struct ResultsArguments {
 }
 
 impl ResultsArguments {
-    /// Opens the journal that `header` begins, in memory where no file was asked for.
-    ///
-    /// # Errors
-    /// A file of another measurement, or one that cannot be written.
+    /// Opens the journal that `header` begins, in memory where no file was asked for. Errors: a
+    /// file of another measurement, or one that cannot be written.
     pub fn open(&self, header: Header, terminal: &Terminal) -> Result<Journal, Problem> {
         let Some(file) = &self.results else {
             return Ok(Journal::in_memory(header));
@@ -43,10 +41,7 @@ impl ResultsArguments {
         Ok(journal)
     }
 
-    /// Measures `measurements` with a progress bar.
-    ///
-    /// # Errors
-    /// A measurement that fails, or Ctrl-C.
+    /// Measures `measurements` with a progress bar. Errors: a measurement that fails, or Ctrl-C.
     pub fn measure(
         &self,
         laboratory: &Laboratory<'_>,
@@ -60,11 +55,8 @@ impl ResultsArguments {
         })
     }
 
-    /// Does `work`, which reports finished steps, with a progress bar over so many `steps`; `hint` says
-    /// how to make it shorter.
-    ///
-    /// # Errors
-    /// Work that fails, or Ctrl-C.
+    /// Does `work`, which reports finished steps, with a progress bar over so many `steps`; `hint`
+    /// says how to make it shorter. Errors: work that fails, or Ctrl-C.
     pub fn with_bar<T>(
         &self,
         terminal: &Terminal,
@@ -79,9 +71,7 @@ impl ResultsArguments {
         outcome.map_err(|error| self.explain(error))
     }
 
-    /// Refuses `what`, whose measurements depend on one another, as a part of several.
-    ///
-    /// # Errors
+    /// Refuses `what`, whose measurements depend on one another, as a part of several. Errors:
     /// `--shard` with it.
     pub fn refuse_shard(&self, what: Option<&str>) -> Result<(), Problem> {
         match (self.shard, what) {

@@ -11,10 +11,8 @@ pub(crate) enum Selection {
 }
 
 impl Selection {
-    /// Finds what `selector` picks in `network`. Numbers count from 0.
-    ///
-    /// # Errors
-    /// A block or function that is not there.
+    /// Finds what `selector` picks in `network`. Numbers count from 0. Errors: a block or function
+    /// that is not there.
     pub fn find<L>(selector: &str, network: &ResidualNetwork<L>) -> Result<Self, Problem> {
         let number = |text: &str| text.parse::<usize>().ok();
         let checked = |position| -> Result<BlockIndex, NetworkError> {

@@ -89,10 +89,7 @@ const EVALUATION: &str = "fashion-mnist-2000";
 const CALIBRATION: usize = 256;
 
 impl ShapeArguments {
-    /// The depth asked for.
-    ///
-    /// # Errors
-    /// Neither depth nor blocks.
+    /// The depth asked for. Errors: neither depth nor blocks.
     pub fn depth(&self) -> Result<usize, Problem> {
         match (self.depth, self.blocks) {
             (Some(depth), _) => Ok(depth),
@@ -107,10 +104,7 @@ impl ShapeArguments {
         }
     }
 
-    /// The architecture asked for.
-    ///
-    /// # Errors
-    /// No shape.
+    /// The architecture asked for. Errors: no shape.
     pub fn architecture(&self) -> Result<RecipeArchitecture, Problem> {
         let (family, unit) = self.arch.family();
         Ok(RecipeArchitecture {
@@ -128,10 +122,8 @@ impl ShapeArguments {
         })
     }
 
-    /// The trained network of this shape that is shipped, with its file.
-    ///
-    /// # Errors
-    /// No shape, or a shipped file that cannot be read.
+    /// The trained network of this shape that is shipped, with its file. Errors: no shape, or a
+    /// shipped file that cannot be read.
     pub fn asset(&self) -> Result<Option<(PathBuf, Model)>, Problem> {
         let wanted = self.architecture()?;
         for folder in asset_folders() {
@@ -152,9 +144,7 @@ impl ShapeArguments {
     }
 
     /// The examples for shapes that no asset has: `location`, or the shipped evaluation set.
-    ///
-    /// # Errors
-    /// No such data.
+    /// Errors: no such data.
     pub fn examples(
         &self,
         location: Option<&Path>,
@@ -183,11 +173,8 @@ impl ShapeArguments {
         Ok(data)
     }
 
-    /// An untrained network of this shape: He-initialised, its normalisations measured on the
-    /// first images of `data`.
-    ///
-    /// # Errors
-    /// A shape that no network has, or data that do not fit it.
+    /// An untrained network of this shape: He-initialised, its normalisations measured on the first
+    /// images of `data`. Errors: a shape that no network has, or data that do not fit it.
     pub fn untrained(
         &self,
         data: &Dataset,

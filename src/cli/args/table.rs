@@ -19,55 +19,40 @@ pub(crate) struct TableArguments {
     columns: Vec<String>,
 }
 
-/// What `effect` stands for.
-const EFFECT: &str = "difference_points";
+/// What the name of a column stands for.
+fn field(name: &str) -> &str {
+    match name {
+        "effect" => "difference_points",
+        name => name,
+    }
+}
 
 impl TableArguments {
-    /// Arranges `table` as asked for.
-    ///
-    /// # Errors
-    /// A column that it lacks.
+    /// Arranges `table` as asked for. Errors: a column that it lacks.
     pub fn arrange(&self, table: &mut Table) -> Result<(), Problem> {
         let sort = self.sort.as_deref().or(self.top.map(|_| "effect"));
-        let named = |name: &str| {
-            if name == "effect" {
-                EFFECT.to_owned()
-            } else {
-                name.to_owned()
-            }
-        };
-        for name in sort
-            .into_iter()
-            .chain(self.columns.iter().map(String::as_str))
-        {
-            if table.column(&named(name)).is_none() {
-                let columns = table
-                    .columns
-                    .iter()
-                    .filter_map(|column| column.fields.first());
-                let columns: Vec<&str> = columns.map(String::as_str).collect();
+        let columns = self.columns.iter().map(String::as_str);
+        for name in sort.into_iter().chain(columns.clone()) {
+            if table.column(field(name)).is_none() {
+                let columns = table.columns.iter();
+                let known = columns.filter_map(|column| column.fields.first());
+                let known: Vec<&str> = known.map(String::as_str).collect();
                 return Err(Problem::BadInput(format!(
                     "there is no column `{name}`; the columns are {}",
-                    columns.join(", ")
+                    known.join(", ")
                 )));
             }
         }
         match sort {
             // As they are.
             None | Some("block") => {}
-            Some(name) => table.sort_descending(&named(name)),
+            Some(name) => table.sort_descending(field(name)),
         }
         if let Some(top) = self.top {
             table.rows.truncate(top);
         }
         if !self.columns.is_empty() {
-            table.print_only(
-                &self
-                    .columns
-                    .iter()
-                    .map(|name| named(name))
-                    .collect::<Vec<_>>(),
-            );
+            table.print_only(&columns.map(field).collect::<Vec<_>>());
         }
         Ok(())
     }

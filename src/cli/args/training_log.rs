@@ -3,11 +3,8 @@ use std::path::Path;
 use crate::cli::Problem;
 use crate::training::{RunHeader, RunRecord, RunResult, read_log};
 
-/// What the log of a training says of it: its header, and its result once it has ended. `run` is its
-/// folder, or the log itself.
-///
-/// # Errors
-/// A file that is no such log.
+/// What the log of a training says of it: its header, and its result once it has ended. `run` is
+/// its folder, or the log itself. Errors: a file that is no such log.
 pub(crate) fn training_log(run: &Path) -> Result<(Box<RunHeader>, Option<RunResult>), Problem> {
     let log = if run.is_dir() {
         run.join("log.jsonl")

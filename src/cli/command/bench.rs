@@ -6,7 +6,7 @@ use crate::cli::args::FormatArguments;
 use crate::cli::args::number::positive;
 use crate::cli::show::answer::Answer;
 use crate::cli::{Problem, Terminal, ranks};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::table::{Cell, Column, Table};
 use crate::team::Team;
 use crate::training::{Bench, Costs, Parallel};
 
@@ -91,10 +91,7 @@ impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let What::Parallel(arguments) = &self.what;
         let team = ranks::team();
-        let threads = match arguments.threads {
-            Some(threads) => threads,
-            None => ranks::threads()?,
-        };
+        let threads = ranks::threads(arguments.threads)?;
         ranks::use_threads(threads)?;
         if arguments.batches.iter().any(|batch| batch / 2 < team.size()) {
             return Err(Problem::BadInput(format!(
@@ -218,7 +215,7 @@ fn table(rows: &[Row]) -> Table {
             Column::words("way", "shared"),
             Column::number("measured", "measured").unit("ms"),
             Column::number("predicted", "predicted").unit("ms"),
-            Column::number("error", "off by").priority(Priority::Medium),
+            Column::number("error", "off by").medium(),
             Column::number("ratio", "ratio to ResNet"),
             Column::number("paper_ratio", "paper"),
         ],
@@ -230,13 +227,11 @@ fn table(rows: &[Row]) -> Table {
             Cell::count(row.depth),
             Cell::count(row.functions),
             Cell::words(&row.way),
-            Cell::number(format!("{:.0}", 1e3 * row.measured), 1e3 * row.measured),
-            Cell::number(format!("{:.0}", 1e3 * row.predicted), 1e3 * row.predicted),
+            Cell::decimals(1e3 * row.measured, 0),
+            Cell::decimals(1e3 * row.predicted, 0),
             Cell::number(format!("{:+.0} %", 100.0 * error), error),
-            Cell::number(format!("{:.2}", row.ratio), row.ratio),
-            row.paper_ratio.map_or_else(Cell::missing, |ratio| {
-                Cell::number(format!("{ratio:.2}"), ratio)
-            }),
+            Cell::decimals(row.ratio, 2),
+            row.paper_ratio.map_or_else(Cell::missing, |ratio| Cell::decimals(ratio, 2)),
         ]);
     }
     table

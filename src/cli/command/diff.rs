@@ -50,8 +50,7 @@ impl Execute for Arguments {
         let quantities = difference.quantities();
         let mut met = Vec::new();
         for condition in &self.fail_if {
-            let checked = condition.check(&quantities);
-            let (value, holds) = checked.map_err(Problem::bad_input)?;
+            let (value, holds) = condition.check(&quantities).map_err(Problem::bad_input)?;
             if holds {
                 met.push(format!("{condition} (it is {})", significant(value, 4)));
             }
@@ -87,8 +86,6 @@ fn answer(difference: &Difference) -> Answer {
         answer.text(format!("note: {note}"));
     }
     answer.table("network", view::difference::networks(difference));
-    if let Some(blocks) = view::difference::blocks(difference) {
-        answer.table("blocks", blocks);
-    }
+    answer.table("blocks", view::difference::blocks(difference));
     answer
 }

@@ -74,8 +74,10 @@ impl Execute for Arguments {
         if let Some(file) = &self.results {
             self.outputs.check(file, &[], &self.files)?;
         }
-        for file in self.plots() {
-            self.outputs.check(&file, PICTURES, &self.files)?;
+        if let Some(file) = &self.plot {
+            for (quantity, size) in QUESTIONS {
+                self.outputs.check(&plot_of(file, quantity, size), PICTURES, &self.files)?;
+            }
         }
         let mut members = Vec::new();
         for file in &self.files {
@@ -84,7 +86,7 @@ impl Execute for Arguments {
         }
         members.sort_by_key(|member| (member.functions, member.blocks));
         let mut answer = Answer::default();
-        answer.tables([("ranges", family::ranges(&members, measure, self.share))]);
+        answer.table("ranges", family::ranges(&members, measure, self.share));
         let mut found = Vec::new();
         for (quantity, size) in QUESTIONS {
             match growth(&members, quantity, size) {
@@ -98,7 +100,7 @@ impl Execute for Arguments {
         }
         for growth in &found {
             let name = format!("{}_{}", growth.quantity.name(), growth.size.letters().0);
-            answer.tables([(name.as_str(), family::growth(growth))]);
+            answer.table(name, family::growth(growth));
         }
         answer.print(self.format, terminal)?;
         if let Some(file) = &self.results {
@@ -120,19 +122,6 @@ impl Execute for Arguments {
             }
         }
         Ok(())
-    }
-}
-
-impl Arguments {
-    /// The plots that may be written.
-    fn plots(&self) -> impl Iterator<Item = PathBuf> {
-        let questions = QUESTIONS.iter();
-        let files = self.plot.iter();
-        files.flat_map(move |file| {
-            questions
-                .clone()
-                .map(move |&(quantity, size)| plot_of(file, quantity, size))
-        })
     }
 }
 

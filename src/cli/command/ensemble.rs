@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ndarray::Array2;
-use pathscope_analysis::record::{Change, EnsembleSettings, Options, Outcome, Record};
+use pathscope_analysis::record::{Change, EnsembleSettings, Options, Outcome};
 use pathscope_analysis::{AdditivityOptions, EffectOrder, Seed, additivity};
 
 use super::Execute;
@@ -11,7 +11,7 @@ use crate::cli::args::{
     ComputeArguments, DataArguments, Format, ModelArguments, ResultsArguments,
 };
 use crate::cli::show::answer::Answer;
-use crate::cli::show::outcomes::{all, answer, outcomes};
+use crate::cli::show::outcomes::{answer, outcomes, records};
 use crate::cli::{Problem, Session, Terminal, interrupt};
 use crate::experiment::{Journal, Laboratory, Measurement};
 use crate::format::Model;
@@ -117,12 +117,9 @@ impl Execute for Arguments {
             ..Shown::default()
         };
         let whole = outcomes(&journal, &whole);
-        let ensembles = all(&journal, |record| match record {
-            Record::Ensemble(ensemble) => Some(ensemble),
-            _ => None,
-        });
+        let ensembles = records!(journal, Ensemble);
         let mut answer = answer(journal.header(), &whole, "", shown);
-        answer.tables([("ensembles", ensemble::table(&ensembles, whole.first().copied()))]);
+        answer.table("ensembles", ensemble::table(&ensembles, whole.first().copied()));
         if self.additivity {
             add_additivity(&mut answer, &laboratory, &journal, &subsets, most, seed)?;
         }
@@ -208,7 +205,7 @@ fn add_additivity(
         };
         rows.push((name, fit(EffectOrder::Blocks)?, pairs));
     }
-    answer.tables([("additivity", ensemble::additivity(&rows))]);
+    answer.table("additivity", ensemble::additivity(&rows));
     answer.text(format!(
         "{} random sets of 0 to {most} deleted blocks, {} folds",
         outcomes.len(),

@@ -11,8 +11,8 @@ use crate::cli::{Problem, Terminal, ranks};
 use crate::data::Dataset;
 use crate::experiment::{ComputeOptions, Laboratory};
 use crate::format::Model;
-use crate::report::quantity::{percent_interval, rate, significant};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::quantity::{percent, rate};
+use crate::report::table::{Cell, Column, Table};
 use crate::team::Team;
 use crate::training::{View, evaluate};
 
@@ -103,10 +103,8 @@ impl Execute for Arguments {
                 Cell::words(&model.card.title),
                 Cell::words(data.description()),
                 Cell::number(rate(found.errors, found.predictions), found.error()),
-                found.interval.map_or_else(Cell::missing, |interval| {
-                    Cell::interval(percent_interval(interval), interval)
-                }),
-                Cell::number(significant(found.loss, 4), found.loss),
+                Cell::interval(found.interval, percent),
+                Cell::significant(found.loss, 4),
                 Cell::count(found.errors),
                 Cell::count(found.predictions),
             ]);
@@ -168,8 +166,8 @@ fn table() -> Table {
         "Evaluated models",
         vec![
             Column::words("model", "model"),
-            Column::words("network", "network").priority(Priority::Medium),
-            Column::words("data", "data set").priority(Priority::Low),
+            Column::words("network", "network").medium(),
+            Column::words("data", "data set").low(),
             Column::number("error", "error"),
             Column::interval("error", "95 % interval"),
             Column::number("loss", "loss").unit("nats"),

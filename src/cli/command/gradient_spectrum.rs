@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use pathscope_analysis::Seed;
-use pathscope_analysis::record::{Measure, Options, Record, Spectrum};
+use pathscope_analysis::record::{Measure, Options};
 use tch::Kind;
 
 use super::Execute;
@@ -16,7 +16,7 @@ use crate::cli::args::{
     ResultsArguments, ShapeArguments, Subject,
 };
 use crate::cli::show::answer::Answer;
-use crate::cli::show::outcomes::all;
+use crate::cli::show::outcomes::records;
 use crate::cli::show::{picture_file, spectrum as show};
 use crate::cli::{Problem, Session, Terminal};
 use crate::data::{Dataset, Normalization};
@@ -194,17 +194,11 @@ impl Measurement {
             measures,
             record_paths: self.sample_paths,
             loss: self.logit.unwrap_or_default(),
-            at: match self.at {
-                Some(at) => at,
-                None => first_gradient(data),
-            },
+            at: self.at.unwrap_or_else(|| first_gradient(data)),
             longest: self.max_length,
-            grading: if self.by_stage {
-                Some(Grading::Stage(stages(shapes)))
-            } else if self.by_function {
-                Some(Grading::Function)
-            } else {
-                None
+            grading: match (self.by_stage, self.by_function) {
+                (true, _) => Some(Grading::Stage(stages(shapes))),
+                (false, by_function) => by_function.then_some(Grading::Function),
             },
             batches: self.batches.unwrap_or(most.min(data.len() / examples.max(1)).max(1)),
             examples,
@@ -216,18 +210,13 @@ impl Measurement {
 
 /// The stage of every block: a new one begins where features change their shape.
 fn stages(shapes: &[BlockShape]) -> Vec<usize> {
-    let mut stage = 0;
-    let outputs = shapes.iter().map(|shape| shape.output);
-    let mut before = shapes.first().map(|shape| shape.output);
-    outputs
-        .map(|output| {
-            if before.is_some_and(|before| before != output) {
-                stage += 1;
-            }
-            before = Some(output);
-            stage
-        })
-        .collect()
+    let is_new = |pair: &[BlockShape]| matches!(pair, [a, b] if a.output != b.output);
+    let begins = shapes.windows(2).map(is_new);
+    let stages = std::iter::once(false).chain(begins).scan(0, |stage, is_new| {
+        *stage += usize::from(is_new);
+        Some(*stage)
+    });
+    stages.take(shapes.len()).collect()
 }
 
 impl Execute for Arguments {
@@ -240,14 +229,14 @@ impl Execute for Arguments {
         }
         let mut answer = Answer::default();
         if let Some(pattern) = &self.checkpoints {
-            answer.tables([("checkpoints", self.over_training(pattern, terminal)?)]);
+            answer.table("checkpoints", self.over_training(pattern, terminal)?);
             return answer.print(self.format, terminal);
         }
         let subject = self.subject(&mut answer, terminal)?;
         let session = Session::new(subject, self.compute.options()?, &self.results, terminal)?;
         let (journal, summary) = self.measure(&session)?;
         session.first(|| {
-            show::add(&mut answer, journal.header(), &summary, &spectra(&journal));
+            show::add(&mut answer, journal.header(), &summary, &records!(journal, Spectrum));
             answer.print(self.format, terminal)?;
             let plotted = Plotted::new(journal.header(), &[]);
             match (&self.plot, spectrum(&[(plotted, summary)])) {
@@ -360,7 +349,7 @@ impl Arguments {
         session.with_bar(options.steps(plan.steps().len()), HINT, |progress| {
             laboratory.spectrum(&plan, &options, kind, &mut journal, progress)
         })?;
-        let spectra = spectra(&journal);
+        let spectra = records!(journal, Spectrum);
         if spectra.len() < options.batches && self.results.shard.is_none() {
             session.terminal.remark(&format!(
                 "time is up: {} of {} mini-batches measured; {}",
@@ -377,13 +366,6 @@ impl Arguments {
         })?;
         Ok((journal, summary))
     }
-}
-
-fn spectra(journal: &Journal) -> Vec<&Spectrum> {
-    all(journal, |record| match record {
-        Record::Spectrum(spectrum) => Some(spectrum),
-        _ => None,
-    })
 }
 
 fn logit(text: &str) -> Result<Loss, String> {

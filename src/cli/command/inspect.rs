@@ -48,9 +48,7 @@ impl Execute for Arguments {
         }
         answer.document(document);
         answer.table("blocks", blocks(&model.card.title, specification, &shapes)?);
-        if let Some(found) = audited {
-            answer.table("audit", agreements(&found.audit));
-        }
+        answer.table("audit", audited.map(|found| agreements(&found.audit)));
         answer.text(format!(
             "{} parameters, {:.1} million multiply-adds for {}",
             specification.parameter_count(),

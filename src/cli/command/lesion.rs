@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pathscope_analysis::{BlockScores, Seed};
 use pathscope_analysis::record::{
-    BatchNormStatistics, Change, Distance, Latency, LesionKind, LesionSettings, Options, Outcome, Record,
+    BatchNormStatistics, Change, Distance, Latency, LesionKind, LesionSettings, Options, Outcome,
     Removal,
 };
 use rand::seq::index::sample;
@@ -14,7 +14,7 @@ use crate::cli::args::{
     ComputeArguments, DataArguments, Format, ModelArguments, OutputArguments, PICTURES,
     ResultsArguments, Selection, TableArguments,
 };
-use crate::cli::show::outcomes::{all, answer, outcomes};
+use crate::cli::show::outcomes::{answer, outcomes, records};
 use crate::cli::show::{picture_file, smaller_network};
 use crate::cli::{Problem, Session, Terminal};
 use crate::data::Dataset;
@@ -23,7 +23,8 @@ use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
 use crate::report::lesions::{method, single_lesions};
 use crate::report::plot::{self, deletions, removal as removal_plot, synergy};
 use crate::report::view::outcome::{self, Shown};
-use crate::report::view::{distance, removal, scores};
+use crate::report::view::scores::tables as score_tables;
+use crate::report::view::{distance, removal};
 use crate::report::Picture;
 
 /// Delete blocks of a trained network and measure the change in error
@@ -216,8 +217,7 @@ impl Execute for Arguments {
                 true => laboratory.scores().map_err(|fault| self.results.explain(fault))?,
                 false => Vec::new(),
             };
-            let costs = BlockCosts { seconds, scores };
-            self.show(&session, &journal, &measurements, &costs)?;
+            self.show(&session, &journal, &measurements, &seconds, &scores)?;
             if let (Some(file), Some(measurement)) = (&self.export, measurements.last()) {
                 let source = &self.model.model;
                 let exported = smaller_network::export(
@@ -293,7 +293,8 @@ impl Arguments {
         session: &Session<'_>,
         journal: &Journal,
         measurements: &[Measurement],
-        costs: &BlockCosts,
+        seconds: &[f64],
+        scores: &[BlockScores],
     ) -> Result<(), Problem> {
         let names = session.data.class_names();
         let outcomes = outcomes(journal, measurements);
@@ -308,31 +309,30 @@ impl Arguments {
         let shown = Shown {
             class_names: names,
             margin: Some(self.margin / 100.0),
-            seconds: &costs.seconds,
+            seconds,
         };
         let mut answer = answer(journal.header(), &outcomes, &title, shown);
         if self.by_class {
-            answer.tables([("errors_by_class", outcome::by_class(&outcomes, names))]);
+            answer.table("errors_by_class", outcome::by_class(&outcomes, names));
         }
         for (_, lesions) in single_lesions(&outcomes) {
-            if let Some(&intact) = outcomes.first().filter(|_| !costs.scores.is_empty()) {
+            if let Some(&intact) = outcomes.first().filter(|_| !scores.is_empty()) {
                 let header = journal.header();
-                let (of_blocks, ranking) = scores::tables(header, intact, &lesions, &costs.scores);
-                answer.tables([("scores", of_blocks), ("ranking", ranking)]);
+                let (of_blocks, ranking) = score_tables(header, intact, &lesions, scores);
+                answer.table("scores", of_blocks);
+                answer.table("ranking", ranking);
             }
         }
-        let distances = all(journal, |record| match record {
-            Record::Distance(distance) => Some(distance),
-            _ => None,
-        });
-        answer.tables([("distances", distance::table(&distances))]);
-        let removals = removals(journal);
+        let distances = records!(journal, Distance);
+        answer.table("distances", distance::table(&distances));
+        // The intact network comes first.
+        let removals = records!(journal, Removal);
         if !removals.is_empty() {
             let (header, latency) = (journal.header(), Latency::longest(journal.records()));
             if let Some(finding) = removal::finding(header, &removals, latency) {
                 answer.text(finding.answer);
             }
-            answer.tables([("removals", removal::table(header, &removals, latency))]);
+            answer.table("removals", removal::table(header, &removals, latency));
             answer.text(smaller_network::pareto(&removals));
         }
         let arranged = answer.arrange(&self.table);
@@ -346,20 +346,6 @@ impl Arguments {
             None => Ok(()),
         }
     }
-}
-
-/// What was measured of each block beside lesions; nothing where nobody asked.
-struct BlockCosts {
-    seconds: Vec<f64>,
-    scores: Vec<BlockScores>,
-}
-
-/// The steps of a greedy removal, the intact network first.
-fn removals(journal: &Journal) -> Vec<&Removal> {
-    all(journal, |record| match record {
-        Record::Removal(removal) => Some(removal),
-        _ => None,
-    })
 }
 
 /// The examples in an order drawn by `seed`: what an early stop needs to be valid.

@@ -9,10 +9,7 @@ pub(crate) trait Execute {
     /// Whether several processes share the work; otherwise the first one does it all.
     const SHARED: bool = false;
 
-    /// Does the work and prints its result.
-    ///
-    /// # Errors
-    /// Bad input, or work that fails.
+    /// Does the work and prints its result. Errors: bad input, or work that fails.
     fn run(&self, terminal: &Terminal) -> Result<(), Problem>;
 }
 
@@ -27,25 +24,14 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    /// All groups, in the order of the help.
-    pub const ALL: [Self; 5] = [
-        Self::Start,
-        Self::Measure,
-        Self::Show,
-        Self::Train,
-        Self::Plumbing,
+    /// All groups in the order of the help, with their headings.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Start, "Start here"),
+        (Self::Measure, "Measure"),
+        (Self::Show, "Draw and report"),
+        (Self::Train, "Train"),
+        (Self::Plumbing, "Plumbing"),
     ];
-
-    /// The heading of the group.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Start => "Start here",
-            Self::Measure => "Measure",
-            Self::Show => "Draw and report",
-            Self::Train => "Train",
-            Self::Plumbing => "Plumbing",
-        }
-    }
 }
 
 /// Declares the modules of the commands, and the enumeration that clap parses.
@@ -70,10 +56,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Does the work and prints its result.
-            ///
-            /// # Errors
-            /// Bad input, or work that fails.
+            /// Does the work and prints its result. Errors: bad input, or work that fails.
             pub fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
                 match self {
                     $(Self::$name(arguments) => arguments.run(terminal),)*

@@ -6,9 +6,7 @@ use pathscope_analysis::{
 };
 
 use super::Execute;
-use crate::cli::args::{FormatArguments, OutputArguments, PICTURES};
-use crate::cli::args::Selection;
-use crate::cli::args::ShapeArguments;
+use crate::cli::args::{FormatArguments, OutputArguments, PICTURES, Selection, ShapeArguments};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
@@ -91,7 +89,7 @@ fn answer(networks: &[PathCounts], least: f64) -> Answer {
     let mut answer = Answer::default();
     let several = networks.len() > 1;
     if several {
-        answer.tables([("networks", view::networks(networks))]);
+        answer.table("networks", view::networks(networks));
     }
     for counts in networks {
         answer.table("conventions", view::conventions(counts));

@@ -72,10 +72,7 @@ impl Execute for Arguments {
             let files = files.join(", ");
             return Err(Problem::BadInput(match all.is_empty() {
                 true => format!("{files}: there is no measurement that has a plot"),
-                false => format!(
-                    "{files}: there is no plot of this kind, but {}",
-                    kinds(&all)
-                ),
+                false => format!("{files}: there is no plot of this kind, but {}", kinds(&all)),
             }));
         }
         let output = self.output.as_deref();
@@ -85,8 +82,7 @@ impl Execute for Arguments {
         }
         let mut lines = Vec::new();
         for (picture, file) in pictures.iter().zip(&files) {
-            let density = self.look.density();
-            picture_file::write_silently(picture, &self.look.look(), density, file)?;
+            picture_file::write_silently(picture, &self.look.look(), self.look.dpi, file)?;
             lines.push(format!("{}: {}", file.display(), picture.title));
         }
         terminal.result(&lines.join("\n"))
@@ -99,11 +95,8 @@ impl Arguments {
             let run = Run::read(folder)?;
             return veit(&run.journals, self.share).map_err(Problem::bad_input);
         }
-        let sources = self
-            .files
-            .iter()
-            .map(|file| Source::read(file))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sources = self.files.iter().map(|file| Source::read(file));
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
         pictures_of(&sources, self.share).map_err(Problem::bad_input)
     }
 }
@@ -154,11 +147,8 @@ mod tests {
         let all = [picture("lesion"), picture("order"), picture("lesion")];
         let all: Vec<&Picture> = all.iter().collect();
         let named = |output: Option<&str>| -> Vec<String> {
-            let places = places(&all, output.map(Path::new));
-            places
-                .iter()
-                .map(|place| place.display().to_string())
-                .collect()
+            let places = places(&all, output.map(Path::new)).into_iter();
+            places.map(|place| place.display().to_string()).collect()
         };
         assert_eq!(named(None), ["lesion.svg", "order.svg", "lesion-2.svg"]);
         let expected = ["out/a-lesion.png", "out/a-order.png", "out/a-lesion-2.png"];

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pathscope_analysis::Seed;
-use pathscope_analysis::record::{Options, Record, ReorderMethod, ReorderSettings};
+use pathscope_analysis::record::{Options, ReorderMethod, ReorderSettings};
 
 use super::Execute;
 use crate::cli::args::number::positive;
@@ -10,7 +10,7 @@ use crate::cli::args::{
     ComputeArguments, DataArguments, Format, ModelArguments, OutputArguments, PICTURES,
     ResultsArguments, TableArguments,
 };
-use crate::cli::show::outcomes::{all, answer, outcomes};
+use crate::cli::show::outcomes::{answer, outcomes, records};
 use crate::cli::show::picture_file;
 use crate::cli::{Problem, Session, Terminal};
 use crate::experiment::{Journal, Measurement, Questions};
@@ -127,19 +127,13 @@ impl Arguments {
             class_names: session.data.class_names(),
             ..Shown::default()
         };
-        let commutators = all(journal, |record| match record {
-            Record::Commutator(commutator) => Some(commutator),
-            _ => None,
-        });
+        let commutators = records!(journal, Commutator);
         let mut answer = answer(header, &measured, "Blocks in another order", shown);
-        answer.tables([("commutators", commutator::table(header, &commutators))]);
+        answer.table("commutators", commutator::table(header, &commutators));
         let arranged = answer.arrange(&self.table);
         answer.print(self.format, session.terminal)?;
         arranged?;
-        let outcomes = all(journal, |record| match record {
-            Record::Outcome(outcome) => Some(outcome),
-            _ => None,
-        });
+        let outcomes = records!(journal, Outcome);
         let picture = order(&[Subject::new(header, &outcomes)]).or_else(|| matrix(header, &commutators));
         match (&self.plot, picture) {
             (Some(file), Some(picture)) => {

@@ -8,7 +8,8 @@ use crate::cli::args::{Format, FormatArguments, training_log};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::paper;
 use crate::cli::{Problem, Terminal};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::quantity::hundredths;
+use crate::report::table::{Cell, Column, Table};
 use crate::training::{Evaluation, PaperRow, Restriction, RunHeader};
 
 /// Print the test errors of trainings beside those of the paper
@@ -52,21 +53,16 @@ impl Execute for Arguments {
             let (header, result) = training_log(run)?;
             let test = result.and_then(|result| result.test);
             let seed = header.seed;
-            let known = designs
-                .iter_mut()
-                .find(|design| same_design(&design.header, &header));
-            let design = match known {
-                Some(design) => design,
-                None => {
-                    designs.push(Design {
-                        header,
-                        tests: Vec::new(),
-                        unfinished: 0,
-                    });
-                    let last = designs.len() - 1;
-                    &mut designs[last]
-                }
-            };
+            let known = designs.iter().position(|design| same_design(&design.header, &header));
+            let place = known.unwrap_or_else(|| {
+                designs.push(Design {
+                    header,
+                    tests: Vec::new(),
+                    unfinished: 0,
+                });
+                designs.len() - 1
+            });
+            let design = &mut designs[place];
             match test {
                 Some(test) => design.tests.push((seed, test)),
                 None => design.unfinished += 1,
@@ -108,10 +104,10 @@ fn table(designs: &[Design]) -> Table {
         "Test errors of trainings",
         vec![
             Column::words("network", "network"),
-            Column::words("recipe", "recipe").priority(Priority::Medium),
-            Column::words("trained_paths", "trained paths").priority(Priority::High),
-            Column::number("parameters", "parameters").priority(Priority::Low),
-            Column::words("trained_on", "trained on").priority(Priority::Low),
+            Column::words("recipe", "recipe").medium(),
+            Column::words("trained_paths", "trained paths").high(),
+            Column::number("parameters", "parameters").low(),
+            Column::words("trained_on", "trained on").low(),
             Column::number("runs", "runs"),
             Column::number("error", "test error").unit("%"),
             Column::words("paper", "paper").unit("%"),
@@ -150,8 +146,7 @@ impl Design {
             0 => self.tests.len().to_string(),
             unfinished => format!("{} ({unfinished} unfinished)", self.tests.len()),
         };
-        let percents: Vec<f64> = self.tests.iter().map(|(_, test)| test.percent()).collect();
-        let error = Summary::of(&percents).map_or_else(Cell::missing, |summary| {
+        let error = self.summary().map_or_else(Cell::missing, |summary| {
             Cell::number(self.error(), summary.median / 100.0)
         });
         vec![
@@ -167,25 +162,24 @@ impl Design {
     }
 
     fn error(&self) -> String {
-        let percents: Vec<f64> = self.tests.iter().map(|(_, test)| test.percent()).collect();
-        match (Summary::of(&percents), self.tests.as_slice()) {
+        match (self.summary(), self.tests.as_slice()) {
             (Some(_), [(_, test)]) => {
                 let interval = wilson(test.errors, test.examples, Level::P95);
-                let interval = interval.map_or_else(
-                    |_| String::new(),
-                    |interval| {
-                        format!(
-                            " [{:.2}, {:.2}]",
-                            100.0 * interval.lower,
-                            100.0 * interval.upper
-                        )
-                    },
-                );
-                format!("{:.2}{interval}", test.percent())
+                let [lower, upper] = match interval {
+                    Ok(Interval { lower, upper }) => [lower, upper].map(hundredths),
+                    Err(_) => return format!("{:.2}", test.percent()),
+                };
+                format!("{:.2} [{lower}, {upper}]", test.percent())
             }
             (Some(summary), _) => summary.to_string(),
             (None, _) => "-".into(),
         }
+    }
+
+    /// Of the test errors in per cent.
+    fn summary(&self) -> Option<Summary> {
+        let percents: Vec<f64> = self.tests.iter().map(|(_, test)| test.percent()).collect();
+        Summary::of(&percents)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::show::answer::Answer;
 use crate::cli::show::{file, picture_file};
 use crate::cli::{Problem, Terminal};
 use crate::format::load_model;
-use crate::report::family::{FamilyError, read_members, trained_member};
+use crate::report::family::{FamilyError, answer as answer_of, read_members, trained_member};
 use crate::report::plot::threshold;
 use crate::report::view::family;
 
@@ -82,12 +82,12 @@ impl Execute for Arguments {
             ..BootstrapOptions::default()
         };
         let mut answer = Answer::default();
-        answer.tables([("networks", family::members(&members))]);
+        answer.table("networks", family::members(&members));
         let found = each_k(&members, self.tolerance, &options, terminal)?;
         for found in &found {
             let name = format!("k{}", found.k);
-            answer.tables([(name.as_str(), family::equal_designs(found, &members))]);
-            answer.text(family::answer(found));
+            answer.table(name, family::equal_designs(found, &members));
+            answer.text(answer_of(found));
         }
         answer.print(self.format, terminal)?;
         if let Some(file) = &self.results {

@@ -30,32 +30,19 @@ impl Answer {
         self.parts.push(Part::Text(text));
     }
 
-    /// Appends a table, which JSON calls `name`.
-    pub fn table(&mut self, name: impl Into<String>, table: Table) {
-        self.parts.push(Part::Table(name.into(), table));
+    /// Appends a table, which JSON calls `name`, where there is one.
+    pub fn table(&mut self, name: impl Into<String>, table: impl Into<Option<Table>>) {
+        let table = table.into().map(|table| Part::Table(name.into(), table));
+        self.parts.extend(table);
     }
 
-    /// Appends those of several tables that exist.
-    pub fn tables<'n>(&mut self, tables: impl IntoIterator<Item = (&'n str, Option<Table>)>) {
-        for (name, table) in tables {
-            if let Some(table) = table {
-                self.table(name, table);
-            }
-        }
-    }
-
-    /// Arranges the first table.
-    ///
-    /// # Errors
-    /// A column that it lacks.
+    /// Arranges the first table. Errors: a column that it lacks.
     pub fn arrange(&mut self, arguments: &TableArguments) -> Result<(), Problem> {
-        let tables = self.parts.iter_mut().filter_map(|part| match part {
+        let first = self.parts.iter_mut().find_map(|part| match part {
             Part::Table(_, table) => Some(table),
             Part::Text(_) => None,
         });
-        tables
-            .take(1)
-            .try_for_each(|table| arguments.arrange(table))
+        first.map_or(Ok(()), |table| arguments.arrange(table))
     }
 
     /// Sets what JSON holds instead of the tables.
@@ -63,10 +50,7 @@ impl Answer {
         self.document = Some(document);
     }
 
-    /// Prints everything in `format`.
-    ///
-    /// # Errors
-    /// A closed output, or CSV of an answer without a table.
+    /// Prints everything in `format`. Errors: a closed output, or CSV of an answer without a table.
     pub fn print(self, format: Format, terminal: &Terminal) -> Result<(), Problem> {
         match format {
             Format::Table => self.print_text(terminal),
@@ -94,9 +78,8 @@ impl Answer {
             after_table = is_table;
             match part {
                 Part::Text(lines) => {
-                    for line in lines.lines().flat_map(|line| wrap(line, width)) {
-                        text += &(line + "\n");
-                    }
+                    let lines = lines.lines().flat_map(|line| wrap(line, width));
+                    text.extend(lines.map(|line| line + "\n"));
                 }
                 Part::Table(_, table) => {
                     for line in table.lines(width) {
@@ -106,9 +89,7 @@ impl Answer {
                     let left_out = table.left_out(width);
                     if !left_out.is_empty() {
                         let note = format!("not shown for lack of width: {}", left_out.join(", "));
-                        for line in wrap(&note, width) {
-                            text += &(line + "\n");
-                        }
+                        text.extend(wrap(&note, width).into_iter().map(|line| line + "\n"));
                     }
                 }
             }

@@ -21,10 +21,8 @@ const MEASURED: u64 = 10_000_000_000;
 const STEPS: usize = 4;
 
 /// Prints the layers of a recipe's network, what it takes, and how long an epoch lasts on this
-/// machine, from a few mini-batches of random images.
-///
-/// # Errors
-/// A recipe whose network cannot be built, or a device that refuses.
+/// machine, from a few mini-batches of random images. Errors: a recipe whose network cannot be
+/// built, or a device that refuses.
 pub(crate) fn run(
     recipe: &Recipe,
     limit: Option<usize>,

@@ -2,6 +2,7 @@
 
 use pathscope_analysis::{Level, wilson};
 
+use crate::report::quantity::{hundredths, span};
 use crate::training::Evaluation;
 
 /// `7.28 % (74 of 1017), 95 % interval 5.83 to 9.04 %, loss 0.3142`.
@@ -11,18 +12,10 @@ pub(crate) fn stated(evaluation: &Evaluation) -> String {
         examples,
         loss,
     } = *evaluation;
-    let interval = wilson(errors, examples, Level::P95).map_or_else(
-        |_| String::new(),
-        |interval| {
-            format!(
-                ", 95 % interval {:.2} to {:.2} %",
-                100.0 * interval.lower,
-                100.0 * interval.upper
-            )
-        },
-    );
-    format!(
-        "{:.2} % ({errors} of {examples}){interval}, loss {loss:.4}",
-        evaluation.percent()
-    )
+    let interval = match wilson(errors, examples, Level::P95) {
+        Ok(interval) => format!(", 95 % interval {} %", span(interval, hundredths)),
+        Err(_) => String::new(),
+    };
+    let percent = evaluation.percent();
+    format!("{percent:.2} % ({errors} of {examples}){interval}, loss {loss:.4}")
 }

@@ -6,18 +6,12 @@ use serde::Serialize;
 
 use crate::cli::Problem;
 
-/// Writes `bytes` to `file` in one step.
-///
-/// # Errors
-/// A file that cannot be written.
+/// Writes `bytes` to `file` in one step. Errors: a file that cannot be written.
 pub(crate) fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     pathscope_file::write(file, bytes).map_err(|fault| Problem::writing(file, fault))
 }
 
-/// Writes `value` to `file` as JSON.
-///
-/// # Errors
-/// A file that cannot be written.
+/// Writes `value` to `file` as JSON. Errors: a file that cannot be written.
 pub(crate) fn write_json(file: &Path, value: &impl Serialize) -> Result<(), Problem> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');

@@ -8,21 +8,9 @@ use crate::cli::Problem;
 use crate::experiment::Audit;
 use crate::format::{LoadNote, ModelCard};
 use crate::network::{Block, BlockShape, Layer, Operation, Plan, Specification};
-use crate::report::quantity::{significant, thousands};
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::table::{Cell, Column, Table};
 
-/// Whether a layer is what the first block of a pre-activation stage shares with its skip.
-fn is_bn_relu(layer: &Layer) -> bool {
-    matches!(
-        layer.operation,
-        Operation::BatchNorm { .. } | Operation::Relu
-    )
-}
-
-/// The blocks with their shapes, one a row.
-///
-/// # Errors
-/// A network whose layers do not fit together.
+/// The blocks with their shapes, one a row. Errors: a network whose layers do not fit together.
 pub(crate) fn blocks(
     title: &str,
     specification: &Specification,
@@ -33,8 +21,8 @@ pub(crate) fn blocks(
         vec![
             Column::number("block", "block"),
             Column::words("name", "name"),
-            Column::number("input", "input").priority(Priority::Low),
-            Column::number("output", "output").priority(Priority::High),
+            Column::number("input", "input").low(),
+            Column::number("output", "output").high(),
             Column::number("functions", "functions"),
             Column::number("parameters", "parameters"),
             Column::words("skip", "skip"),
@@ -49,7 +37,7 @@ pub(crate) fn blocks(
             Cell::words(shape.input.to_string()),
             Cell::words(shape.output.to_string()),
             Cell::count(block.functions.len()),
-            Cell::integer(thousands(parameters), parameters),
+            Cell::thousands(parameters),
             Cell::words(skip(block, shape)),
         ]);
     }
@@ -72,19 +60,23 @@ pub(crate) fn agreements(audit: &Audit) -> Table {
     for agreement in &audit.agreements {
         table.push(vec![
             Cell::words(&agreement.layer),
-            Cell::number(significant(agreement.shift, 2), agreement.shift),
-            Cell::number(significant(agreement.spread, 2), agreement.spread),
+            Cell::significant(agreement.shift, 2),
+            Cell::significant(agreement.spread, 2),
         ]);
     }
     table
 }
 
-fn is_mix(layer: &Layer) -> bool {
-    matches!(layer.operation, Operation::Mix { .. })
-}
-
 /// The skip of a block, in words.
 fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
+    // What the first block of a pre-activation stage shares with its skip.
+    let is_bn_relu = |layer: &Layer| {
+        matches!(
+            layer.operation,
+            Operation::BatchNorm { .. } | Operation::Relu
+        )
+    };
+    let is_mix = |layer: &Layer| matches!(layer.operation, Operation::Mix { .. });
     match &block.skip {
         None => "none",
         Some(_) if block.gate.is_some() => "gated",
@@ -99,10 +91,7 @@ fn skip(block: &Block<Layer>, shape: &BlockShape) -> &'static str {
     }
 }
 
-/// The model at `file` as one JSON object.
-///
-/// # Errors
-/// A model whose layers do not fit together.
+/// The model at `file` as one JSON object. Errors: a model whose layers do not fit together.
 pub(crate) fn describe(
     card: &ModelCard,
     hash: &str,

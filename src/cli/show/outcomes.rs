@@ -19,10 +19,18 @@ pub(crate) fn outcomes<'a>(journal: &'a Journal, measurements: &[Measurement]) -
     measurements.iter().filter_map(found).collect()
 }
 
-/// The records of one kind.
-pub(crate) fn all<'a, R>(journal: &'a Journal, of: fn(&'a Record) -> Option<&'a R>) -> Vec<&'a R> {
-    journal.records().iter().filter_map(of).collect()
+/// The records of one kind, such as `records!(journal, Spectrum)`.
+macro_rules! records {
+    ($journal:expr, $kind:ident) => {{
+        let records = $journal.records().iter();
+        let found = records.filter_map(|record| match record {
+            pathscope_analysis::record::Record::$kind(found) => Some(found),
+            _ => None,
+        });
+        found.collect::<Vec<_>>()
+    }};
 }
+pub(crate) use records;
 
 /// What was measured of the intact network, the first of `outcomes`, and of the changed ones.
 pub(crate) fn answer(
@@ -43,20 +51,17 @@ pub(crate) fn answer(
         stated(intact),
     ));
     for (_, lesions) in single_lesions(outcomes) {
-        let verdict = shown
-            .margin
-            .and_then(|margin| verdict(header, intact, &lesions, margin));
-        verdict
-            .into_iter()
-            .for_each(|verdict| answer.text(format!("\n{verdict}")));
+        let verdict = |margin| verdict(header, intact, &lesions, margin);
+        if let Some(verdict) = shown.margin.and_then(verdict) {
+            answer.text(format!("\n{verdict}"));
+        }
     }
-    let single: Vec<&Outcome> = changed
-        .iter()
-        .copied()
-        .filter(|outcome| outcome.draw.is_none())
-        .collect();
-    let changes = outcome::table(header, title, Some(intact), &single, shown);
-    answer.tables([("changes", changes)]);
+    let changes = changed.iter().copied();
+    let single: Vec<&Outcome> = changes.filter(|outcome| outcome.draw.is_none()).collect();
+    answer.table(
+        "changes",
+        outcome::table(header, title, Some(intact), &single, shown),
+    );
     let pairs = synergies(outcomes);
     if !pairs.is_empty() {
         let positive = pairs.iter().filter(|pair| pair.2 > 0.0).count();
@@ -65,10 +70,8 @@ pub(crate) fn answer(
             pairs.len(),
         ));
     }
-    answer.tables([
-        ("synergies", lesion::synergy_table(header, outcomes)),
-        ("draws", draws::table(changed)),
-    ]);
+    answer.table("synergies", lesion::synergy_table(header, outcomes));
+    answer.table("draws", draws::table(changed));
     answer
 }
 

@@ -1,17 +1,15 @@
 //! The tables of the paper, beside what is built here.
 
 use crate::cli::Problem;
-use crate::report::table::{Cell, Column, Priority, Table};
+use crate::report::table::{Cell, Column, Table};
 use crate::training::{PaperTable, QuotedRow};
 
 /// What the columns of the tables mean.
 pub(crate) const LEGEND: &str = "Parameters and results as Abdi & Nahavandi print them (arXiv 1609.05672). \
      Here: the network that pathscope builds for the row. w: factor on the channels.";
 
-/// Tables I to V, each with its key in JSON; `results` holds test errors by the name of their recipe.
-///
-/// # Errors
-/// A network of a row that cannot be built.
+/// Tables I to V, each with its key in JSON; `results` holds test errors by the name of their
+/// recipe. Errors: a network of a row that cannot be built.
 pub(crate) fn tables(results: &[(&str, String)]) -> Result<Vec<(String, Table)>, Problem> {
     let tables = PaperTable::all().map_err(Problem::internal)?;
     let shown = |paper: &PaperTable| {
@@ -26,18 +24,15 @@ fn table(paper: &PaperTable, results: &[(&str, String)]) -> Result<Table, Proble
         Column::words("method", "method"),
         Column::number("depth", "depth"),
         Column::number("k", "k"),
-        Column::number("widening", "w").priority(Priority::Low),
+        Column::number("widening", "w").low(),
         Column::words("parameters_paper", "parameters"),
         Column::number("parameters_here", "here"),
     ];
     for (number, heading) in (1..).zip(&paper.results) {
-        let priority = match number {
-            1 => Priority::Essential,
-            _ => Priority::High,
-        };
-        columns.push(Column::words(&format!("paper_{number}"), heading).priority(priority));
+        let column = Column::words(&format!("paper_{number}"), heading);
+        columns.push(if number == 1 { column } else { column.high() });
     }
-    columns.push(Column::words("trained_here", "trained here").priority(Priority::Medium));
+    columns.push(Column::words("trained_here", "trained here").medium());
     let mut shown = Table::new(format!("Table {}. {}", paper.number, paper.about), columns);
     for row in &paper.rows {
         shown.push(cells(row, results)?);

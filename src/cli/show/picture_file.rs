@@ -7,10 +7,8 @@ use crate::cli::args::DENSITY;
 use crate::cli::{Problem, Terminal};
 use crate::report::{Look, Picture, pdf, png};
 
-/// Writes `picture` to `file`, as SVG, PDF or PNG by its ending, and says so.
-///
-/// # Errors
-/// Another ending, or a file that cannot be written.
+/// Writes `picture` to `file`, as SVG, PDF or PNG by its ending, and says so. Errors: another
+/// ending, or a file that cannot be written.
 pub(crate) fn write(picture: &Picture, file: &Path, terminal: &Terminal) -> Result<(), Problem> {
     write_silently(picture, &Look::default(), DENSITY, file)?;
     terminal.remark(&format!("picture: {}", file.display()));
@@ -18,9 +16,7 @@ pub(crate) fn write(picture: &Picture, file: &Path, terminal: &Terminal) -> Resu
 }
 
 /// Writes `picture` to `file`, as SVG, PDF or PNG of `density` pixels to the inch, by its ending.
-///
-/// # Errors
-/// Another ending, or a file that cannot be written.
+/// Errors: another ending, or a file that cannot be written.
 pub(crate) fn write_silently(
     picture: &Picture,
     look: &Look,

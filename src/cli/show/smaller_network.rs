@@ -17,10 +17,8 @@ use crate::report::view::removal::on_front;
 /// Largest difference of a logit, as a share of the largest logit, that rounding explains.
 const TOLERANCE: f64 = 1e-5;
 
-/// Refuses, before anything is measured, what cannot be exported after it.
-///
-/// # Errors
-/// A question with several answers, or a change that does not make the network smaller.
+/// Refuses, before anything is measured, what cannot be exported after it. Errors: a question with
+/// several answers, or a change that does not make the network smaller.
 pub(crate) fn check(
     measurements: &[Measurement],
     greedy: bool,
@@ -52,11 +50,9 @@ pub(crate) fn pareto(removals: &[&Removal]) -> String {
     )
 }
 
-/// Writes the network that `measurement` leaves of that of `session`, read from `source`, to `file`,
-/// once what is read back gives the same logits on all examples; says so in a sentence.
-///
-/// # Errors
-/// Logits that differ by more than rounding, or a file that cannot be written.
+/// Writes the network that `measurement` leaves of that of `session`, read from `source`, to
+/// `file`, once what is read back gives the same logits on all examples; says so in a sentence.
+/// Errors: logits that differ by more than rounding, or a file that cannot be written.
 pub(crate) fn export(
     file: &Path,
     session: &Session<'_>,
@@ -121,10 +117,8 @@ fn module_beside(file: &Path) -> PathBuf {
     file.with_file_name("pathscope_network.py")
 }
 
-/// Refuses a place where another file has the name of the Python module.
-///
-/// # Errors
-/// Such a file, unless it is to be replaced.
+/// Refuses a place where another file has the name of the Python module. Errors: such a file,
+/// unless it is to be replaced.
 pub(crate) fn check_module(file: &Path, outputs: OutputArguments) -> Result<(), Problem> {
     let module = module_beside(file);
     match fs::read(&module) {

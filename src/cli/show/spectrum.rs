@@ -29,11 +29,9 @@ pub(crate) fn add(
         count(summary.examples, "example", "examples"),
         count(summary.batches, "mini-batch", "mini-batches"),
     ));
-    answer.tables([
-        ("ranges", view::ranges(header, summary)),
-        ("lengths", view::lengths(header, summary, LEAST)),
-        ("grades", view::grades(spectra)),
-    ]);
+    answer.table("ranges", view::ranges(header, summary));
+    answer.table("lengths", view::lengths(header, summary, LEAST));
+    answer.table("grades", view::grades(spectra));
     for measured in &summary.measures {
         for (ranges, what) in [
             (&measured.of_batches, "mini-batches"),

@@ -12,13 +12,10 @@ use thiserror::Error;
 pub enum ConditionError {
     /// Text that is not a condition.
     #[error(
-        "`{text}` is not a valid condition; give NAME COMPARISON NUMBER with <, <=, >, >=, == or !=, such as \
+        "`{0}` is not a valid condition; give NAME COMPARISON NUMBER with <, <=, >, >=, == or !=, such as \
          'effective_range.shift > 2'"
     )]
-    NotACondition {
-        /// The text.
-        text: String,
-    },
+    NotACondition(String),
     /// A name that the comparison does not have.
     #[error("`{name}` is not among what was compared; these are: {known}")]
     Unknown {
@@ -29,31 +26,24 @@ pub enum ConditionError {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    Less,
-    AtMost,
-    Greater,
-    AtLeast,
-    Equal,
-    Different,
-}
+type Relation = fn(&f64, &f64) -> bool;
 
 /// The longer signs first: `<=` begins with `<`.
 const RELATIONS: [(&str, Relation); 6] = [
-    ("<=", Relation::AtMost),
-    (">=", Relation::AtLeast),
-    ("==", Relation::Equal),
-    ("!=", Relation::Different),
-    ("<", Relation::Less),
-    (">", Relation::Greater),
+    ("<=", f64::le),
+    (">=", f64::ge),
+    ("==", f64::eq),
+    ("!=", f64::ne),
+    ("<", f64::lt),
+    (">", f64::gt),
 ];
 
 /// A named quantity compared with a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     name: String,
-    relation: Relation,
+    /// One of [`RELATIONS`].
+    sign: &'static str,
     number: f64,
 }
 
@@ -61,14 +51,12 @@ impl FromStr for Condition {
     type Err = ConditionError;
 
     fn from_str(text: &str) -> Result<Self, ConditionError> {
-        let refused = || ConditionError::NotACondition {
-            text: text.to_owned(),
-        };
+        let refused = || ConditionError::NotACondition(text.to_owned());
         let at = text.find(['<', '>', '=', '!']).ok_or_else(refused)?;
         let (name, rest) = text.split_at_checked(at).ok_or_else(refused)?;
-        let (relation, number) = RELATIONS
+        let (sign, number) = RELATIONS
             .iter()
-            .find_map(|(sign, relation)| Some((*relation, rest.strip_prefix(sign)?)))
+            .find_map(|(sign, _)| Some((*sign, rest.strip_prefix(sign)?)))
             .ok_or_else(refused)?;
         let name = name.trim();
         let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "._".contains(letter);
@@ -78,7 +66,7 @@ impl FromStr for Condition {
         }
         Ok(Self {
             name: name.to_owned(),
-            relation,
+            sign,
             number,
         })
     }
@@ -86,10 +74,8 @@ impl FromStr for Condition {
 
 impl fmt::Display for Condition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut relations = RELATIONS.iter();
-        let sign = relations.find(|(_, relation)| *relation == self.relation);
-        let sign = sign.map_or("", |(sign, _)| sign);
-        write!(formatter, "{} {sign} {}", self.name, self.number)
+        let Self { name, sign, number } = self;
+        write!(formatter, "{name} {sign} {number}")
     }
 }
 
@@ -105,14 +91,9 @@ impl Condition {
                 known: listed(quantities),
             });
         };
-        let met = match self.relation {
-            Relation::Less => value < self.number,
-            Relation::AtMost => value <= self.number,
-            Relation::Greater => value > self.number,
-            Relation::AtLeast => value >= self.number,
-            Relation::Equal => value == self.number,
-            Relation::Different => value != self.number,
-        };
+        let mut relations = RELATIONS.iter();
+        let relation = relations.find(|(sign, _)| *sign == self.sign);
+        let met = relation.is_some_and(|(_, holds)| holds(&value, &self.number));
         Ok((value, met))
     }
 }
@@ -181,7 +162,7 @@ mod tests {
             "rho > inf",
             "rho ! 2",
         ] {
-            let refused = ConditionError::NotACondition { text: text.into() };
+            let refused = ConditionError::NotACondition(text.into());
             assert_eq!(text.parse::<Condition>(), Err(refused));
         }
     }

@@ -1,8 +1,8 @@
 use pathscope_analysis::record::Outcome;
-use pathscope_analysis::{BootstrapMethod, BootstrapOptions, Interval, McNemar, paired_bootstrap};
+use pathscope_analysis::{Interval, McNemar};
 use serde::Serialize;
 
-use crate::error_rate::{difference, error_of_each};
+use crate::error_rate::{difference, error_of_each, paired};
 use crate::lesions::{intact as intact_of, single_lesions};
 use crate::run::Run;
 
@@ -73,10 +73,8 @@ fn outcomes(run: &Run) -> (Option<&str>, Vec<&Outcome>) {
     let mut journals = run.journals.iter();
     let first = journals.find(|journal| intact_of(&journal.outcomes()).is_some());
     let data = first.map(|journal| journal.header.data.hash.as_str());
-    let same = run
-        .journals
-        .iter()
-        .filter(|journal| Some(journal.header.data.hash.as_str()) == data);
+    let all = run.journals.iter();
+    let same = all.filter(|journal| Some(journal.header.data.hash.as_str()) == data);
     (data, same.flat_map(|journal| journal.outcomes()).collect())
 }
 
@@ -159,16 +157,9 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
 /// percentage points. Each pair is (intact, without).
 fn change_interval(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Interval> {
     let effects = |[intact, without]: [&Outcome; 2]| -> Vec<f64> {
-        let pairs = error_of_each(intact)
-            .into_iter()
-            .zip(error_of_each(without));
+        let intact = error_of_each(intact).into_iter();
+        let pairs = intact.zip(error_of_each(without));
         pairs.map(|(intact, without)| without - intact).collect()
     };
-    let options = BootstrapOptions {
-        replicates: 2_000,
-        method: BootstrapMethod::Percentile,
-        ..BootstrapOptions::default()
-    };
-    let found = paired_bootstrap(&effects(first), &effects(second), &options).ok()?;
-    Some(found.interval)
+    paired(&effects(first), &effects(second)).map(|(_, interval)| interval)
 }

@@ -1,12 +1,12 @@
-use pathscope_analysis::record::{Measure, Spectrum};
+use pathscope_analysis::record::{Journal, Measure, Spectrum};
 use pathscope_analysis::{
-    BootstrapOptions, Interval, LengthRange, Level, Seed, effective_range, exchange_test,
-    percentile_interval, resample,
+    Interval, LengthRange, Level, Seed, effective_range, exchange_test, percentile_interval,
+    resample,
 };
 use serde::Serialize;
 
+use crate::error_rate::resamples;
 use crate::gradient::{fall, ln_decimal, summarize};
-use crate::journal::Journal;
 use crate::run::Run;
 
 /// The effective ranges of two networks.
@@ -99,11 +99,8 @@ pub(super) fn compare(
     let mut ranges = Vec::new();
     for measured in &summary_a.measures {
         let measure = measured.measure;
-        let Some(other) = summary_b
-            .measures
-            .iter()
-            .find(|other| other.measure == measure)
-        else {
+        let mut others = summary_b.measures.iter();
+        let Some(other) = others.find(|other| other.measure == measure) else {
             continue;
         };
         let (first_change, last_change) = moved(measured.range, other.range);
@@ -179,13 +176,8 @@ fn alike<'a>(first: &'a Run, second: &'a Run) -> Option<(&'a Journal, &'a Journa
 }
 
 fn same_batches(first: &[&Spectrum], second: &[&Spectrum]) -> bool {
-    let shape = |spectra: &[&Spectrum]| -> Vec<(usize, usize)> {
-        spectra
-            .iter()
-            .map(|spectrum| (spectrum.batch, spectrum.examples))
-            .collect()
-    };
-    shape(first) == shape(second)
+    let shape = |spectrum: &&Spectrum| (spectrum.batch, spectrum.examples);
+    first.iter().map(shape).eq(second.iter().map(shape))
 }
 
 fn values(measure: Measure, spectra: &[&Spectrum]) -> Option<Values> {
@@ -236,8 +228,6 @@ fn picked<'a>(values: &'a [Batch], sample: &'a [usize]) -> impl Iterator<Item = 
     sample.iter().filter_map(move |&batch| values.get(batch))
 }
 
-const REPLICATES: usize = 2_000;
-
 /// Intervals of how far both ends moved, over mini-batches resampled together.
 fn range_intervals(first: &[Batch], second: &[Batch], share: f64) -> Option<(Interval, Interval)> {
     let replicates = resampled(first.len(), |sample| {
@@ -256,15 +246,9 @@ fn resampled<T: Send>(
     batches: usize,
     statistic: impl Fn(&[usize]) -> Option<T> + Sync,
 ) -> Option<Vec<T>> {
-    let options = BootstrapOptions {
-        replicates: REPLICATES,
-        ..BootstrapOptions::default()
-    };
     let several = (batches > 1).then_some(batches)?;
-    resample(several, &options, statistic)
-        .ok()?
-        .into_iter()
-        .collect()
+    let found = resample(several, &resamples(2_000), statistic).ok()?;
+    found.into_iter().collect()
 }
 
 fn shift_test(first: &[Batch], second: &[Batch], share: f64) -> Option<f64> {

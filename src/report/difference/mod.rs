@@ -7,12 +7,12 @@ mod gradient;
 use std::collections::BTreeMap;
 
 use pathscope_analysis::holm;
-use pathscope_analysis::record::{DataIdentity, ModelIdentity};
+use pathscope_analysis::record::{BlockIdentity, DataIdentity, Journal, ModelIdentity};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::journal::Journal;
 use super::run::Run;
+use crate::ALPHA;
 pub use condition::{Condition, ConditionError};
 pub use errors::{BlockDifference, ErrorDifference};
 pub use gradient::{DecayDifference, RangeDifference};
@@ -60,9 +60,6 @@ pub struct Difference {
     pub notes: Vec<String>,
 }
 
-/// A p-value below this counts as a change.
-const ALPHA: f64 = crate::ALPHA;
-
 impl Difference {
     /// Compares two runs, each of one network; effective ranges hold `share` of the gradient.
     ///
@@ -72,13 +69,9 @@ impl Difference {
         let headers = [one_network(first, "first")?, one_network(second, "second")?];
         let [a, b] = headers.map(|journal| &journal.header);
         let mut notes = Vec::new();
-        let shape = |model: &ModelIdentity| -> Vec<(String, usize)> {
-            let blocks = model.blocks.iter();
-            blocks
-                .map(|block| (block.name.clone(), block.functions))
-                .collect()
-        };
-        let same_blocks = shape(&a.model) == shape(&b.model);
+        let shape = |block: &BlockIdentity| (block.name.clone(), block.functions);
+        let [ours, theirs] = [a, b].map(|header| header.model.blocks.iter().map(shape));
+        let same_blocks = ours.eq(theirs);
         if !same_blocks {
             notes.push("the networks have different blocks, which are not compared".to_owned());
         }
@@ -106,16 +99,15 @@ impl Difference {
 
     /// Corrects all p-values together.
     fn correct(&mut self) {
-        let mut places: Vec<&mut Option<f64>> = Vec::new();
-        places.extend(self.error.as_mut().map(|found| &mut found.p_value));
-        places.extend(self.blocks.iter_mut().map(|found| &mut found.p_value));
-        places.extend(
-            self.effective_ranges
-                .iter_mut()
-                .map(|found| &mut found.p_value),
-        );
-        places.extend(self.rho.as_mut().map(|found| &mut found.p_value));
-        let mut tested: Vec<&mut f64> = places.into_iter().filter_map(Option::as_mut).collect();
+        let error = self.error.iter_mut().map(|found| &mut found.p_value);
+        let blocks = self.blocks.iter_mut().map(|found| &mut found.p_value);
+        let ranges = self
+            .effective_ranges
+            .iter_mut()
+            .map(|found| &mut found.p_value);
+        let rho = self.rho.iter_mut().map(|found| &mut found.p_value);
+        let all = error.chain(blocks).chain(ranges).chain(rho);
+        let mut tested: Vec<&mut f64> = all.filter_map(Option::as_mut).collect();
         let raw: Vec<f64> = tested.iter().map(|p| **p).collect();
         if let Ok(corrected) = holm(&raw) {
             for (place, p) in tested.iter_mut().zip(corrected) {
@@ -125,14 +117,12 @@ impl Difference {
     }
 
     /// Blocks and functions whose lesion changed significantly.
-    #[must_use]
     pub fn changed_blocks(&self) -> usize {
         let changed = |found: &&BlockDifference| found.p_value.is_some_and(|p| p < ALPHA);
         self.blocks.iter().filter(changed).count()
     }
 
     /// Every number that a condition can name, in the order of their names.
-    #[must_use]
     pub fn quantities(&self) -> BTreeMap<String, f64> {
         let mut all = BTreeMap::new();
         let mut add = |name: &str, value: Option<f64>| {
@@ -165,10 +155,8 @@ impl Difference {
                 add(&format!("{name}.shift"), Some(range.shift as f64));
                 add(&format!("{name}.first"), Some(range.first_change as f64));
                 add(&format!("{name}.last"), Some(range.last_change as f64));
-                add(
-                    &format!("{name}.width"),
-                    Some((range.last_change - range.first_change) as f64),
-                );
+                let width = range.last_change - range.first_change;
+                add(&format!("{name}.width"), Some(width as f64));
                 add(&format!("{name}.p"), range.p_value);
             }
         }

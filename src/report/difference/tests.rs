@@ -1,16 +1,9 @@
 use super::*;
-use crate::test_support;
+use crate::test_support::{self, run};
 use pathscope_analysis::record::{Measure, Record, WrongExamples};
 
-fn run(journals: Vec<Journal>) -> Run {
-    Run {
-        journals,
-        ..Run::default()
-    }
-}
-
 fn whole() -> Run {
-    run(vec![test_support::lesions(), test_support::spectrum()])
+    run([test_support::lesions(), test_support::spectrum()])
 }
 
 /// The run of another network: its examples `extra` are wrong too whatever is done to it, and
@@ -30,10 +23,8 @@ fn other(extra: usize, moved: usize) -> Run {
                 Record::Spectrum(spectrum) => {
                     let coherent = spectrum.measures.get_mut(&Measure::Coherent).unwrap();
                     coherent.mean.rotate_right(moved);
-                    coherent
-                        .by_example
-                        .iter_mut()
-                        .for_each(|row| row.rotate_right(moved));
+                    let rows = coherent.by_example.iter_mut();
+                    rows.for_each(|row| row.rotate_right(moved));
                 }
                 _ => {}
             }
@@ -47,11 +38,8 @@ fn a_run_does_not_differ_from_itself() {
     let same = Difference::new(&whole(), &whole(), 0.95).unwrap();
     assert_eq!(same.notes, Vec::<String>::new());
     for (name, value) in same.quantities() {
-        if name.ends_with(".p") || name.ends_with(".ratio") {
-            assert_eq!(value, 1.0, "{name}");
-        } else {
-            assert_eq!(value, 0.0, "{name}");
-        }
+        let is_one = name.ends_with(".p") || name.ends_with(".ratio");
+        assert_eq!(value, f64::from(u8::from(is_one)), "{name}");
     }
     assert_eq!(same.blocks.len(), 9);
     assert_eq!(same.effective_ranges.len(), 3);
@@ -66,10 +54,8 @@ fn what_was_changed_is_found() {
     let raw = error.mcnemar.as_ref().unwrap().p_value;
     assert!(error.p_value.unwrap() > raw, "corrected for 14 tests");
     let coherent = &found.effective_ranges[0];
-    assert_eq!(
-        (coherent.shift, coherent.first_change, coherent.last_change),
-        (2, 2, 2)
-    );
+    let moved = [coherent.shift, coherent.first_change, coherent.last_change];
+    assert_eq!(moved, [2; 3]);
     // 32 examples, 2,000 exchanges, 14 tests: no smaller p-value is possible.
     assert!(coherent.p_value.unwrap() < 0.01, "{:?}", coherent.p_value);
     assert!(coherent.first_interval.unwrap().contains(2.0));
@@ -97,13 +83,9 @@ fn what_cannot_be_compared_is_refused() {
     let mut two = whole();
     two.journals[1].header.model.hash = "another".into();
     let fault = Difference::new(&whole(), &two, 0.95).unwrap_err();
-    assert!(
-        fault
-            .to_string()
-            .contains("the second run holds results of 2 networks"),
-        "{fault}"
-    );
+    let reason = "the second run holds results of 2 networks";
+    assert!(fault.to_string().contains(reason), "{fault}");
     let (lesions, gradient) = (test_support::lesions(), test_support::spectrum());
-    let fault = Difference::new(&run(vec![lesions]), &run(vec![gradient]), 0.95).unwrap_err();
+    let fault = Difference::new(&run([lesions]), &run([gradient]), 0.95).unwrap_err();
     assert!(matches!(fault, DifferenceError::NothingInCommon), "{fault}");
 }

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::mem;
 use std::rc::Rc;
 
@@ -78,23 +78,13 @@ impl Canvas {
 
     fn stroke(&self, style: &impl BackendStyle, points: impl IntoIterator<Item = BackendCoord>) {
         let elements = &mut *self.elements.borrow_mut();
-        let mut attributes = String::from("fill=\"none\"");
-        paint(&mut attributes, "stroke", style.color());
-        attributes.push_str(" stroke-width=\"");
-        number(&mut attributes, style.stroke_width() as i32);
-        attributes.push('"');
+        let mut attributes = outline(style);
         if !elements.dashes.is_empty() {
-            let lengths: Vec<String> = elements
-                .dashes
-                .iter()
-                .map(|&length| {
-                    let mut text = String::new();
-                    number(&mut text, units(length));
-                    text
-                })
+            let dashes = elements.dashes.iter();
+            let lengths: Vec<String> = dashes
+                .map(|&length| Number(units(length)).to_string())
                 .collect();
-            // Writing to a string does not fail.
-            let _ = write!(attributes, " stroke-dasharray=\"{}\"", lengths.join(" "));
+            attributes += &format!(" stroke-dasharray=\"{}\"", lengths.join(" "));
         }
         elements.begin(attributes);
         if matches!(elements.open, Open::Nothing) {
@@ -106,9 +96,7 @@ impl Canvas {
     }
 
     fn fill(&self, color: BackendColor, element: &str) {
-        let mut attributes = String::new();
-        paint(&mut attributes, "fill", color);
-        self.add(attributes.trim_start().to_owned(), element);
+        self.add(paint("fill", color), element);
     }
 
     fn add(&self, attributes: String, element: &str) {
@@ -150,47 +138,50 @@ impl Elements {
 }
 
 /// An attribute and, where it is not opaque, its opacity.
-fn paint(attributes: &mut String, what: &str, color: BackendColor) {
+fn paint(what: &str, color: BackendColor) -> String {
     let (red, green, blue) = color.rgb;
-    let _ = write!(attributes, " {what}=\"#{red:02X}{green:02X}{blue:02X}\"");
+    let mut attributes = format!("{what}=\"#{red:02X}{green:02X}{blue:02X}\"");
     if color.alpha < 1.0 {
         let alpha = (100.0 * color.alpha).round() / 100.0;
-        let _ = write!(attributes, " {what}-opacity=\"{alpha}\"");
+        attributes += &format!(" {what}-opacity=\"{alpha}\"");
     }
+    attributes
 }
 
-/// Hundredths of pixels as pixels.
-fn number(out: &mut String, hundredths: i32) {
-    let sign = if hundredths < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        hundredths.unsigned_abs() / 100,
-        hundredths.unsigned_abs() % 100,
-    );
-    let _ = match (rest, rest % 10) {
-        (0, _) => write!(out, "{}{whole}", if whole == 0 { "" } else { sign }),
-        (_, 0) => write!(out, "{sign}{whole}.{}", rest / 10),
-        _ => write!(out, "{sign}{whole}.{rest:02}"),
-    };
+/// Attributes of what is not filled.
+fn outline(style: &impl BackendStyle) -> String {
+    let width = attributes(&[("stroke-width", style.stroke_width() as i32)]);
+    format!("fill=\"none\" {}{width}", paint("stroke", style.color()))
+}
+
+/// Hundredths of pixels, written as pixels.
+struct Number(i32);
+
+impl fmt::Display for Number {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let hundredths = self.0.unsigned_abs();
+        match (hundredths / 100, hundredths % 100) {
+            (0, 0) => formatter.write_str("0"),
+            (whole, 0) => write!(formatter, "{sign}{whole}"),
+            (whole, rest) if rest % 10 == 0 => write!(formatter, "{sign}{whole}.{}", rest / 10),
+            (whole, rest) => write!(formatter, "{sign}{whole}.{rest:02}"),
+        }
+    }
 }
 
 fn path(data: &mut String, points: impl IntoIterator<Item = BackendCoord>) {
     for (index, (x, y)) in points.into_iter().enumerate() {
-        data.push(if index == 0 { 'M' } else { 'L' });
-        number(data, x);
-        data.push(' ');
-        number(data, y);
+        let step = if index == 0 { 'M' } else { 'L' };
+        // Writing to a string does not fail.
+        let _ = write!(data, "{step}{} {}", Number(x), Number(y));
     }
 }
 
 /// `name="number"` for each pair.
 fn attributes(pairs: &[(&str, i32)]) -> String {
-    let mut out = String::new();
-    for (name, value) in pairs {
-        let _ = write!(out, " {name}=\"");
-        number(&mut out, *value);
-        out.push('"');
-    }
-    out
+    let attribute = |(name, value): &(&str, i32)| format!(" {name}=\"{}\"", Number(*value));
+    pairs.iter().map(attribute).collect()
 }
 
 impl DrawingBackend for Canvas {
@@ -273,10 +264,7 @@ impl DrawingBackend for Canvas {
         if fill {
             self.fill(style.color(), &element);
         } else {
-            let mut outline = String::from("fill=\"none\"");
-            paint(&mut outline, "stroke", style.color());
-            outline += &attributes(&[("stroke-width", style.stroke_width() as i32)]);
-            self.add(outline, &element);
+            self.add(outline(style), &element);
         }
         Ok(())
     }
@@ -305,8 +293,7 @@ impl DrawingBackend for Canvas {
             VPos::Center => 0.36,
             VPos::Bottom => -0.24,
         };
-        let mut shared = String::new();
-        paint(&mut shared, "fill", style.color());
+        let mut shared = paint("fill", style.color());
         shared += &attributes(&[("font-size", size.round() as i32)]);
         match style.anchor().h_pos {
             HPos::Left => {}
@@ -321,11 +308,11 @@ impl DrawingBackend for Canvas {
             FontTransform::Rotate270 => Some(-90),
         };
         if let Some(degrees) = degrees {
-            let _ = write!(place, " transform=\"rotate({degrees} ");
-            number(&mut place, x);
-            place.push(' ');
-            number(&mut place, y);
-            place.push_str(")\"");
+            place += &format!(
+                " transform=\"rotate({degrees} {} {})\"",
+                Number(x),
+                Number(y)
+            );
         }
         let (words, raised) = superscript(text);
         let raised = raised.map_or_else(String::new, |raised| {
@@ -336,7 +323,7 @@ impl DrawingBackend for Canvas {
             format!("<tspan{shift}>{}</tspan>", escape(raised))
         });
         let element = format!("<text{place}>{}{raised}</text>", escape(words));
-        self.add(shared.trim_start().to_owned(), &element);
+        self.add(shared, &element);
         Ok(())
     }
 
@@ -356,12 +343,7 @@ mod tests {
 
     #[test]
     fn numbers_are_tidy() {
-        let tidy = |hundredths: i32| {
-            let mut out = String::new();
-            number(&mut out, hundredths);
-            out
-        };
-        let written = [0, 1300, 1350, 1305, -5, -100].map(tidy);
+        let written = [0, 1300, 1350, 1305, -5, -100].map(|number| Number(number).to_string());
         assert_eq!(written, ["0", "13", "13.5", "13.05", "-0.05", "-1"]);
     }
 

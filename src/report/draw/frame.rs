@@ -3,7 +3,7 @@
 use plotters::style::Color;
 
 use super::letters::{shorten, width_of, wrap};
-use super::pen::{Anchor, Pen, Place, Refusal, Stroke};
+use super::pen::{Anchor, Pen, Place, Refusal, Stroke, Words};
 use super::scale::{Scale, Tick};
 use crate::picture::{Axis, Chart, Point, Shape};
 use crate::theme::{Colour, Theme};
@@ -144,16 +144,11 @@ impl<'a> Plot<'a> {
             let name = shorten(&name, em, to - from - 0.2 * em);
             let place = ((from + to) / 2.0, self.top - 0.15 * em);
             if name.chars().count() > 1 {
-                let words = pen.words(STAGE, Anchor::BOTTOM);
-                let faint = pen.colour(Colour::Faint);
-                pen.text(
-                    &name,
-                    place,
-                    super::pen::Words {
-                        colour: faint,
-                        ..words
-                    },
-                )?;
+                let words = Words {
+                    colour: pen.colour(Colour::Faint),
+                    ..pen.words(STAGE, Anchor::BOTTOM)
+                };
+                pen.text(&name, place, words)?;
             }
         }
         Ok(())
@@ -237,7 +232,7 @@ impl<'a> Plot<'a> {
             let middle = (self.top + self.bottom) / 2.0;
             let middle = middle.max(half + 0.3 * em).min(height - half - 0.3 * em);
             let x = (0.5 + LINE * index as f64) * em;
-            let upright = super::pen::Words {
+            let upright = Words {
                 upright: true,
                 ..pen.words(1.0, Anchor::TOP)
             };

@@ -39,15 +39,10 @@ impl<'a> Entries<'a> {
     /// Lays the entries of a chart out in rows, or below each other where `column` says so. None
     /// where there is nothing to explain.
     pub fn new(chart: &'a Chart, em: f64, width: f64, column: bool) -> Option<Self> {
-        let series = chart
-            .series
-            .iter()
-            .map(|series| (Sample::Series(series), &series.label));
+        let series = chart.series.iter().map(|s| (Sample::Series(s), &s.label));
         let stretches = chart.stretches.iter().map(|s| (Sample::Stretch, &s.label));
-        let levels = chart
-            .references
-            .iter()
-            .map(|level| (Sample::Level(level.colour), &level.label));
+        let levels = chart.references.iter();
+        let levels = levels.map(|level| (Sample::Level(level.colour), &level.label));
         let all = series.chain(stretches).chain(levels);
         let (mut left, mut top, mut deep, mut wide) = (0.0, 0.0, 0.0_f64, 0.0_f64);
         let mut entries = Vec::new();
@@ -124,10 +119,13 @@ impl Sample<'_> {
                 }
                 let size = if series.faint { 0.14 } else { 0.27 } * em;
                 let opacity = if series.faint { 0.5 } else { 1.0 };
-                match series.hollow {
-                    true => pen.hollow_sign(series.marker, middle, size, colour.mix(opacity)),
-                    false => pen.sign(series.marker, middle, size, colour.mix(opacity)),
-                }
+                pen.sign(
+                    series.marker,
+                    middle,
+                    size,
+                    colour.mix(opacity),
+                    series.hollow,
+                )
             }
         }
     }

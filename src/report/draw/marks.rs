@@ -64,13 +64,8 @@ fn intervals(plot: &Plot<'_>, series: &Series, placed: &[(&Point, Place)]) -> Re
         }
         return Ok(());
     }
-    let whisker = Stroke {
-        colour: pen.colour(series.colour).mix(0.75),
-        ..pen.stroke(
-            series.colour,
-            (0.45 * radius(plot, series)).min(0.085 * pen.em),
-        )
-    };
+    let width = (0.45 * radius(plot, series)).min(0.085 * pen.em);
+    let whisker = Stroke::solid(pen.colour(series.colour).mix(0.75), width);
     for (lower, upper) in ends {
         pen.line(&[lower, upper], &whisker)?;
     }
@@ -105,11 +100,7 @@ fn signs(
     }
     let size = radius(plot, series);
     let colour = pen.colour(series.colour);
-    let fill = if series.faint {
-        colour.mix(0.45)
-    } else {
-        colour.to_rgba()
-    };
+    let fill = colour.mix(if series.faint { 0.45 } else { 1.0 });
     let paper = pen.colour(crate::theme::Colour::Paper).to_rgba();
     // Along a line, signs that would touch are left out, at other points for each series.
     let distance = match (series.shape, placed) {
@@ -125,14 +116,11 @@ fn signs(
     };
     if series.hollow {
         for (_, (_, place)) in shown() {
-            pen.sign(series.marker, *place, size, paper)?;
+            pen.sign(series.marker, *place, size, paper, false)?;
         }
     }
     for (_, (_, place)) in shown() {
-        match series.hollow {
-            true => pen.hollow_sign(series.marker, *place, size, fill)?,
-            false => pen.sign(series.marker, *place, size, fill)?,
-        }
+        pen.sign(series.marker, *place, size, fill, series.hollow)?;
     }
     Ok(())
 }

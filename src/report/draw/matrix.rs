@@ -3,7 +3,7 @@
 use plotters::style::Color;
 
 use super::letters::{width_of, wrap};
-use super::pen::{Anchor, Pen, Refusal, Words};
+use super::pen::{Anchor, Pen, Refusal, Stroke, Words};
 use super::title;
 use crate::picture::Matrix;
 use crate::quantity::significant;
@@ -23,16 +23,20 @@ struct Margins {
 
 impl Margins {
     fn new(matrix: &Matrix, em: f64, width: f64) -> Self {
-        let names = matrix.names.iter().map(|name| width_of(name, em));
         let label = wrap(&matrix.label, em, width - 1.4 * em).len();
         let values = scale_values(matrix);
         let values = values.iter().map(|(_, text)| width_of(text, em));
         Self {
-            left: (0.7 + 0.4) * em + names.fold(0.0, f64::max),
+            left: (0.7 + 0.4) * em + widest_name(matrix, em),
             right: (1.0 + 1.2 + 0.4 + 0.5 + 2.0 * LINE + 0.4) * em + values.fold(0.0, f64::max),
             below: (0.4 + 1.0 + 0.5 + LINE * label as f64 + 0.5) * em,
         }
     }
+}
+
+fn widest_name(matrix: &Matrix, em: f64) -> f64 {
+    let widths = (0..matrix.size).map(|index| width_of(&index.to_string(), em));
+    widths.fold(0.0, f64::max)
 }
 
 /// Height of the picture below its title, where nothing else is asked for.
@@ -70,7 +74,7 @@ fn unit(matrix: &Matrix) -> f64 {
 }
 
 fn cells(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Result<(), Refusal> {
-    let count = matrix.names.len().max(1);
+    let count = matrix.size.max(1);
     let edge = |index: usize| side * index as f64 / count as f64;
     let unit = unit(matrix);
     let ground = pen.colour(Colour::Grid);
@@ -91,16 +95,10 @@ fn cells(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Resu
                 false => Colour::Paper,
             };
             let (middle, half) = ((y0 + y1) / 2.0, (x1 - x0) / 5.0);
-            let ends = [
-                ((x0 + x1) / 2.0 - half, middle),
-                ((x0 + x1) / 2.0 + half, middle),
-            ];
-            let stroke = super::pen::Stroke {
-                colour: ink.rgb(Theme::Light).to_rgba(),
-                width: 0.13 * pen.em,
-                dashes: &[],
-            };
-            pen.line(&ends, &stroke)?;
+            let across = (x0 + x1) / 2.0;
+            let ends = [(across - half, middle), (across + half, middle)];
+            let ink = ink.rgb(Theme::Light).to_rgba();
+            pen.line(&ends, &Stroke::solid(ink, 0.13 * pen.em))?;
         }
         pen.hover((x0, y0), (x1 - x0, y1 - y0), &entry.hover);
     }
@@ -109,13 +107,13 @@ fn cells(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Resu
 
 fn names(pen: &Pen, matrix: &Matrix, (left, top): (f64, f64), side: f64) -> Result<(), Refusal> {
     let em = pen.em;
-    let count = matrix.names.len().max(1);
-    let widest = matrix.names.iter().map(|name| width_of(name, em));
-    let room = (widest.fold(0.0, f64::max) + 0.5 * em).max(1.3 * em);
+    let count = matrix.size.max(1);
+    let room = (widest_name(matrix, em) + 0.5 * em).max(1.3 * em);
     let fits = |every: &usize| side * *every as f64 / count as f64 >= room;
     let every = [1, 2, 5, 10, 20, 50, 100].into_iter().find(fits);
     let every = every.unwrap_or(count);
-    for (index, name) in matrix.names.iter().enumerate().step_by(every) {
+    for index in (0..matrix.size).step_by(every) {
+        let name = &index.to_string();
         let middle = side * (index as f64 + 0.5) / count as f64;
         let under = (left + middle, top + side + 0.4 * em);
         pen.text(name, under, pen.words(1.0, Anchor::TOP))?;

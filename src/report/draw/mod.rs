@@ -48,7 +48,7 @@ impl Picture {
         let drawn = pen
             .rectangle((0.0, 0.0), size, pen.colour(Colour::Paper))
             .and_then(|()| panel(&pen, heading, self, look.legend));
-        drawn.map_err(DrawError::from_display)?;
+        drawn.map_err(|refusal| DrawError(refusal.to_string()))?;
         let (elements, mut hovers) = pen.finish();
         if look.theme == Theme::Paper {
             hovers.clear();

@@ -68,6 +68,18 @@ pub(super) struct Stroke<'a> {
     pub dashes: &'a [f64],
 }
 
+impl Stroke<'_> {
+    /// A solid line.
+    pub fn solid(colour: RGBAColor, width: f64) -> Self {
+        let dashes = &[];
+        Self {
+            colour,
+            width,
+            dashes,
+        }
+    }
+}
+
 impl Pen {
     pub fn new(size: Place, em: f64, theme: Theme) -> Self {
         let canvas = Canvas::new(size);
@@ -111,11 +123,7 @@ impl Pen {
 
     /// A solid line.
     pub fn stroke(&self, colour: Colour, width: f64) -> Stroke<'static> {
-        Stroke {
-            colour: self.colour(colour).to_rgba(),
-            width,
-            dashes: &[],
-        }
+        Stroke::solid(self.colour(colour).to_rgba(), width)
     }
 
     /// Words about as large as those of axes.
@@ -154,10 +162,9 @@ impl Pen {
     }
 
     pub fn text(&self, text: &str, place: Place, words: Words) -> Result<(), Refusal> {
-        let turned = if words.upright {
-            FontTransform::Rotate270
-        } else {
-            FontTransform::None
+        let turned = match words.upright {
+            true => FontTransform::Rotate270,
+            false => FontTransform::None,
         };
         let Anchor(across, down) = words.anchor;
         let font = FontDesc::new(FontFamily::SansSerif, words.size * UNITS, FontStyle::Normal);
@@ -168,64 +175,45 @@ impl Pen {
             .draw(&Text::new(text.to_owned(), point(place), style))
     }
 
-    /// A filled sign of about `radius`.
+    /// A sign of about `radius`, filled or `hollow`; crosses have no outline, and are drawn as they are.
     pub fn sign(
         &self,
         marker: Marker,
         place: Place,
         radius: f64,
         colour: RGBAColor,
+        hollow: bool,
     ) -> Result<(), Refusal> {
-        match marker {
-            Marker::None => Ok(()),
-            Marker::Disc => {
+        let width = 0.4 * radius;
+        let inner = radius - width / 2.0;
+        match (marker, hollow) {
+            (Marker::None, _) => Ok(()),
+            (Marker::Disc, false) => {
                 let disc = Circle::new(point(place), units(radius), colour.filled());
                 self.area.draw(&disc)
             }
-            Marker::Cross | Marker::Plus => {
-                let stroke = Stroke {
-                    colour,
-                    width: 0.55 * radius,
-                    dashes: &[],
+            (Marker::Disc, true) => {
+                let ring = Circle::new(point(place), units(inner), line_style(colour, width));
+                self.area.draw(&ring)
+            }
+            (Marker::Cross | Marker::Plus, _) => {
+                let stroke = Stroke::solid(colour, 0.55 * radius);
+                let (reach, first) = match marker {
+                    Marker::Cross => (0.8, 0.125),
+                    _ => (1.1, 0.0),
                 };
-                let reach = if marker == Marker::Cross { 0.8 } else { 1.1 };
                 for turn in [0.0, 0.25] {
-                    let turn = turn + if marker == Marker::Cross { 0.125 } else { 0.0 };
+                    let turn = turn + first;
                     let ends = [turn, turn + 0.5].map(|turn| around(place, reach * radius, turn));
                     self.line(&ends, &stroke)?;
                 }
                 Ok(())
             }
-            _ => self.polygon(&outline(marker, place, radius), colour),
-        }
-    }
-
-    /// The outline of a sign; crosses have none, and are drawn as they are.
-    pub fn hollow_sign(
-        &self,
-        marker: Marker,
-        place: Place,
-        radius: f64,
-        colour: RGBAColor,
-    ) -> Result<(), Refusal> {
-        let width = 0.4 * radius;
-        let inner = radius - width / 2.0;
-        match marker {
-            Marker::None => Ok(()),
-            Marker::Cross | Marker::Plus => self.sign(marker, place, radius, colour),
-            Marker::Disc => {
-                let ring = Circle::new(point(place), units(inner), line_style(colour, width));
-                self.area.draw(&ring)
-            }
-            _ => {
+            (_, false) => self.polygon(&outline(marker, place, radius), colour),
+            (_, true) => {
                 let mut corners = outline(marker, place, inner);
                 corners.extend_from_within(..2);
-                let stroke = Stroke {
-                    colour,
-                    width,
-                    dashes: &[],
-                };
-                self.line(&corners, &stroke)
+                self.line(&corners, &Stroke::solid(colour, width))
             }
         }
     }
@@ -236,13 +224,9 @@ impl Pen {
             return;
         }
         let (x, y) = self.area.get_base_pixel();
+        let (left, top) = (left + f64::from(x) / UNITS, top + f64::from(y) / UNITS);
         self.hovers.borrow_mut().push(Hover {
-            place: [
-                left + f64::from(x) / UNITS,
-                top + f64::from(y) / UNITS,
-                width,
-                height,
-            ],
+            place: [left, top, width, height],
             text: text.to_owned(),
         });
     }

@@ -8,25 +8,10 @@ use crate::length::Length;
 use crate::look::Look;
 use crate::picture::Picture;
 
-/// The drawing library refused.
+/// The drawing library refused, with its own words.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum DrawError {
-    /// With its own words.
-    #[error("drawing a picture: {reason}; report this with the file that was drawn")]
-    Refused {
-        /// What it says.
-        reason: String,
-    },
-}
-
-impl DrawError {
-    pub(super) fn from_display(reason: impl std::fmt::Display) -> Self {
-        Self::Refused {
-            reason: reason.to_string(),
-        }
-    }
-}
+#[error("drawing a picture: {0}; report this with the file that was drawn")]
+pub struct DrawError(pub(super) String);
 
 /// A place on the drawing that tells its value to the pointer.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,6 @@ use crate::quantity::{percent, significant};
 const ESTABLISHED: f64 = 0.95;
 
 /// Where width begins to beat depth, in a sentence that claims no more than the resamples show.
-#[must_use]
 pub fn answer(found: &WidthAgainstDepth) -> String {
     let result = &found.threshold;
     let within = match (found.depths.first(), found.depths.last()) {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pathscope_analysis::record::{Evaluation, FamilyMember, RecipeSummary, TrainingLog};
+use pathscope_analysis::record::{
+    Evaluation, FamilyMember, Journal, JournalError, RecipeSummary, TrainingLog,
+};
 use serde::Deserialize;
 
 use super::FamilyError;
-use crate::journal::{Journal, JournalError};
 use crate::lesions::intact;
 
 /// The networks of a family that a file tells of: CSV or JSON Lines of [`FamilyMember`]s, the log of
@@ -21,10 +22,8 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
         path: path.to_owned(),
         source,
     })?;
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()))
+    let mut lines = (1..)
+        .zip(text.lines().map(str::trim))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let wrong = |line: usize, problem: String| FamilyError::NotAMember {
         path: path.to_owned(),
@@ -36,9 +35,7 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
     };
     if start.starts_with('{') {
         if let Some(log) = TrainingLog::read(path)? {
-            let unfinished = || FamilyError::Unfinished {
-                path: path.to_owned(),
-            };
+            let unfinished = || FamilyError::Unfinished(path.to_owned());
             return Ok(vec![log.member.ok_or_else(unfinished)?]);
         }
         if start.contains("\"type\"") {
@@ -54,11 +51,8 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
     let names: Vec<&str> = start.split(',').map(str::trim).collect();
     lines
         .map(|(line, text)| {
-            let cells: BTreeMap<&str, &str> = names
-                .iter()
-                .copied()
-                .zip(text.split(',').map(str::trim))
-                .collect();
+            let cells = text.split(',').map(str::trim);
+            let cells: BTreeMap<&str, &str> = names.iter().copied().zip(cells).collect();
             let number = |name: &str| -> Result<u64, FamilyError> {
                 match cells.get(name) {
                     Some(cell) => cell
@@ -82,7 +76,6 @@ pub fn read_members(path: &Path) -> Result<Vec<FamilyMember>, FamilyError> {
 
 /// The network that the training stated in a model's card made, with this many parameters; none
 /// where the card states no recipe or no test.
-#[must_use]
 pub fn trained_member(training: &serde_json::Value, parameters: u64) -> Option<FamilyMember> {
     let recipe = training.get("recipe")?;
     let seed = recipe.get("training")?.get("seed")?.as_u64()?;
@@ -99,12 +92,12 @@ fn member_of(journal: &Journal) -> Result<FamilyMember, FamilyError> {
         .iter()
         .any(|block| block.functions != k || !block.orders.is_empty())
     {
-        return Err(FamilyError::Unequal { path: path() });
+        return Err(FamilyError::Unequal(path()));
     }
     let outcomes = journal.outcomes();
-    let intact = intact(&outcomes).ok_or_else(|| FamilyError::NoIntact { path: path() })?;
+    let intact = intact(&outcomes).ok_or_else(|| FamilyError::NoIntact(path()))?;
     if intact.positions > 1 {
-        return Err(FamilyError::Positions { path: path() });
+        return Err(FamilyError::Positions(path()));
     }
     Ok(FamilyMember {
         // The stem's convolution and the classifier count too: 9 basic blocks are 20 layers.
@@ -133,15 +126,17 @@ mod tests {
 
     #[test]
     fn a_log_of_a_training_is_a_member_once_it_has_ended() {
-        let header = r#"{"record":"header","schema":1,"version":"0.1.0","command":"","recipe":{"architecture":{"depth":14,"k":2}},"seed":3,"source":{"place":"data","validation":0,"limit":null},"data_hash":"","examples":10,"parameters":77,"threads":1,"device":"cpu"}"#;
-        let epoch = r#"{"record":"epoch","epoch":0,"loss":1.0,"errors":5,"examples":10,"learning_rate":0.1,"seconds":1.0,"images_per_second":9.0}"#;
         let end = r#"{"record":"result","test":{"errors":4,"examples":20,"loss":0.5},"seconds":1}"#;
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "{header}\n{epoch}").unwrap();
-        assert!(matches!(
-            read_members(file.path()),
-            Err(FamilyError::Unfinished { .. })
-        ));
+        writeln!(
+            file,
+            "{}\n{}",
+            test_support::TRAINING,
+            test_support::epoch(0, 5, "")
+        )
+        .unwrap();
+        let refusal = read_members(file.path()).unwrap_err();
+        assert!(matches!(refusal, FamilyError::Unfinished(_)), "{refusal}");
         writeln!(file, "{end}").unwrap();
         let member = &read_members(file.path()).unwrap()[0];
         assert_eq!((member.depth, member.k, member.seed), (14, 2, 3));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pathscope_analysis::record::Measure;
+use pathscope_analysis::record::{Journal, Measure};
 use pathscope_analysis::{
     CommonPowerLaw, Decay, Interval, LengthRange, Level, PowerLaw, ScalingError,
     fit_common_power_law, fit_power_law,
@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::FamilyError;
 use crate::gradient::{summarize, uniform_functions};
-use crate::journal::Journal;
 
 /// The effective range of one network of a family.
 #[derive(Clone, Debug, Serialize)]
@@ -41,9 +40,8 @@ impl RangeMember {
     /// A file without the measure, or a network without one k.
     pub fn new(journal: &Journal, measure: Measure, share: f64) -> Result<Self, FamilyError> {
         let blocks = &journal.header.model.blocks;
-        let functions = uniform_functions(&journal.header).ok_or_else(|| FamilyError::Unequal {
-            path: journal.path.clone(),
-        })?;
+        let functions = uniform_functions(&journal.header)
+            .ok_or_else(|| FamilyError::Unequal(journal.path.clone()))?;
         let missing = || FamilyError::NoSpectrum {
             path: journal.path.clone(),
             measure: measure.name(),
@@ -80,7 +78,6 @@ pub enum Size {
 
 impl Size {
     /// The size of a member, and what is held fixed.
-    #[must_use]
     pub fn of(self, member: &RangeMember) -> (usize, usize) {
         match self {
             Self::Blocks => (member.blocks, member.functions),
@@ -89,7 +86,6 @@ impl Size {
     }
 
     /// Its letter, and that of what is held fixed.
-    #[must_use]
     pub fn letters(self) -> (&'static str, &'static str) {
         match self {
             Self::Blocks => ("n", "k"),
@@ -112,7 +108,6 @@ pub enum Quantity {
 
 impl Quantity {
     /// In one word.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Width => "width",
@@ -122,7 +117,6 @@ impl Quantity {
     }
 
     /// Its value for a member.
-    #[must_use]
     pub fn of(self, member: &RangeMember) -> Option<f64> {
         match self {
             Self::Width => Some(member.width as f64),
@@ -132,7 +126,6 @@ impl Quantity {
     }
 
     /// In words.
-    #[must_use]
     pub fn definition(self) -> &'static str {
         match self {
             Self::Width => "width of the effective range, blocks",
@@ -156,7 +149,6 @@ pub struct Growth {
 }
 
 /// The values of a quantity grouped by what is held fixed: (fixed, [(size, value)]).
-#[must_use]
 pub fn groups(
     members: &[RangeMember],
     quantity: Quantity,
@@ -175,6 +167,8 @@ pub fn groups(
     groups
 }
 
+type SizesAndValues = (Vec<f64>, Vec<f64>);
+
 /// Fits power laws over a family.
 ///
 /// # Errors
@@ -184,16 +178,13 @@ pub fn growth(
     quantity: Quantity,
     size: Size,
 ) -> Result<Growth, ScalingError> {
-    let split: Vec<(usize, Vec<f64>, Vec<f64>)> = groups(members, quantity, size)
-        .into_iter()
-        .map(|(fixed, points)| {
-            let (sizes, values) = points.into_iter().unzip();
-            (fixed, sizes, values)
-        })
+    let groups = groups(members, quantity, size).into_iter();
+    let split: Vec<(usize, SizesAndValues)> = groups
+        .map(|(fixed, points)| (fixed, points.into_iter().unzip()))
         .collect();
     let mut refusal = None;
     let mut laws = Vec::new();
-    for (fixed, sizes, values) in &split {
+    for (fixed, (sizes, values)) in &split {
         match fit_power_law(sizes, values, Level::P95) {
             Ok(law) => laws.push((*fixed, law)),
             Err(error) => refusal = Some(error),
@@ -201,7 +192,7 @@ pub fn growth(
     }
     let all: Vec<(&[f64], &[f64])> = split
         .iter()
-        .map(|(_, sizes, values)| (sizes.as_slice(), values.as_slice()))
+        .map(|(_, (sizes, values))| (sizes.as_slice(), values.as_slice()))
         .collect();
     let common = fit_common_power_law(&all, Level::P95);
     match (laws.is_empty(), common) {

@@ -1,14 +1,14 @@
 //! The answers of the first screen: what the records of a network say, in a line each.
 
 use pathscope_analysis::Level;
-use pathscope_analysis::record::Outcome;
+use pathscope_analysis::record::{Journal, Outcome};
 use serde::Serialize;
 
 use crate::error_rate::mean_error;
 use crate::gradient::summarize;
-use crate::journal::Journal;
+use crate::group::grouped;
 use crate::lesions::{SingleLesion, Target, intact, reordering, single_lesions};
-use crate::quantity::{count, percent, percent_interval, significant, thousands};
+use crate::quantity::{count, percent, percent_interval, signed, significant, thousands};
 use crate::view::reordered;
 use crate::view::verdict::{MARGIN, in_points, ranges, sorted};
 
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 /// A file of results and the section about it.
-pub(super) type Source<'a> = (&'a Journal, &'a str);
+pub(super) type Source<'a> = (&'a Journal, String);
 
 /// The four answers about a network: its error, the blocks that it needs, the lengths that carry
 /// `share` of the gradient, and what another order costs.
@@ -34,20 +34,14 @@ pub(super) fn answers(sources: &[Source<'_>], share: f64) -> Vec<Answer> {
     let first = |found: fn(&Journal, f64) -> Option<(String, String)>, label: String| {
         let answered = sources
             .iter()
-            .find_map(|(journal, section)| Some((found(journal, share)?, *section)));
-        match answered {
-            Some(((value, detail), section)) => Answer {
-                label,
-                value: Some(value),
-                detail,
-                section: section.to_owned(),
-            },
-            None => Answer {
-                label,
-                value: None,
-                detail: String::new(),
-                section: String::new(),
-            },
+            .find_map(|(journal, section)| Some((found(journal, share)?, section)));
+        let (found, section) = answered.unzip();
+        let (value, detail): (Option<String>, Option<String>) = found.unzip();
+        Answer {
+            label,
+            value,
+            detail: detail.unwrap_or_default(),
+            section: section.cloned().unwrap_or_default(),
         }
     };
     vec![
@@ -129,17 +123,10 @@ fn lengths(journal: &Journal, share: f64) -> Option<(String, String)> {
 fn order(journal: &Journal, _share: f64) -> Option<(String, String)> {
     let outcomes = journal.outcomes();
     let intact = intact(&outcomes)?;
-    let mut ways: Vec<(String, Vec<&Outcome>)> = Vec::new();
-    for &outcome in &outcomes {
-        let Some(reordering) = reordering(outcome) else {
-            continue;
-        };
-        let way = reordered(reordering.method);
-        match ways.iter_mut().find(|(known, _)| *known == way) {
-            Some((_, orders)) => orders.push(outcome),
-            None => ways.push((way, vec![outcome])),
-        }
-    }
+    let orders = outcomes
+        .iter()
+        .filter_map(|&outcome| Some((reordering(outcome)?, outcome)));
+    let ways = grouped(orders.map(|(order, outcome)| (reordered(order.method), outcome)));
     let closest = ways
         .iter()
         .map(|(way, orders)| (way, orders, mean_tau(orders)))
@@ -148,7 +135,6 @@ fn order(journal: &Journal, _share: f64) -> Option<(String, String)> {
     let (way, orders, tau) = closest?;
     let (mean, _) = mean_error(orders);
     let points = 100.0 * (mean - intact.error());
-    let sign = if points > 0.0 { "+" } else { "" };
     let of = match orders.len() {
         1 => String::new(),
         many => format!("mean of {many}, "),
@@ -158,7 +144,7 @@ fn order(journal: &Journal, _share: f64) -> Option<(String, String)> {
         percent(mean),
         significant(tau, 2)
     );
-    Some((format!("{sign}{} points", significant(points, 3)), detail))
+    Some((format!("{} points", signed(points, 3)), detail))
 }
 
 fn mean_tau(orders: &[&Outcome]) -> f64 {

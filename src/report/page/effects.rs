@@ -1,6 +1,7 @@
 //! What the loss of each block costs.
 
-use crate::journal::Journal;
+use pathscope_analysis::record::Journal;
+
 use crate::lesions::{Target, intact, single_lesions};
 
 /// What the loss of blocks and functions costs, in percentage points of error.

@@ -1,7 +1,7 @@
+use pathscope_analysis::record::Journal;
 use serde::Serialize;
 
 use super::error::PageError;
-use crate::journal::Journal;
 
 /// Everything that is needed to make a file of results again.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::effects::Effects;
 use crate::lesions::{Target, block_name};
-use crate::quantity::{count, significant};
+use crate::quantity::{count, signed};
 
 /// The blocks of a network, stage by stage.
 #[derive(Debug, Serialize)]
@@ -141,9 +141,4 @@ fn short(points: f64) -> String {
         size if size < 9.95 => format!("{points:+.1}"),
         _ => format!("{points:+.0}"),
     }
-}
-
-fn signed(points: f64, digits: usize) -> String {
-    let sign = if points > 0.0 { "+" } else { "" };
-    format!("{sign}{}", significant(points, digits))
 }

@@ -13,11 +13,11 @@ mod table;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
-use pathscope_analysis::record::Header;
+use pathscope_analysis::record::{Header, Journal};
 use serde::Serialize;
 
 use super::difference::Difference;
-use super::journal::Journal;
+use super::group::grouped;
 use super::plot;
 use super::quantity::{count, significant, thousands};
 use super::run::Run;
@@ -82,7 +82,7 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
             number,
             ..Subject::default()
         };
-        let mut sources: Vec<(&Journal, String)> = Vec::new();
+        let mut sources: Vec<Source<'_>> = Vec::new();
         for journal in group {
             let id = format!("results-{sections}");
             sections += 1;
@@ -98,10 +98,6 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
             }
             sources.push((journal, id));
         }
-        let sources: Vec<Source<'_>> = sources
-            .iter()
-            .map(|(journal, id)| (*journal, id.as_str()))
-            .collect();
         networks.extend(group.first().map(|first| Network {
             number,
             title: title.clone(),
@@ -139,18 +135,12 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
 
 /// The results of each network, in the order in which they come.
 fn by_network(journals: &[Journal]) -> Vec<Vec<&Journal>> {
-    let mut networks: Vec<Vec<&Journal>> = Vec::new();
-    for journal in journals {
-        let same = |group: &&mut Vec<&Journal>| {
-            let first = group.first();
-            first.is_some_and(|first| first.header.model == journal.header.model)
-        };
-        match networks.iter_mut().find(same) {
-            Some(group) => group.push(journal),
-            None => networks.push(vec![journal]),
-        }
-    }
-    networks
+    let groups = grouped(
+        journals
+            .iter()
+            .map(|journal| (&journal.header.model, journal)),
+    );
+    groups.into_iter().map(|(_, journals)| journals).collect()
 }
 
 /// The chapter about trainings; none without any.

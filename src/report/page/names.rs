@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use pathscope_analysis::record::DataIdentity;
-
-use crate::journal::Journal;
+use pathscope_analysis::record::{DataIdentity, Journal};
 
 /// What readers of files without a name of their own say of them, up to the place.
 const NAMELESS: [&str; 4] = ["IDX images", "NumPy arrays", "tokens", "image folder"];

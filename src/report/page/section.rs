@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 
-use pathscope_analysis::record::Options;
+use pathscope_analysis::record::{Journal, Options};
 use serde::Serialize;
 
 use super::error::PageError;
 use super::figure::{Figure, figure};
 use super::names::data_name;
 use super::table::{SortableTable, sortable};
-use crate::journal::Journal;
 use crate::quantity::thousands;
 use crate::view::{Finding, View, view};
 

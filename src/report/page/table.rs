@@ -68,12 +68,7 @@ pub(super) fn sortable(
     let mut table = table.clone();
     table.sort_descending(HARM);
     let harm = table.column(HARM);
-    let mut shown: Vec<(usize, &Column)> = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| column.priority > Priority::FileOnly)
-        .collect();
+    let mut shown: Vec<(usize, &Column)> = table.printed().collect();
     // What matters least is what has to be scrolled to.
     shown.sort_by_key(|&(index, column)| index > 0 && is_lesser(column));
     let longest: Vec<Option<f64>> = shown
@@ -104,10 +99,6 @@ pub(super) fn sortable(
         }
     };
     let rows = table.rows.iter().take(MOST_ROWS).map(row).collect();
-    let legend = table.legend.iter().filter(|(mark, _)| {
-        let mut rows = table.rows.iter();
-        rows.any(|row| row.mark == Some(*mark))
-    });
     let csv = table.csv()?;
     Ok(SortableTable {
         caption: table.title.clone(),
@@ -121,8 +112,9 @@ pub(super) fn sortable(
             })
             .collect(),
         rows,
-        legend: legend
-            .map(|(mark, meaning)| (mark_class(*mark), meaning.clone()))
+        legend: table
+            .used_legend()
+            .map(|(mark, meaning)| (mark_class(mark), meaning.to_owned()))
             .collect(),
         notes: table.notes.clone(),
         left_out: table.rows.len().saturating_sub(MOST_ROWS),

@@ -1,17 +1,11 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::test_support;
+use crate::test_support::{self, run};
 
-fn run() -> Run {
-    Run {
-        journals: vec![
-            test_support::lesions(),
-            test_support::reorderings(),
-            test_support::spectrum(),
-        ],
-        ..Run::default()
-    }
+/// The page about a study.
+fn whole() -> String {
+    page(&run(test_support::study()), 0.95).unwrap()
 }
 
 fn all<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
@@ -21,31 +15,27 @@ fn all<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_page_is_whole_and_loads_nothing() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     for reference in all(&text, "href=\"", "\"") {
         if reference.starts_with("data:text/csv;charset=utf-8,") {
             continue;
         }
-        let id = reference
-            .strip_prefix('#')
-            .unwrap_or_else(|| panic!("{reference}"));
-        assert!(
-            text.contains(&format!("id=\"{id}\"")),
-            "{reference} leads nowhere"
-        );
+        let id = reference.strip_prefix('#').expect(reference);
+        let target = format!("id=\"{id}\"");
+        assert!(text.contains(&target), "{reference} leads nowhere");
     }
     for outside in [
         "src=", "url(", "@import", "https://", "<link", "<iframe", "<img",
     ] {
         assert!(!text.contains(outside), "{outside} loads something");
     }
-    assert_eq!(text, page(&run(), 0.95).unwrap());
+    assert_eq!(text, whole());
     assert!(text.len() < 1 << 20);
 }
 
 #[test]
 fn names_of_parts_are_unique() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     let ids = all(&text, " id=\"", "\"");
     let distinct: HashSet<&&str> = ids.iter().collect();
     assert!(ids.len() > 10);
@@ -54,7 +44,7 @@ fn names_of_parts_are_unique() {
 
 #[test]
 fn every_picture_has_words() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     let pictures = all(&text, "<svg", "</svg>");
     // Each for wide and for narrow screens.
     assert_eq!(pictures.len(), 2 * (3 + 3 + 3));
@@ -69,7 +59,7 @@ fn every_picture_has_words() {
 
 #[test]
 fn strange_names_stay_text() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     assert!(!text.contains("<made up>") && !text.contains("<co>"));
     assert!(text.contains("resnet20 &lt;made up&gt;"));
     assert!(text.contains("model &amp; &lt;co&gt;.safetensors"));
@@ -77,7 +67,7 @@ fn strange_names_stay_text() {
 
 #[test]
 fn blocks_have_colours_and_values() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     let map = all(&text, "class=\"map\"", "</div>")[0];
     assert_eq!(map.matches("<ol class=\"stage\">").count(), 3);
     assert_eq!(map.matches("href=\"#row-0-").count(), 9);
@@ -90,7 +80,7 @@ fn blocks_have_colours_and_values() {
 
 #[test]
 fn the_first_screen_answers() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     let (first, _) = text.split_once("<nav").unwrap();
     assert!(first.contains("<h1>resnet20 &lt;made up&gt; on made-up examples</h1>"));
     let tiles = all(first, "<a class=\"tile\"", "</a>");
@@ -105,18 +95,14 @@ fn the_first_screen_answers() {
         assert!(tile.contains(label) && tile.contains(section), "{tile}");
     }
     // What no record answers is said to be missing.
-    let run = Run {
-        journals: vec![test_support::spectrum()],
-        ..Run::default()
-    };
-    let text = page(&run, 0.95).unwrap();
+    let text = page(&run([test_support::spectrum()]), 0.95).unwrap();
     assert_eq!(text.matches("not measured</span>").count(), 3);
     assert_eq!(text.matches("class=\"unknown\"").count(), 9);
 }
 
 #[test]
 fn the_same_block_has_one_name_everywhere() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     for block in 0..9 {
         let named = format!("data-block=\"0-{block}\"");
         let parts = all(&text, "<", ">").into_iter();
@@ -129,7 +115,7 @@ fn the_same_block_has_one_name_everywhere() {
 
 #[test]
 fn tables_are_worst_first_with_bars_and_their_values() {
-    let text = page(&run(), 0.95).unwrap();
+    let text = whole();
     let table = all(&text, "<table", "</table>")[0];
     let rows: Vec<&str> = all(table, "<th scope=\"row\">", "</a>");
     assert!(rows[0].ends_with(">0"), "{rows:?}");
@@ -147,11 +133,8 @@ fn two_networks_stand_side_by_side() {
     let mut other = test_support::lesions();
     other.header.model.title = "another".into();
     other.header.model.hash = "ef".repeat(32);
-    let other = Run {
-        journals: vec![other],
-        ..Run::default()
-    };
-    let text = page(&Run::joined([run(), other]), 0.95).unwrap();
+    let both = Run::joined([run(test_support::study()), run([other])]);
+    let text = page(&both, 0.95).unwrap();
     let title = "<h1>resnet20 &lt;made up&gt; and another on made-up examples</h1>";
     assert!(text.contains(title));
     assert_eq!(text.matches("class=\"map\"").count(), 2);
@@ -166,16 +149,13 @@ fn two_networks_stand_side_by_side() {
 
 #[test]
 fn networks_with_one_title_are_told_apart_by_their_folders() {
-    let run = |folder: &str, hash: &str| {
+    let of = |folder: &str, hash: &str| {
         let mut journal = test_support::lesions();
         journal.header.model.hash = hash.repeat(32);
         journal.path = std::path::Path::new(folder).join("lesion.jsonl");
-        Run {
-            journals: vec![journal],
-            ..Run::default()
-        }
+        run([journal])
     };
-    let both = Run::joined([run("/home/me/before", "12"), run("after", "34")]);
+    let both = Run::joined([of("/home/me/before", "12"), of("after", "34")]);
     let text = page(&both, 0.95).unwrap();
     for title in ["(before)</h2>", "(after)</h2>"] {
         assert!(text.contains(title), "{title}");

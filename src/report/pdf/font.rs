@@ -92,10 +92,8 @@ impl Font {
         (number, self.widths[place])
     }
 
-    /// Writes the font as object `whole` and those after it; gives the next one.
-    ///
-    /// # Errors
-    /// A malformed font.
+    /// Writes the font as object `whole` and those after it; gives the next one. Errors: a
+    /// malformed font.
     pub fn write(&self, file: &mut Pdf, whole: Ref) -> Result<Ref, RenderError> {
         let malformed = |reason: &dyn std::fmt::Display| {
             RenderError::unusable(format!("font {} cannot be embedded: {reason}", self.name))

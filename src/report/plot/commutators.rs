@@ -5,7 +5,6 @@ use crate::picture::{Content, Matrix, MatrixEntry, Picture};
 use crate::quantity::{percent, significant};
 
 /// How far pairs of blocks are from commuting. None without commutators.
-#[must_use]
 pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
     let most = pairs
         .iter()
@@ -34,9 +33,7 @@ pub fn commutators(header: &Header, pairs: &[&Commutator]) -> Option<Picture> {
         ),
         content: Content::Matrix(Matrix {
             label: "block, numbered from 0 (grey: shapes differ, or not measured)".into(),
-            names: (0..header.model.blocks.len())
-                .map(|block| block.to_string())
-                .collect(),
+            size: header.model.blocks.len(),
             quantity: "commutator over the change of both".into(),
             signed: false,
             entries: entries.collect(),

@@ -1,16 +1,15 @@
 use pathscope_analysis::DecayShape;
 use pathscope_analysis::record::Meaning;
 
-use super::spectrum::layers;
+use super::spectrum::lengths_axis;
 use super::subject::Subject;
 use crate::gradient::GradientSummary;
-use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
-use crate::quantity::{percent, significant};
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
+use crate::quantity::{percent, significant, significant_interval};
 use crate::theme::Colour;
 
 /// How the norm of one path changes with its length, and the fitted factor per function. None where
 /// no measure tells of single paths, or too few lengths were measured.
-#[must_use]
 pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
     let mut series = Vec::new();
     let mut words = Vec::new();
@@ -24,24 +23,18 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
             _ => "mean over paths drawn at random",
         };
         let fitted = format!(
-            "\u{3c1} = {} ({} to {})",
+            "\u{3c1} = {} ({})",
             significant(fit.rho, 3),
-            significant(fit.rho_interval.lower, 3),
-            significant(fit.rho_interval.upper, 3),
+            significant_interval(fit.rho_interval, 3),
         );
         let (label, line, colours) = match subjects.len() {
-            1 => (
-                what.to_owned(),
-                format!("fit: {fitted}"),
-                (Colour::Blue, Colour::Vermilion),
-            ),
+            1 => {
+                let line = format!("fit: {fitted}");
+                (what.to_owned(), line, [Colour::Blue, Colour::Vermilion])
+            }
             _ => {
-                let colour = Colour::of_series(index);
-                (
-                    format!("{}: {fitted}", subject.name),
-                    String::new(),
-                    (colour, colour),
-                )
+                let label = format!("{}: {fitted}", subject.name);
+                (label, String::new(), [Colour::of_series(index); 2])
             }
         };
         let measured = summary.path_norms.iter().map(|&(length, norm)| Point {
@@ -52,11 +45,13 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
             ),
             ..Point::at(length as f64, norm)
         });
-        series.push(Series {
-            shape: Shape::Points,
-            marker: Marker::of_series(index),
-            ..Series::line(label, colours.0, measured.collect())
-        });
+        let marker = Marker::of_series(index);
+        series.push(Series::points(
+            label,
+            colours[0],
+            marker,
+            measured.collect(),
+        ));
         let ends = [summary.path_norms.first(), summary.path_norms.last()];
         let ends = ends.into_iter().flatten().map(|&(length, _)| {
             let length = length as f64;
@@ -64,15 +59,14 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
         });
         series.push(Series {
             dash: Dash::Dashed,
-            ..Series::line(line, colours.1, ends.collect())
+            ..Series::line(line, colours[1], ends.collect())
         });
         words.push(format!(
-            "{} ({what}): one more function multiplies it by rho = {}, 95 % interval {} to {}; the \
+            "{} ({what}): one more function multiplies it by rho = {}, 95 % interval {}; the \
              line explains {} of the variance of the logarithms, and {}",
             subject.name,
             significant(fit.rho, 3),
-            significant(fit.rho_interval.lower, 3),
-            significant(fit.rho_interval.upper, 3),
+            significant_interval(fit.rho_interval, 3),
             percent(fit.r_squared),
             shape(fit.shape),
         ));
@@ -91,17 +85,8 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
             words.join(". "),
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "path length (blocks)".into(),
-                detail: layers(header),
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: "norm of one path's gradient".into(),
-                logarithmic: true,
-                ..Axis::default()
-            },
+            x: lengths_axis(header),
+            y: Axis::logarithmic("norm of one path's gradient"),
             series,
             ..Chart::default()
         }),

@@ -1,5 +1,5 @@
 use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
-use crate::error_rate::{error_label, mean_error};
+use crate::error_rate::{error_axis, mean_error};
 use crate::lesions::{hover, lesion, random_lesions};
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
 use crate::quantity::{count, percent};
@@ -7,7 +7,6 @@ use crate::theme::Colour;
 
 /// Error against the number of blocks or functions disabled together: each draw, and the
 /// mean with its interval over draws. None without random draws.
-#[must_use]
 pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut drawn = Vec::new();
     for subject in subjects {
@@ -19,10 +18,9 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
     let functions = outcomes
         .filter_map(|outcome| lesion(outcome))
         .any(|lesion| lesion.blocks.is_empty() && lesion.functions.len() > 1);
-    let (one, many) = if functions {
-        ("function", "functions")
-    } else {
-        ("block", "blocks")
+    let (one, many) = match functions {
+        true => ("function", "functions"),
+        false => ("block", "blocks"),
     };
     let mut series = Vec::new();
     let mut means_of = Vec::new();
@@ -31,13 +29,12 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
         let draws = sizes.iter().flat_map(|(&size, draws)| {
             draws.iter().map(move |outcome| Point {
                 hover: hover(subject.header, outcome, &outcome.key),
-                ..Point::at(size as f64, 100.0 * outcome.error())
+                ..Point::percent(size as f64, outcome.error(), None)
             })
         });
         let means = sizes.iter().map(|(&size, draws)| {
             let (mean, interval) = mean_error(draws);
             Point {
-                interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: format!(
                     "{} {method}: mean error {} over {} ({})",
                     count(size, one, many),
@@ -45,7 +42,7 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
                     count(draws.len(), "draw", "draws"),
                     subject.name,
                 ),
-                ..Point::at(size as f64, 100.0 * mean)
+                ..Point::percent(size as f64, mean, interval)
             }
         });
         let label = match subjects.len() {
@@ -82,18 +79,8 @@ pub fn deletions(subjects: &[Subject<'_>]) -> Option<Picture> {
             intact_words(subjects, "Intact"),
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: format!("number of {many} disabled together"),
-                whole: true,
-                include: vec![0.0],
-                ..Axis::default()
-            },
-            y: Axis {
-                label: error_label(header),
-                detail: "95 % interval of the mean".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            x: Axis::whole(format!("number of {many} disabled together")).including(0.0),
+            y: error_axis(header, "95 % interval of the mean").including(0.0),
             references: intact_levels(subjects, "intact"),
             series,
             ..Chart::default()

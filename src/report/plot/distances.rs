@@ -5,7 +5,6 @@ use crate::quantity::significant;
 use crate::view::distance::depth_name;
 
 /// How far the activations at each pair of depths are apart. None without distances.
-#[must_use]
 pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {
     let by_size = |a: &&&Distance, b: &&&Distance| a.distance.total_cmp(&b.distance);
     let least = pairs.iter().min_by(by_size)?;
@@ -53,7 +52,7 @@ pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {
                 "depth: input of the block, {} of the head (grey: shapes differ)",
                 depths - 1
             ),
-            names: (0..depths).map(|depth| depth.to_string()).collect(),
+            size: depths,
             quantity: "angular distance (0.5: right angle)".into(),
             signed: false,
             entries: same.chain(entries).collect(),

@@ -10,7 +10,7 @@ use resvg::usvg::roxmltree::{Document, Node};
 use super::golden_tests::sources;
 use super::{pictures_of, veit};
 use crate::draw::width_of;
-use crate::{Journal, Legend, Look, Picture, Source, Title, test_support};
+use crate::{Legend, Look, Picture, Source, Title, test_support};
 
 /// 6 points in pixels.
 const SMALLEST: f64 = 8.0;
@@ -125,11 +125,8 @@ fn files(pattern: &[&str]) -> Vec<PathBuf> {
 }
 
 fn measured(folders: &[&str]) -> Vec<Picture> {
-    let files = files(folders);
-    let sources: Vec<Source> = files
-        .iter()
-        .map(|file| Source::read(file).unwrap())
-        .collect();
+    let files = files(folders).into_iter();
+    let sources: Vec<Source> = files.map(|file| Source::read(&file).unwrap()).collect();
     pictures_of(&sources, 0.95).unwrap()
 }
 
@@ -142,13 +139,13 @@ fn labels_in_a_column_are_at_least_6_points_and_apart() {
     pictures.extend(measured(&["family"]));
     pictures.extend(measured(&["path-restricted"]));
     pictures.extend(measured(&["preresnet20"]));
-    pictures.extend(super::pictures(&test_support::distances(54), 0.95));
-    let study: [Journal; 3] = [
-        test_support::lesions(),
-        test_support::reorderings(),
-        test_support::spectrum(),
-    ];
-    pictures.extend(veit(&study, 0.95).unwrap().into_iter().take(1));
+    pictures.extend(super::pictures(&[&test_support::distances(54)], 0.95));
+    pictures.extend(
+        veit(&test_support::study(), 0.95)
+            .unwrap()
+            .into_iter()
+            .take(1),
+    );
     let kinds: BTreeSet<&str> = pictures.iter().map(|picture| picture.kind).collect();
     assert_eq!(kinds, super::KINDS.into());
     let column = Look {

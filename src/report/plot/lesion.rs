@@ -3,9 +3,10 @@ use pathscope_analysis::record::Header;
 
 use super::subject::{Subject, intact_entry, intact_levels, intact_words, names, stages};
 use crate::ALPHA;
-use crate::error_rate::error_label;
-use crate::lesions::{SingleLesion, Target, block_name, changes_shape, hover, single_lesions};
-use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
+use crate::error_rate::error_axis;
+use crate::group::common;
+use crate::lesions::{SingleLesion, Target, changes_shape, hover, single_lesions, target_name};
+use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series};
 use crate::quantity::{p_value, rate};
 use crate::theme::Colour;
 
@@ -18,7 +19,6 @@ struct Sweep<'a> {
 
 /// Error after disabling each block or function, with Wilson's intervals; signs of what does not
 /// differ from the intact network are hollow. None without single lesions.
-#[must_use]
 pub fn lesion(subjects: &[Subject<'_>]) -> Option<Picture> {
     let sweeps: Vec<Sweep<'_>> = subjects
         .iter()
@@ -41,15 +41,10 @@ pub fn lesion(subjects: &[Subject<'_>]) -> Option<Picture> {
         series.extend(points(&along, &sweeps, index, sweep));
     }
     if all().any(|single| !is_significant(single)) {
+        let label = format!("hollow: not significant (p \u{2265} {ALPHA}, Holm)");
         series.push(Series {
-            shape: Shape::Points,
-            marker: Marker::Disc,
             hollow: true,
-            ..Series::line(
-                format!("hollow: not significant (p \u{2265} {ALPHA}, Holm)"),
-                Colour::Faint,
-                Vec::new(),
-            )
+            ..Series::points(label, Colour::Faint, Marker::Disc, Vec::new())
         });
     }
     series.extend(intact_entry(subjects, "intact"));
@@ -68,11 +63,7 @@ pub fn lesion(subjects: &[Subject<'_>]) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: along.axis(),
-            y: Axis {
-                label: error_label(header),
-                detail: "95 % Wilson interval".into(),
-                ..Axis::default()
-            },
+            y: error_axis(header, "95 % Wilson interval"),
             stages: match along.by_layers {
                 true => Vec::new(),
                 false => stages(header, &along.targets),
@@ -97,22 +88,18 @@ impl Along {
         let mut targets: Vec<Target> = all.map(|single| single.target).collect();
         targets.sort_unstable();
         targets.dedup();
-        let mut depths = sweeps
-            .iter()
-            .map(|sweep| sweep.subject.header.model.blocks.len());
-        let first = depths.next();
+        let depth = |sweep: &Sweep<'_>| sweep.subject.header.model.blocks.len();
         Self {
             targets,
-            by_layers: depths.any(|depth| Some(depth) != first),
+            by_layers: common(sweeps.iter().map(depth)).is_none(),
         }
     }
 
     fn what(&self) -> &'static str {
         let function = |target: &Target| matches!(target, Target::Function(..));
-        if self.targets.iter().any(function) {
-            "function"
-        } else {
-            "block"
+        match self.targets.iter().any(function) {
+            true => "function",
+            false => "block",
         }
     }
 
@@ -129,19 +116,13 @@ impl Along {
     fn axis(&self) -> Axis {
         let what = self.what();
         if self.by_layers {
-            return Axis {
-                label: format!("depth of the {what} (layers)"),
-                detail: "its middle, counted from the first residual layer".into(),
-                whole: true,
-                ..Axis::default()
-            };
+            return Axis::whole(format!("depth of the {what} (layers)"))
+                .detail("its middle, counted from the first residual layer");
         }
         Axis {
-            label: format!("{what} disabled"),
-            detail: "numbered from 0 in the order of the data".into(),
-            whole: true,
             names: self.targets.iter().map(|target| target.name()).collect(),
-            ..Axis::default()
+            ..Axis::whole(format!("{what} disabled"))
+                .detail("numbered from 0 in the order of the data")
         }
     }
 }
@@ -176,45 +157,30 @@ fn points<'a>(
         let lesions = sweep.lesions.iter();
         let lesions = lesions.filter(|single| is_significant(single) == significant);
         let points = lesions.filter_map(|single| {
+            let place = along.place(header, single.target)? + shift;
             let interval = single.outcome.error_interval(Level::P95);
             Some(Point {
-                interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
                 hover: words(header, &sweep.method, single),
-                ..Point::at(
-                    along.place(header, single.target)? + shift,
-                    100.0 * single.outcome.error(),
-                )
+                ..Point::percent(place, single.outcome.error(), interval)
             })
         });
+        let label = if significant { label.as_str() } else { "" };
+        let (colour, marker) = (Colour::of_series(index), Marker::of_series(index));
         Series {
-            label: if significant {
-                label.clone()
-            } else {
-                String::new()
-            },
-            shape: Shape::Points,
-            dash: Dash::Solid,
-            marker: Marker::of_series(index),
             hollow: !significant,
-            ..Series::line("", Colour::of_series(index), points.collect())
+            ..Series::points(label, colour, marker, points.collect())
         }
     })
 }
 
 /// What the pointer shows of a point.
 fn words(header: &Header, method: &str, single: &SingleLesion<'_>) -> String {
-    let what = match single.target {
-        Target::Block(block) => format!("block {}, {method}", block_name(header, block)),
-        Target::Function(block, function) => format!(
-            "function {function} of block {}, {method}",
-            block_name(header, block)
-        ),
-    };
+    let what = target_name(header, single.target);
     let shape = match changes_shape(header, single.target.block()) {
         true => " (changes the shape)",
         false => "",
     };
-    let mut text = hover(header, single.outcome, &format!("{what}{shape}"));
+    let mut text = hover(header, single.outcome, &format!("{what}, {method}{shape}"));
     if let Some(p) = single.adjusted_p {
         text += &format!(", Holm-adjusted p {}", p_value(p));
     }

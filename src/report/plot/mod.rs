@@ -39,15 +39,14 @@ pub use threshold::threshold;
 pub use training::training;
 pub use veit::veit;
 
-use pathscope_analysis::record::{FamilyMember, Latency, Measure};
+use pathscope_analysis::record::{FamilyMember, Journal, Latency, Measure, TrainingLog};
 use pathscope_analysis::{BootstrapOptions, EQUAL_PARAMETERS, PathCounts, thresholds};
 
 use super::family::{FamilyError, Quantity, RangeMember, Size, growth};
 use super::gradient::summarize;
-use super::journal::Journal;
+use super::group::grouped;
 use super::picture::Picture;
 use super::source::Source;
-use super::training_log::TrainingLog;
 
 /// Share of the gradient that effective ranges hold unless told otherwise.
 pub const SHARE: f64 = 0.95;
@@ -75,15 +74,9 @@ pub const KINDS: [&str; 16] = [
 /// A picture that may show several networks.
 type OfNetworks = fn(&[Subject<'_>]) -> Option<Picture>;
 
-/// Every picture that the records of a file allow.
-#[must_use]
-pub fn pictures(journal: &Journal, share: f64) -> Vec<Picture> {
-    pictures_together(&[journal], share)
-}
-
 /// Every picture that the records of some files allow: what was measured on the same data shares
 /// axes, and so do all gradients.
-fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
+pub fn pictures(journals: &[&Journal], share: f64) -> Vec<Picture> {
     let mut found = Vec::new();
     let of_error: [OfNetworks; 4] = [lesion, deletions, order, swaps];
     for data in by_data(journals) {
@@ -105,18 +98,14 @@ fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
         found.extend(commutators(header, &journal.commutators()));
         found.extend(distances(header, &journal.distances()));
     }
-    let measured: Vec<&Journal> = journals
-        .iter()
-        .copied()
-        .filter(|journal| summarize(&journal.header, &journal.spectra(), share).is_some())
-        .collect();
-    let subjects = Subject::all(&measured).into_iter().zip(&measured);
-    let gradients: Vec<_> = subjects
-        .filter_map(|(subject, journal)| {
-            let summary = summarize(&journal.header, &journal.spectra(), share)?;
-            Some((subject, summary))
-        })
-        .collect();
+    let (mut measured, mut summaries) = (Vec::new(), Vec::new());
+    for &journal in journals {
+        if let Some(summary) = summarize(&journal.header, &journal.spectra(), share) {
+            measured.push(journal);
+            summaries.push(summary);
+        }
+    }
+    let gradients: Vec<_> = Subject::all(&measured).into_iter().zip(summaries).collect();
     found.extend(spectrum(&gradients));
     let each = gradients.iter();
     found.extend(each.filter_map(|(subject, summary)| measures(subject.header, summary)));
@@ -126,18 +115,13 @@ fn pictures_together(journals: &[&Journal], share: f64) -> Vec<Picture> {
 
 /// Files by the data that they are about, in their order.
 fn by_data<'a>(journals: &[&'a Journal]) -> Vec<Vec<&'a Journal>> {
-    let mut groups: Vec<Vec<&Journal>> = Vec::new();
-    for &journal in journals {
-        let same = |group: &&mut Vec<&Journal>| {
-            let first = group.first();
-            first.is_some_and(|first| first.header.data.hash == journal.header.data.hash)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(journal),
-            None => groups.push(vec![journal]),
-        }
-    }
-    groups
+    let hashed = journals
+        .iter()
+        .map(|&journal| (&journal.header.data.hash, journal));
+    grouped(hashed)
+        .into_iter()
+        .map(|(_, journals)| journals)
+        .collect()
 }
 
 /// Every picture that files of any kind allow. Results of the same kind share a picture where they
@@ -158,7 +142,7 @@ pub fn pictures_of(sources: &[Source], share: f64) -> Result<Vec<Picture>, Famil
             Source::Family(networks) => members.extend_from_slice(networks),
         }
     }
-    let mut found = pictures_together(&journals, share);
+    let mut found = pictures(&journals, share);
     let spectra = journals.iter().filter_map(|journal| {
         let mut measures = Measure::ALL.into_iter();
         measures.find_map(|measure| RangeMember::new(journal, measure, share).ok())

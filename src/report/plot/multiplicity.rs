@@ -9,7 +9,6 @@ const VISIBLE: f64 = 1e-4;
 
 /// How many paths have each length, and how many configurations each number of functions; with
 /// the range of lengths asked about. None without networks.
-#[must_use]
 pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
     let named: Vec<&str> = networks.iter().map(|counts| counts.name.as_str()).collect();
     let between = networks.first()?.between.as_ref();
@@ -17,10 +16,9 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
     for (index, counts) in networks.iter().enumerate() {
         let colour = Colour::of_series(index);
         let paths = points(&counts.name, "paths", &counts.modules.law);
-        let marker = if paths.len() <= 80 {
-            Marker::of_series(index)
-        } else {
-            Marker::None
+        let marker = match paths.len() {
+            ..=80 => Marker::of_series(index),
+            _ => Marker::None,
         };
         let both = points(&counts.name, "configurations", &counts.configuration_law);
         // With one function per block the two laws are the same line.
@@ -47,20 +45,12 @@ pub fn multiplicity(networks: &[PathCounts]) -> Option<Picture> {
         title: format!("Paths by their length: {}", named.join(", ")),
         description: description(networks),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "path length (blocks)".into(),
-                detail: "functions on the path, or in the configuration".into(),
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: "share of all paths (%)".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            x: Axis::whole("path length (blocks)")
+                .detail("functions on the path, or in the configuration"),
+            y: Axis::new("share of all paths (%)").including(0.0),
             stretches: between
+                .iter()
                 .map(|between| stretch(between.range))
-                .into_iter()
                 .collect(),
             series,
             ..Chart::default()
@@ -75,17 +65,13 @@ fn points(name: &str, what: &str, law: &ShareByLength) -> Vec<Point> {
         .filter(|(_, share)| **share >= VISIBLE * greatest)
         .map(|(length, share)| Point {
             hover: format!("{name}: {} of {what} at {length}", percent(*share)),
-            ..Point::at(length as f64, 100.0 * share)
+            ..Point::percent(length as f64, *share, None)
         })
         .collect()
 }
 
-fn stretch(LengthRange { first, last }: LengthRange) -> Stretch {
-    Stretch {
-        first: first as f64 - 0.5,
-        last: last as f64 + 0.5,
-        label: format!("{first} to {last} blocks"),
-    }
+fn stretch(range: LengthRange) -> Stretch {
+    Stretch::around(range, format!("{} to {} blocks", range.first, range.last))
 }
 
 fn description(networks: &[PathCounts]) -> String {

@@ -1,9 +1,10 @@
 use pathscope_analysis::record::{Outcome, ReorderMethod};
 
 use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
-use crate::error_rate::{error_label, mean_error};
+use crate::error_rate::{error_axis, mean_error};
+use crate::group::grouped;
 use crate::lesions::{hover, reordering};
-use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series, Shape};
+use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, Series};
 use crate::quantity::{count, percent, significant};
 use crate::theme::Colour;
 
@@ -22,24 +23,18 @@ fn bin_width(least: f64) -> f64 {
 
 /// Error against Kendall's tau of the order in which blocks run: each order, and the mean of the
 /// random ones in bins of tau. None without reorderings.
-#[must_use]
 pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut methods: Vec<(&Subject<'_>, &str, Orders<'_>)> = Vec::new();
     for subject in subjects {
-        for &outcome in &subject.outcomes {
-            let Some(reordering) = reordering(outcome) else {
-                continue;
-            };
-            let name = name(&reordering.method);
-            let entry = (reordering.kendall_tau, outcome);
-            let same = |known: &&mut (&Subject<'_>, &str, Orders<'_>)| {
-                known.0.name == subject.name && known.1 == name
-            };
-            match methods.iter_mut().find(same) {
-                Some((_, _, orders)) => orders.push(entry),
-                None => methods.push((subject, name, vec![entry])),
-            }
-        }
+        let orders = subject.outcomes.iter().filter_map(|&outcome| {
+            let reordering = reordering(outcome)?;
+            Some((name(&reordering.method), (reordering.kendall_tau, outcome)))
+        });
+        methods.extend(
+            grouped(orders)
+                .into_iter()
+                .map(|(name, orders)| (subject, name, orders)),
+        );
     }
     let all = || methods.iter().flat_map(|(_, _, orders)| orders);
     let (least, farthest) = all().min_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -61,27 +56,20 @@ pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
                 outcome,
                 &format!("{}, tau {}", outcome.key, significant(*tau, 3)),
             ),
-            ..Point::at(*tau, 100.0 * outcome.error())
+            ..Point::percent(*tau, outcome.error(), None)
         });
         let points = points.collect();
+        let marker = Marker::of_series(index);
         series.push(match random {
             true => Series::draws("", colour, points),
-            false => Series {
-                shape: Shape::Points,
-                marker: Marker::of_series(index),
-                ..Series::line(label.clone(), colour, points)
-            },
+            false => Series::points(label.clone(), colour, marker, points),
         });
         if random {
             let label = match subjects.len() {
                 1 => format!("{label}: mean"),
                 _ => label,
             };
-            means.push(Series {
-                shape: Shape::Points,
-                marker: Marker::of_series(index),
-                ..Series::line(label, colour, binned(orders, width))
-            });
+            means.push(Series::points(label, colour, marker, binned(orders, width)));
         }
     }
     let random = !means.is_empty();
@@ -105,18 +93,12 @@ pub fn order(subjects: &[Subject<'_>]) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: "Kendall's tau with the trained order".into(),
-                detail: "over all pairs of blocks; 1: trained order".into(),
-                include: vec![1.0],
                 limit: Some(1.0),
-                ..Axis::default()
+                ..Axis::new("Kendall's tau with the trained order")
+                    .detail("over all pairs of blocks; 1: trained order")
+                    .including(1.0)
             },
-            y: Axis {
-                label: error_label(header),
-                detail: "95 % interval of the mean".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            y: error_axis(header, "95 % interval of the mean").including(0.0),
             references: intact_levels(subjects, "trained order"),
             series,
             ..Chart::default()
@@ -137,15 +119,13 @@ fn name(method: &ReorderMethod) -> &'static str {
 
 /// The mean error of the orders in each bin of tau, at their mean tau.
 fn binned(orders: &[(f64, &Outcome)], width: f64) -> Vec<Point> {
-    let mut bins: Vec<(i64, Vec<(f64, &Outcome)>)> = Vec::new();
-    for &(tau, outcome) in orders {
-        // A hair below an edge is rounding.
-        let bin = (tau / width + 1e-9).floor() as i64;
-        match bins.iter_mut().find(|(known, _)| *known == bin) {
-            Some((_, list)) => list.push((tau, outcome)),
-            None => bins.push((bin, vec![(tau, outcome)])),
-        }
-    }
+    // A hair below an edge is rounding.
+    let bin = |tau: f64| (tau / width + 1e-9).floor() as i64;
+    let mut bins = grouped(
+        orders
+            .iter()
+            .map(|&(tau, outcome)| (bin(tau), (tau, outcome))),
+    );
     bins.sort_by_key(|(bin, _)| *bin);
     let point = |(bin, list): &(i64, Vec<(f64, &Outcome)>)| {
         let outcomes: Vec<&Outcome> = list.iter().map(|(_, outcome)| *outcome).collect();
@@ -153,7 +133,6 @@ fn binned(orders: &[(f64, &Outcome)], width: f64) -> Vec<Point> {
         let (error, interval) = mean_error(&outcomes);
         let first = *bin as f64 * width;
         Point {
-            interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
             hover: format!(
                 "tau {} to {}: mean error {} over {}",
                 significant(first, 2),
@@ -161,7 +140,7 @@ fn binned(orders: &[(f64, &Outcome)], width: f64) -> Vec<Point> {
                 percent(error),
                 count(list.len(), "order", "orders"),
             ),
-            ..Point::at(tau, 100.0 * error)
+            ..Point::percent(tau, error, interval)
         }
     };
     bins.iter().map(point).collect()

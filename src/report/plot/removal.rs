@@ -1,16 +1,17 @@
 use pathscope_analysis::Level;
 use pathscope_analysis::record::{Header, Latency, Removal};
 
-use crate::error_rate::error_label;
+use crate::error_rate::error_axis;
 use crate::lesions::block_name;
-use crate::picture::{Axis, Chart, Content, Marker, Picture, Point, ReferenceLine, Series};
+use crate::picture::{
+    Axis, Chart, Content, Marker, Picture, Point, ReferenceLine, Series, in_percent,
+};
 use crate::quantity::{count, percent, rate};
 use crate::theme::Colour;
 
 /// Error against what is left of the network while the least harmful block is removed again and
 /// again: parameters, multiply-adds and latency, each as a share of the intact network's. None
 /// without two steps.
-#[must_use]
 pub fn removal(
     header: &Header,
     removals: &[&Removal],
@@ -41,12 +42,10 @@ pub fn removal(
     let series = sizes.iter().enumerate().map(|(index, (name, sizes))| {
         let whole = sizes.first().copied().unwrap_or(f64::NAN);
         let points = removals.iter().zip(sizes).map(|(step, size)| {
-            let interval = step.error_interval(Level::P95);
+            // One whisker a step is enough.
+            let interval = step.error_interval(Level::P95).filter(|_| index == 0);
             Point {
-                // One whisker a step is enough.
-                interval: interval
-                    .filter(|_| index == 0)
-                    .map(|i| (100.0 * i.lower, 100.0 * i.upper)),
+                interval: interval.map(in_percent),
                 hover: hover(header, step),
                 ..Point::at(100.0 * size / whole, error(step))
             }
@@ -71,17 +70,8 @@ pub fn removal(
             left.join(", "),
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "left of the intact network (%)".into(),
-                include: vec![100.0],
-                ..Axis::default()
-            },
-            y: Axis {
-                label: error_label(header),
-                detail: "95 % Wilson interval".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            x: Axis::new("left of the intact network (%)").including(100.0),
+            y: error_axis(header, "95 % Wilson interval").including(0.0),
             references: vec![ReferenceLine {
                 y: error(intact),
                 interval: None,

@@ -1,11 +1,10 @@
 use crate::family::{Growth, RangeMember, groups};
-use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Shape};
-use crate::quantity::significant;
+use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
+use crate::quantity::{significant, significant_interval};
 use crate::theme::Colour;
 
 /// A quantity of the effective range over a family, on logarithmic axes, with its power laws.
 /// None without networks.
-#[must_use]
 pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
     let (letter, fixed_letter) = growth.size.letters();
     let groups = groups(members, growth.quantity, growth.size);
@@ -27,15 +26,9 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
             ),
             ..Point::at(size, value)
         });
-        series.push(Series {
-            shape: Shape::Points,
-            marker: Marker::of_series(index),
-            ..Series::line(
-                format!("{fixed_letter} = {fixed}{exponent}"),
-                colour,
-                measured.collect(),
-            )
-        });
+        let label = format!("{fixed_letter} = {fixed}{exponent}");
+        let marker = Marker::of_series(index);
+        series.push(Series::points(label, colour, marker, measured.collect()));
         if let (Some((_, law)), Some(first), Some(last)) = (law, points.first(), points.last()) {
             let at = |size: f64| Point::at(size, law.factor * size.powf(law.exponent));
             series.push(Series {
@@ -49,10 +42,9 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
         .iter()
         .map(|(fixed, law)| {
             format!(
-                "{} (95 % interval {} to {}) at {fixed_letter} = {fixed}",
+                "{} (95 % interval {}) at {fixed_letter} = {fixed}",
                 significant(law.exponent, 3),
-                significant(law.exponent_interval.lower, 3),
-                significant(law.exponent_interval.upper, 3),
+                significant_interval(law.exponent_interval, 3),
             )
         })
         .collect();
@@ -76,24 +68,17 @@ pub fn scaling(members: &[RangeMember], growth: &Growth) -> Option<Picture> {
             "{} networks on two logarithmic axes; a straight line is a power law, an exponent of 1 \
              is proportional growth. Exponents: {}.",
             members.len(),
-            if exponents.is_empty() {
-                "none can be fitted".into()
-            } else {
-                exponents.join("; ")
+            match exponents.is_empty() {
+                true => "none can be fitted".into(),
+                false => exponents.join("; "),
             },
         ),
         content: Content::Chart(Chart {
             x: Axis {
-                label: along.into(),
-                logarithmic: true,
                 ticks: sizes,
-                ..Axis::default()
+                ..Axis::logarithmic(along)
             },
-            y: Axis {
-                label: growth.quantity.definition().into(),
-                logarithmic: true,
-                ..Axis::default()
-            },
+            y: Axis::logarithmic(growth.quantity.definition()),
             series,
             ..Chart::default()
         }),

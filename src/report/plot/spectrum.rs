@@ -5,31 +5,25 @@ use crate::gradient::{GradientSummary, MeasuredGradient};
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
 use crate::quantity::{percent, significant};
 use crate::theme::Colour;
+use crate::view::spectrum::layers_per_block;
 
 /// The gradient by path length: the share of each length in the first measure with its band and the
 /// effective range; of one network also the distribution of the paths themselves and that which a
 /// constant decay predicts. None without networks.
-#[must_use]
 pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
     let (subject, summary) = subjects.first()?;
     let mut series = Vec::new();
     for (index, (subject, summary)) in subjects.iter().enumerate() {
         let measured = summary.measures.first()?;
+        let name = subject.name.as_str();
         series.push(match subjects.len() {
-            1 => shares(
-                measured,
-                style(measured.measure),
-                measured.measure.title(),
-                "",
-            ),
+            1 => {
+                let measure = measured.measure;
+                shares(measured, style(measure), measure.title(), "")
+            }
             _ => Series {
                 dash: Dash::of_series(index),
-                ..shares(
-                    measured,
-                    (Colour::of_series(index), Marker::of_series(index)),
-                    &subject.name,
-                    &subject.name,
-                )
+                ..shares(measured, of_series(index), name, name)
             },
         });
     }
@@ -65,12 +59,9 @@ pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> 
         ),
         content: Content::Chart(Chart {
             x: lengths_axis(subject.header),
-            y: Axis {
-                label: "share of the gradient (%)".into(),
-                detail: "95 % interval over mini-batches".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            y: Axis::new("share of the gradient (%)")
+                .detail("95 % interval over mini-batches")
+                .including(0.0),
             stretches: match subjects.len() {
                 1 => effective_range(summary).into_iter().collect(),
                 _ => Vec::new(),
@@ -83,7 +74,6 @@ pub fn spectrum(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> 
 
 /// All measures of the gradient by path length, on a logarithmic scale. None where there is only
 /// one.
-#[must_use]
 pub fn measures(header: &Header, summary: &GradientSummary) -> Option<Picture> {
     if summary.measures.len() < 2 {
         return None;
@@ -109,31 +99,29 @@ pub fn measures(header: &Header, summary: &GradientSummary) -> Option<Picture> {
         ),
         content: Content::Chart(Chart {
             x: lengths_axis(header),
-            y: Axis {
-                label: "share of the sum over lengths (%)".into(),
-                logarithmic: true,
-                ..Axis::default()
-            },
+            y: Axis::logarithmic("share of the sum over lengths (%)"),
             series,
             ..Chart::default()
         }),
     })
 }
 
-fn lengths_axis(header: &Header) -> Axis {
-    Axis {
-        label: "path length (blocks)".into(),
-        detail: layers(header),
-        whole: true,
-        ..Axis::default()
-    }
+/// The axis of path lengths, with the length of a block in layers.
+pub(super) fn lengths_axis(header: &Header) -> Axis {
+    let layers = match layers_per_block(header) {
+        Some(1) => "1 block = 1 layer".into(),
+        Some(layers) => format!("1 block = {layers} layers"),
+        None if header.model.blocks.is_empty() => String::new(),
+        None => "their layers differ".into(),
+    };
+    Axis::whole("path length (blocks)").detail(layers)
 }
 
 fn all_paths(summary: &GradientSummary) -> Series {
     let shares = summary.path_shares.iter().enumerate();
     let points = shares.map(|(length, share)| Point {
         hover: format!("{} of all paths have length {length}", percent(*share)),
-        ..Point::at(length as f64, 100.0 * share)
+        ..Point::percent(length as f64, *share, None)
     });
     Series {
         dash: Dash::Dotted,
@@ -148,22 +136,20 @@ fn shares(
     network: &str,
 ) -> Series {
     let values = measured.shares.iter().zip(&measured.recorded);
-    let of = if network.is_empty() {
-        String::new()
-    } else {
-        format!(" ({network})")
+    let of = match network {
+        "" => String::new(),
+        network => format!(" ({network})"),
     };
     let points = values.enumerate().map(|(length, (share, recorded))| {
         let interval = measured.intervals.as_ref().and_then(|all| all.get(length));
         Point {
-            interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
             hover: format!(
                 "length {length}, {}: {} of the whole (recorded {}){of}",
                 measured.measure.title(),
                 percent(*share),
                 significant(*recorded, 3),
             ),
-            ..Point::at(length as f64, 100.0 * share)
+            ..Point::percent(length as f64, *share, interval.copied())
         }
     });
     Series {
@@ -175,8 +161,11 @@ fn shares(
 
 /// The colour and marker of a measure: the same one in every picture.
 fn style(measure: Measure) -> (Colour, Marker) {
-    let number = measure as usize;
-    (Colour::of_series(number), Marker::of_series(number))
+    of_series(measure as usize)
+}
+
+fn of_series(index: usize) -> (Colour, Marker) {
+    (Colour::of_series(index), Marker::of_series(index))
 }
 
 /// The distribution that a constant rho makes.
@@ -202,30 +191,10 @@ fn prediction(summary: &GradientSummary) -> Option<Series> {
 /// The effective range by the first measure.
 fn effective_range(summary: &GradientSummary) -> Option<Stretch> {
     let measured = summary.measures.first()?;
-    Some(Stretch {
-        first: measured.range.first as f64 - 0.5,
-        last: measured.range.last as f64 + 0.5,
-        label: format!(
-            "effective range: {} in {} to {}",
-            percent(summary.share),
-            measured.range.first,
-            measured.range.last,
-        ),
-    })
-}
-
-/// Length of a block in layers, in words.
-pub(super) fn layers(header: &Header) -> String {
-    let blocks = &header.model.blocks;
-    let Some(first) = blocks.first() else {
-        return String::new();
-    };
-    if blocks.iter().all(|block| block.layers == first.layers) {
-        match first.layers {
-            1 => "1 block = 1 layer".into(),
-            layers => format!("1 block = {layers} layers"),
-        }
-    } else {
-        "their layers differ".into()
-    }
+    let (share, range) = (percent(summary.share), measured.range);
+    let label = format!(
+        "effective range: {share} in {} to {}",
+        range.first, range.last
+    );
+    Some(Stretch::around(range, label))
 }

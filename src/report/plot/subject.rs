@@ -1,9 +1,8 @@
-use pathscope_analysis::Level;
-use pathscope_analysis::record::{Header, Outcome};
+use pathscope_analysis::record::{Header, Journal, Outcome};
+use pathscope_analysis::{LengthRange, Level};
 
-use crate::journal::Journal;
 use crate::lesions::{Target, hover, intact};
-use crate::picture::{Dash, Marker, Point, ReferenceLine, Series, Shape, Stretch};
+use crate::picture::{Dash, Marker, Point, ReferenceLine, Series, Stretch, in_percent};
 use crate::quantity::rate;
 use crate::theme::Colour;
 
@@ -20,7 +19,6 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// A network under the title of its model.
-    #[must_use]
     pub fn new(header: &'a Header, outcomes: &[&'a Outcome]) -> Self {
         Self {
             name: header.model.title.clone(),
@@ -30,7 +28,6 @@ impl<'a> Subject<'a> {
     }
 
     /// The networks of some files, under names that differ.
-    #[must_use]
     pub fn all(journals: &[&'a Journal]) -> Vec<Self> {
         let titles = journals.iter().map(|journal| &journal.header.model.title);
         let titles: Vec<&String> = titles.collect();
@@ -81,7 +78,7 @@ pub(super) fn intact_levels(subjects: &[Subject<'_>], name: &str) -> Vec<Referen
         let single = subjects.len() == 1;
         Some(ReferenceLine {
             y: 100.0 * intact.error(),
-            interval: interval.map(|i| (100.0 * i.lower, 100.0 * i.upper)),
+            interval: interval.map(in_percent),
             label: match single {
                 true => format!("{name}: {}", rate(intact.errors, intact.examples)),
                 false => String::new(),
@@ -101,27 +98,20 @@ pub(super) fn intact_points(subjects: &[Subject<'_>], x: f64, what: &str) -> Opt
         let intact = subject.intact()?;
         Some(Point {
             hover: hover(subject.header, intact, what),
-            ..Point::at(x, 100.0 * intact.error())
+            ..Point::percent(x, intact.error(), None)
         })
     });
     let points: Vec<Point> = points.collect();
-    (!points.is_empty()).then(|| Series {
-        shape: Shape::Points,
-        marker: Marker::Diamond,
-        ..Series::line("", Colour::Ink, points)
-    })
+    (!points.is_empty()).then(|| Series::points("", Colour::Ink, Marker::Diamond, points))
 }
 
 /// What explains the levels of several networks.
 pub(super) fn intact_entry(subjects: &[Subject<'_>], name: &str) -> Option<Series> {
     let known = subjects.iter().any(|subject| subject.intact().is_some());
+    let label = format!("dashed, with 95 % band: {name}");
     (subjects.len() > 1 && known).then(|| Series {
         dash: Dash::Dashed,
-        ..Series::line(
-            format!("dashed, with 95 % band: {name}"),
-            Colour::Faint,
-            Vec::new(),
-        )
+        ..Series::line(label, Colour::Faint, Vec::new())
     })
 }
 
@@ -176,14 +166,14 @@ pub(super) fn stages(header: &Header, targets: &[Target]) -> Vec<Stretch> {
     let telling = prefixes.len() == stages.len() && !prefixes.contains(&"");
     let named = stages.iter().enumerate();
     named
-        .map(|(index, (first, last, prefix, shape))| Stretch {
-            first: *first as f64 - 0.5,
-            last: *last as f64 + 0.5,
-            label: match telling {
-                true => format!("{prefix} {}", shape.replace('x', "\u{d7}")),
+        .map(|(index, &(first, last, prefix, shape))| {
+            let shape = shape.replace('x', "\u{d7}");
+            let label = match telling {
+                true => format!("{prefix} {shape}"),
                 // A space that does not separate words.
-                false => format!("stage\u{a0}{} {}", index + 1, shape.replace('x', "\u{d7}")),
-            },
+                false => format!("stage\u{a0}{} {shape}", index + 1),
+            };
+            Stretch::around(LengthRange { first, last }, label)
         })
         .collect()
 }

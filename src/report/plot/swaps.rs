@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use pathscope_analysis::record::{Outcome, ReorderMethod};
 
 use super::subject::{Subject, intact_entry, intact_levels, intact_points, intact_words, names};
-use crate::error_rate::error_label;
+use crate::error_rate::error_axis;
 use crate::lesions::reordering;
 use crate::picture::{Axis, Chart, Content, Picture, Point, Series, Shape};
 use crate::quantity::{count, percent};
@@ -14,7 +14,6 @@ const FEWEST: usize = 3;
 
 /// Error against the number of random swaps of blocks: the quartiles and the range of the orders
 /// with so many, as in figure 5b of Veit et al. None without enough orders of one number.
-#[must_use]
 pub fn swaps(subjects: &[Subject<'_>]) -> Option<Picture> {
     let mut series = Vec::new();
     let mut most: Option<(usize, f64)> = None;
@@ -76,18 +75,10 @@ pub fn swaps(subjects: &[Subject<'_>]) -> Option<Picture> {
             intact_words(subjects, "In the trained order"),
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "number of random swaps".into(),
-                detail: "0: the trained order".into(),
-                include: vec![0.0],
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: error_label(header),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            x: Axis::whole("number of random swaps")
+                .detail("0: the trained order")
+                .including(0.0),
+            y: error_axis(header, "").including(0.0),
             references: intact_levels(subjects, "trained order"),
             series,
             ..Chart::default()

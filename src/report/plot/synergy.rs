@@ -6,7 +6,6 @@ use crate::quantity::significant;
 
 /// How much more loss each pair of blocks costs than its blocks one by one. None without pairs
 /// whose blocks were disabled one by one too.
-#[must_use]
 pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
     let pairs = synergies(outcomes);
     let most = pairs
@@ -36,9 +35,7 @@ pub fn synergy(header: &Header, outcomes: &[&Outcome]) -> Option<Picture> {
         ),
         content: Content::Matrix(Matrix {
             label: "block, numbered from 0 (stroke: less than one by one)".into(),
-            names: (0..header.model.blocks.len())
-                .map(|block| block.to_string())
-                .collect(),
+            size: header.model.blocks.len(),
             quantity: "synergy of the pair, nats of loss".into(),
             signed: true,
             entries: entries.collect(),

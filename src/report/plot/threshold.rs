@@ -7,7 +7,6 @@ use crate::theme::Colour;
 
 /// Error against depth for one function per block and for k of them at equal parameters, with the
 /// interval of the depth where they cross.
-#[must_use]
 pub fn threshold(found: &WidthAgainstDepth) -> Picture {
     let curve = |runs: &[Vec<f64>], label: &str, colour, marker, dash, depths: &[usize]| {
         let points = found.depths.iter().enumerate().map(|(index, &depth)| {
@@ -55,16 +54,8 @@ pub fn threshold(found: &WidthAgainstDepth) -> Picture {
              parameters. {crossing}"
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "layers of the network with 1 function per block".into(),
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: "held-out top-1 error (%)".into(),
-                detail: "whiskers: all runs".into(),
-                ..Axis::default()
-            },
+            x: Axis::whole("layers of the network with 1 function per block"),
+            y: Axis::new("held-out top-1 error (%)").detail("whiskers: all runs"),
             stretches: stretch.into_iter().collect(),
             series: vec![
                 curve(

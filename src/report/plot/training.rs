@@ -1,10 +1,10 @@
+use pathscope_analysis::record::{EpochRecord, TrainingLog};
+
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
 use crate::quantity::rate;
 use crate::theme::Colour;
-use crate::training_log::TrainingLog;
 
 /// Error by epoch, in training and on held-out examples. None where no log has an epoch.
-#[must_use]
 pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
     let last = logs.iter().find_map(|log| log.epochs.last())?;
     let mut series = Vec::new();
@@ -15,10 +15,9 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
             (_, true) => format!("{} ({what})", log.name),
             (_, false) => String::new(),
         };
-        let points = |counts: &dyn Fn(usize) -> Option<(usize, usize)>, what: &str| {
-            let epochs = log.epochs.iter().enumerate();
-            let points = epochs.filter_map(|(index, epoch)| {
-                let (errors, examples) = counts(index)?;
+        let points = |counts: fn(&EpochRecord) -> Option<(usize, usize)>, what: &str| {
+            let points = log.epochs.iter().filter_map(|epoch| {
+                let (errors, examples) = counts(epoch)?;
                 let number = epoch.epoch + 1;
                 Some(Point {
                     hover: format!("epoch {number}, {what}: error {}", rate(errors, examples)),
@@ -31,30 +30,23 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
             points.collect::<Vec<_>>()
         };
         let trained = points(
-            &|index| {
-                log.epochs
-                    .get(index)
-                    .map(|epoch| (epoch.errors, epoch.examples))
-            },
+            |epoch| Some((epoch.errors, epoch.examples)),
             "training examples as they were met",
         );
-        let held_out = points(
-            &|index| log.epochs.get(index)?.held_out(),
-            "held-out examples",
-        );
+        let held_out = points(EpochRecord::held_out, "held-out examples");
         // Runs differ by colour and sign, what they are tested on by the line.
         let mut run = vec![(trained, "training", held_out.is_empty())];
         if !held_out.is_empty() {
             run.push((held_out, "held out", true));
         }
         for (points, what, leading) in run {
+            let (marker, dash) = match leading {
+                true => (Marker::of_series(index), Dash::Solid),
+                false => (Marker::None, Dash::Dashed),
+            };
             series.push(Series {
-                marker: if leading {
-                    Marker::of_series(index)
-                } else {
-                    Marker::None
-                },
-                dash: if leading { Dash::Solid } else { Dash::Dashed },
+                marker,
+                dash,
                 ..Series::line(name(what, leading), colour, points)
             });
         }
@@ -72,10 +64,9 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
         description: format!(
             "Top-1 error by epoch for {}; after the last epoch of the first, {} of the training \
              examples as they were met{}.",
-            if logs.len() == 1 {
-                "one network".into()
-            } else {
-                format!("{} networks", logs.len())
+            match logs.len() {
+                1 => "one network".into(),
+                networks => format!("{networks} networks"),
             },
             rate(last.errors, last.examples),
             last.held_out()
@@ -84,16 +75,8 @@ pub fn training(logs: &[TrainingLog]) -> Option<Picture> {
                 }),
         ),
         content: Content::Chart(Chart {
-            x: Axis {
-                label: "epoch".into(),
-                whole: true,
-                ..Axis::default()
-            },
-            y: Axis {
-                label: "top-1 error (%)".into(),
-                include: vec![0.0],
-                ..Axis::default()
-            },
+            x: Axis::whole("epoch"),
+            y: Axis::new("top-1 error (%)").including(0.0),
             series,
             ..Chart::default()
         }),

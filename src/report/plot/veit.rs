@@ -1,8 +1,8 @@
-use pathscope_analysis::record::BlockIdentity;
+use pathscope_analysis::record::{BlockIdentity, Journal};
 use pathscope_analysis::{BlockPaths, PathCounts, PathCountsError, PathPolynomial};
 
-use super::{multiplicity, pictures_together};
-use crate::journal::Journal;
+use super::{multiplicity, pictures};
+use crate::group::grouped;
 use crate::lesions::intact;
 use crate::picture::{Content, Picture};
 
@@ -26,20 +26,16 @@ const PANELS: [&str; 7] = [
 /// A network whose paths cannot be counted.
 pub fn veit(journals: &[Journal], share: f64) -> Result<Vec<Picture>, PathCountsError> {
     let journals: Vec<&Journal> = journals.iter().collect();
-    let mut found = pictures_together(&journals, share);
+    let mut found = pictures(&journals, share);
     found.extend(multiplicity(&paths(&journals)?));
-    let panels = PANELS.iter().flat_map(|kind| {
-        let of_kind = found.iter().filter(|picture| picture.kind == *kind);
-        of_kind.cloned()
-    });
-    let panels: Vec<Picture> = panels.collect();
-    let mut titles: Vec<&str> = Vec::new();
-    for journal in &journals {
-        let title = journal.header.model.title.as_str();
-        if !titles.contains(&title) {
-            titles.push(title);
-        }
-    }
+    let of_kind = |kind| found.iter().filter(move |picture| picture.kind == kind);
+    let panels: Vec<Picture> = PANELS.into_iter().flat_map(of_kind).cloned().collect();
+    let titled = grouped(
+        journals
+            .iter()
+            .map(|journal| (journal.header.model.title.as_str(), ())),
+    );
+    let titles: Vec<&str> = titled.into_iter().map(|(title, _)| title).collect();
     let shown: Vec<&str> = panels
         .iter()
         .map(|panel| panel.description.as_str())
@@ -87,12 +83,7 @@ mod tests {
 
     #[test]
     fn a_study_gives_one_sheet_and_its_panels() {
-        let study = [
-            test_support::lesions(),
-            test_support::reorderings(),
-            test_support::spectrum(),
-        ];
-        let pictures = veit(&study, 0.95).unwrap();
+        let pictures = veit(&test_support::study(), 0.95).unwrap();
         let kinds: Vec<&str> = pictures.iter().map(|picture| picture.kind).collect();
         assert_eq!(kinds[0], "veit");
         assert_eq!(kinds[1..], PANELS);

@@ -2,7 +2,7 @@ use pathscope_analysis::Interval;
 use pathscope_file::printable;
 use serde::Serialize;
 
-use crate::quantity::thousands;
+use crate::quantity::{hundredths, large, p_value, significant, span, thousands};
 
 /// A value as files hold it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,7 +37,6 @@ pub struct Cell {
 
 impl Cell {
     /// Words.
-    #[must_use]
     pub fn words(text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
@@ -47,7 +46,6 @@ impl Cell {
     }
 
     /// A number, with the text that stands for it.
-    #[must_use]
     pub fn number(text: impl Into<String>, value: f64) -> Self {
         Self {
             text: text.into(),
@@ -55,14 +53,45 @@ impl Cell {
         }
     }
 
+    /// A number with so many significant digits.
+    pub fn significant(value: f64, digits: usize) -> Self {
+        Self::number(significant(value, digits), value)
+    }
+
+    /// A number with so many decimals.
+    pub fn decimals(value: f64, decimals: usize) -> Self {
+        Self::number(format!("{value:.decimals$}"), value)
+    }
+
+    /// A share, in per cent.
+    pub fn share(share: f64) -> Self {
+        Self::number(hundredths(share), share)
+    }
+
+    /// A p-value.
+    pub fn p(p: f64) -> Self {
+        Self::number(p_value(p), p)
+    }
+
     /// A count.
-    #[must_use]
     pub fn count(value: usize) -> Self {
-        Self::integer(thousands(value as u64), value as u64)
+        Self::thousands(value as u64)
+    }
+
+    /// A large whole number.
+    pub fn thousands(value: u64) -> Self {
+        Self::integer(thousands(value), value)
+    }
+
+    /// A whole number of any size: a power for people, its digits for files.
+    pub fn large(digits: &str) -> Self {
+        Self {
+            text: large(digits),
+            values: vec![Datum::Text(digits.to_owned())],
+        }
     }
 
     /// A whole number, with the text that stands for it.
-    #[must_use]
     pub fn integer(text: impl Into<String>, value: u64) -> Self {
         Self {
             text: text.into(),
@@ -70,23 +99,20 @@ impl Cell {
         }
     }
 
-    /// Both ends of an interval, with the text that stands for them.
-    #[must_use]
-    pub fn interval(text: impl Into<String>, interval: Interval) -> Self {
-        Self {
-            text: text.into(),
+    /// Both ends of an interval, each as `end` writes it; missing where there is none.
+    pub fn interval(interval: impl Into<Option<Interval>>, end: impl Fn(f64) -> String) -> Self {
+        interval.into().map_or_else(Self::missing, |interval| Self {
+            text: span(interval, end),
             values: vec![Datum::Number(interval.lower), Datum::Number(interval.upper)],
-        }
+        })
     }
 
     /// Nothing: the value was not measured or does not apply.
-    #[must_use]
     pub fn missing() -> Self {
         Self::default()
     }
 
     /// The first value as a number: what the row is sorted by.
-    #[must_use]
     pub fn number_value(&self) -> Option<f64> {
         self.values.first().and_then(Datum::number)
     }

@@ -40,7 +40,6 @@ pub struct Column {
 
 impl Column {
     /// A column of words.
-    #[must_use]
     pub fn words(field: &str, heading: impl Into<String>) -> Self {
         Self {
             heading: heading.into(),
@@ -52,7 +51,6 @@ impl Column {
     }
 
     /// A column of numbers.
-    #[must_use]
     pub fn number(field: &str, heading: impl Into<String>) -> Self {
         Self {
             alignment: Alignment::Right,
@@ -61,7 +59,6 @@ impl Column {
     }
 
     /// A column of intervals, in files the fields `FIELD_lower` and `FIELD_upper`.
-    #[must_use]
     pub fn interval(field: &str, heading: impl Into<String>) -> Self {
         Self {
             fields: vec![format!("{field}_lower"), format!("{field}_upper")],
@@ -70,7 +67,6 @@ impl Column {
     }
 
     /// A value that only files hold.
-    #[must_use]
     pub fn file_only(field: &str) -> Self {
         Self::number(field, field).priority(Priority::FileOnly)
     }
@@ -90,8 +86,25 @@ impl Column {
         Self { priority, ..self }
     }
 
-    /// `error, %`: the heading with its unit.
+    /// Low [priority](Self::priority).
     #[must_use]
+    pub fn low(self) -> Self {
+        self.priority(Priority::Low)
+    }
+
+    /// Medium [priority](Self::priority).
+    #[must_use]
+    pub fn medium(self) -> Self {
+        self.priority(Priority::Medium)
+    }
+
+    /// High [priority](Self::priority).
+    #[must_use]
+    pub fn high(self) -> Self {
+        self.priority(Priority::High)
+    }
+
+    /// `error, %`: the heading with its unit.
     pub fn title(&self) -> String {
         match self.unit {
             Some(unit) => format!("{}, {unit}", self.heading),

@@ -1,4 +1,4 @@
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::{Row, Table, TableError};
 
@@ -23,22 +23,17 @@ struct OneRecord<'a>(&'a Table, &'a Row);
 
 impl Serialize for Records<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.rows.len()))?;
-        for row in &self.0.rows {
-            list.serialize_element(&OneRecord(self.0, row))?;
-        }
-        list.end()
+        let rows = self.0.rows.iter();
+        serializer.collect_seq(rows.map(|row| OneRecord(self.0, row)))
     }
 }
 
 impl Serialize for OneRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        for (column, cell) in self.0.columns.iter().zip(&self.1.cells) {
-            for (index, field) in column.fields.iter().enumerate() {
-                object.serialize_entry(field, &cell.value(index))?;
-            }
-        }
-        object.end()
+        let columns = self.0.columns.iter().zip(&self.1.cells);
+        serializer.collect_map(columns.flat_map(|(column, cell)| {
+            let fields = column.fields.iter().enumerate();
+            fields.map(|(index, field)| (field, cell.value(index)))
+        }))
     }
 }

@@ -1,17 +1,11 @@
 use std::fmt::Write;
 
-use super::{Alignment, Column, Priority, Table};
+use super::{Alignment, Column, Table};
 
 impl Table {
     /// The printed columns as a Markdown table under its title.
-    #[must_use]
     pub fn markdown(&self) -> String {
-        let shown: Vec<(usize, &Column)> = self
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.priority > Priority::FileOnly)
-            .collect();
+        let shown: Vec<(usize, &Column)> = self.printed().collect();
         let row = |cells: &mut dyn Iterator<Item = String>| {
             let cells: Vec<String> = cells.collect();
             format!("| {} |", cells.join(" | "))
@@ -27,10 +21,8 @@ impl Table {
         ];
         lines.extend(self.rows.iter().map(|found| {
             row(&mut shown.iter().map(|(index, _)| {
-                found
-                    .cells
-                    .get(*index)
-                    .map_or_else(String::new, |cell| escape(&cell.text))
+                let cell = found.cells.get(*index);
+                cell.map_or_else(String::new, |cell| escape(&cell.text))
             }))
         }));
         let mut text = lines.join("\n") + "\n";

@@ -43,7 +43,6 @@ pub enum Mark {
 
 impl Mark {
     /// The symbol in front of the row.
-    #[must_use]
     pub fn symbol(self) -> char {
         match self {
             Self::Significant => '*',
@@ -80,7 +79,6 @@ pub struct Table {
 
 impl Table {
     /// A table without rows.
-    #[must_use]
     pub fn new(title: impl Into<String>, columns: Vec<Column>) -> Self {
         Self {
             title: title.into(),
@@ -109,16 +107,31 @@ impl Table {
     }
 
     /// Index of the column that holds `field`.
-    #[must_use]
     pub fn column(&self, field: &str) -> Option<usize> {
         let holds = |column: &Column| column.fields.iter().any(|name| name == field);
         self.columns.iter().position(holds)
     }
 
+    /// The columns that are not in files only, with their indices.
+    pub(crate) fn printed(&self) -> impl Iterator<Item = (usize, &Column)> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| column.priority > Priority::FileOnly)
+    }
+
+    /// The meaning of those marks that a row has.
+    pub(crate) fn used_legend(&self) -> impl Iterator<Item = (Mark, &str)> {
+        let is_used = |mark| self.rows.iter().any(|row| row.mark == Some(mark));
+        let legend = self.legend.iter().filter(move |(mark, _)| is_used(*mark));
+        legend.map(|(mark, meaning)| (*mark, meaning.as_str()))
+    }
+
     /// Prints the columns that hold `fields` and no others; files hold all.
-    pub fn print_only(&mut self, fields: &[String]) {
+    pub fn print_only(&mut self, fields: &[&str]) {
         for column in &mut self.columns {
-            let asked = column.fields.iter().any(|field| fields.contains(field));
+            let asked = column
+                .fields
+                .iter()
+                .any(|field| fields.contains(&field.as_str()));
             column.priority = match asked {
                 true => Priority::Essential,
                 false => Priority::FileOnly,

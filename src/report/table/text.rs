@@ -2,7 +2,7 @@
 
 use textwrap::core::display_width;
 
-use super::{Alignment, Cell, Mark, Priority, Row, Table};
+use super::{Alignment, Cell, Column, Mark, Priority, Row, Table};
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -34,7 +34,6 @@ pub enum LineKind {
 }
 
 /// `text` in lines of at most `width` columns, broken at words.
-#[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     textwrap::wrap(text, width.max(1))
         .into_iter()
@@ -42,126 +41,102 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
-/// The columns that are printed, each with its width.
-struct Layout {
-    columns: Vec<(usize, usize)>,
+/// A column that is printed.
+struct Printed<'a> {
+    index: usize,
+    column: &'a Column,
+    width: usize,
+}
+
+/// The columns that are printed, behind a margin.
+struct Layout<'a> {
+    columns: Vec<Printed<'a>>,
     margin: usize,
 }
 
 impl Table {
     /// The table as text: no line is wider than `width`, columns of low priority are left out where
     /// there is no room for all, and what is still too wide is wrapped at words.
-    #[must_use]
     pub fn lines(&self, width: usize) -> Vec<Line> {
         let layout = self.layout(width);
-        let line = |text: String, kind| Line { text, kind };
-        let mut lines: Vec<Line> = wrap(&self.title, width)
-            .into_iter()
-            .map(|text| line(text, LineKind::Title))
-            .collect();
-        let headings: Vec<Vec<String>> = layout
-            .columns
-            .iter()
-            .map(|&(index, width)| self.heading(index, width))
-            .collect();
-        lines.extend(
-            self.side_by_side(&layout, &bottom_aligned(headings), None)
-                .into_iter()
-                .map(|text| line(text, LineKind::Heading)),
-        );
-        lines.push(line("─".repeat(layout.width()), LineKind::Rule));
+        let mut lines = Vec::new();
+        let mut add = |texts: Vec<String>, kind| {
+            lines.extend(texts.into_iter().map(|text| Line { text, kind }));
+        };
+        add(wrap(&self.title, width), LineKind::Title);
+        let headings = layout.columns.iter().map(Printed::heading).collect();
+        let headings = bottom_aligned(headings);
+        add(layout.side_by_side(&headings, None), LineKind::Heading);
+        add(vec!["─".repeat(layout.width())], LineKind::Rule);
         for row in &self.rows {
-            let kind = LineKind::Row(row.mark);
-            let texts = self.row(&layout, row);
-            lines.extend(texts.into_iter().map(|text| line(text, kind)));
+            add(layout.row(row), LineKind::Row(row.mark));
         }
-        for (mark, meaning) in &self.legend {
-            if self.rows.iter().any(|row| row.mark == Some(*mark)) {
-                let text = format!("{} {meaning}", mark.symbol());
-                let kind = LineKind::Legend(*mark);
-                lines.extend(wrap(&text, width).into_iter().map(|text| line(text, kind)));
-            }
+        for (mark, meaning) in self.used_legend() {
+            let text = format!("{} {meaning}", mark.symbol());
+            add(wrap(&text, width), LineKind::Legend(mark));
         }
         for note in &self.notes {
-            let texts = wrap(note, width).into_iter();
-            lines.extend(texts.map(|text| line(text, LineKind::Note)));
+            add(wrap(note, width), LineKind::Note);
         }
         lines
     }
 
     /// The lines of the table as one text.
-    #[must_use]
     pub fn text(&self, width: usize) -> String {
         let lines = self.lines(width);
         lines.into_iter().map(|line| line.text + "\n").collect()
     }
 
     /// Headings of the columns for which `width` has no room.
-    #[must_use]
     pub fn left_out(&self, width: usize) -> Vec<&str> {
         let layout = self.layout(width);
-        self.columns
-            .iter()
-            .enumerate()
-            .filter(|(index, column)| {
-                column.priority > Priority::FileOnly
-                    && layout.columns.iter().all(|(shown, _)| shown != index)
-            })
+        let left_out = |index| layout.columns.iter().all(|shown| shown.index != index);
+        self.printed()
+            .filter(|&(index, _)| left_out(index))
             .map(|(_, column)| column.heading.as_str())
             .collect()
     }
 
-    fn layout(&self, width: usize) -> Layout {
+    fn layout(&self, width: usize) -> Layout<'_> {
         let marked = self.rows.iter().any(|row| row.mark.is_some());
+        let printed = |(index, column)| Printed {
+            index,
+            column,
+            width: self.width(index, column, usize::MAX),
+        };
         let mut layout = Layout {
-            columns: (0..self.columns.len())
-                .filter(|&index| self.priority(index) > Priority::FileOnly)
-                .map(|index| (index, self.width(index, usize::MAX)))
-                .collect(),
+            columns: self.printed().map(printed).collect(),
             margin: if marked { 2 } else { 0 },
         };
         // Headings of several lines come before fewer columns.
         if layout.width() > width {
-            for (index, wide) in &mut layout.columns {
-                *wide = self.width(*index, 1);
+            for shown in &mut layout.columns {
+                shown.width = self.width(shown.index, shown.column, 1);
             }
         }
         while layout.width() > width {
-            let least = layout
-                .columns
-                .iter()
-                .enumerate()
-                .rev()
-                .min_by_key(|(_, (index, _))| self.priority(*index));
-            match least {
-                Some((place, (index, _))) if self.priority(*index) < Priority::Essential => {
+            let columns = layout.columns.iter().enumerate().rev();
+            match columns.min_by_key(|(_, shown)| shown.column.priority) {
+                Some((place, shown)) if shown.column.priority < Priority::Essential => {
                     layout.columns.remove(place);
                 }
                 _ => break,
             }
         }
         while layout.width() > width {
-            let widest = layout.columns.iter_mut().max_by_key(|(_, wide)| *wide);
+            let widest = layout.columns.iter_mut().max_by_key(|shown| shown.width);
             match widest {
-                Some((_, wide)) if *wide > 1 => *wide -= 1,
+                Some(shown) if shown.width > 1 => shown.width -= 1,
                 _ => break,
             }
         }
         layout
     }
 
-    fn priority(&self, index: usize) -> Priority {
-        let column = self.columns.get(index);
-        column.map_or(Priority::FileOnly, |column| column.priority)
-    }
-
     /// The width that a column needs if its heading is wrapped to `heading` columns.
-    fn width(&self, index: usize, heading: usize) -> usize {
+    fn width(&self, index: usize, column: &Column, heading: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.cells.get(index));
         let cells = cells.flat_map(|cell| cell.text.lines()).map(display_width);
-        let Some(column) = self.columns.get(index) else {
-            return 0;
-        };
         let words = match heading {
             1 => column.heading.split(' ').map(display_width).max(),
             _ => Some(display_width(&column.heading)),
@@ -169,68 +144,56 @@ impl Table {
         let unit = column.unit.map(display_width);
         cells.chain(words).chain(unit).fold(1, usize::max)
     }
+}
 
-    /// The heading of a column and, where any has one, its unit in a line of its own.
-    fn heading(&self, index: usize, width: usize) -> Vec<String> {
-        let Some(column) = self.columns.get(index) else {
-            return Vec::new();
-        };
-        let mut lines = wrap(&column.heading, width);
-        lines.extend(column.unit.into_iter().flat_map(|unit| wrap(unit, width)));
+impl Printed<'_> {
+    /// The heading and, where the column has one, its unit in a line of its own.
+    fn heading(&self) -> Vec<String> {
+        let mut lines = wrap(&self.column.heading, self.width);
+        let unit = self.column.unit.into_iter();
+        lines.extend(unit.flat_map(|unit| wrap(unit, self.width)));
         lines
     }
+}
 
-    fn row(&self, layout: &Layout, row: &Row) -> Vec<String> {
-        let cells: Vec<Vec<String>> = layout
-            .columns
-            .iter()
-            .map(|&(index, width)| {
-                let cell = row.cells.get(index);
-                cell.map_or_else(Vec::new, |Cell { text, .. }| wrap(text, width))
-            })
-            .collect();
-        self.side_by_side(layout, &cells, row.mark)
+impl Layout<'_> {
+    fn width(&self) -> usize {
+        let columns: usize = self.columns.iter().map(|shown| shown.width).sum();
+        self.margin + columns + GAP * self.columns.len().saturating_sub(1)
+    }
+
+    fn row(&self, row: &Row) -> Vec<String> {
+        let wrapped = |shown: &Printed<'_>| {
+            let cell = row.cells.get(shown.index);
+            cell.map_or_else(Vec::new, |Cell { text, .. }| wrap(text, shown.width))
+        };
+        let cells: Vec<Vec<String>> = self.columns.iter().map(wrapped).collect();
+        self.side_by_side(&cells, row.mark)
     }
 
     /// Cells of one or several lines next to each other.
-    fn side_by_side(
-        &self,
-        layout: &Layout,
-        cells: &[Vec<String>],
-        mark: Option<Mark>,
-    ) -> Vec<String> {
+    fn side_by_side(&self, cells: &[Vec<String>], mark: Option<Mark>) -> Vec<String> {
         let height = cells.iter().map(Vec::len).fold(1, usize::max);
         let line = |number: usize| {
             let mut text = match mark {
                 Some(mark) if number == 0 => mark.symbol().to_string(),
                 _ => String::new(),
             };
-            text += &" ".repeat(layout.margin.saturating_sub(text.len()));
-            for (place, (&(index, width), lines)) in layout.columns.iter().zip(cells).enumerate() {
+            text += &" ".repeat(self.margin.saturating_sub(text.len()));
+            for (place, (shown, lines)) in self.columns.iter().zip(cells).enumerate() {
                 let content = lines.get(number).map_or("", String::as_str);
-                let blanks = " ".repeat(width.saturating_sub(display_width(content)));
+                let blanks = " ".repeat(shown.width.saturating_sub(display_width(content)));
                 if place > 0 {
                     text += &" ".repeat(GAP);
                 }
-                let right = self
-                    .columns
-                    .get(index)
-                    .is_some_and(|column| column.alignment == Alignment::Right);
-                text += &match right {
-                    true => blanks + content,
-                    false => content.to_owned() + &blanks,
+                text += &match shown.column.alignment {
+                    Alignment::Right => blanks + content,
+                    Alignment::Left => content.to_owned() + &blanks,
                 };
             }
             text.trim_end().to_owned()
         };
         (0..height).map(line).collect()
-    }
-}
-
-impl Layout {
-    fn width(&self) -> usize {
-        let columns: usize = self.columns.iter().map(|(_, width)| width).sum();
-        self.margin + columns + GAP * self.columns.len().saturating_sub(1)
     }
 }
 

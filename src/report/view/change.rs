@@ -5,7 +5,6 @@ use pathscope_analysis::record::{Change, ReorderMethod};
 use crate::quantity::count;
 
 /// What was done, in a few words: `3, 5, 17.2`.
-#[must_use]
 pub fn describe(change: &Change) -> String {
     match change {
         Change::Intact => "intact".to_owned(),
@@ -20,7 +19,6 @@ pub fn describe(change: &Change) -> String {
 }
 
 /// How an order was made, in words.
-#[must_use]
 pub fn reordered(method: ReorderMethod) -> String {
     use ReorderMethod as M;
     match method {

@@ -4,11 +4,10 @@ use pathscope_analysis::record::{Commutator, Header};
 
 use super::finding::Finding;
 use crate::lesions::block_name;
-use crate::quantity::{count, percent, significant};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{count, percent};
+use crate::table::{Cell, Column, Table};
 
 /// The commutators of pairs of blocks; none without any.
-#[must_use]
 pub fn table(header: &Header, found: &[&Commutator]) -> Option<Table> {
     let mut table = Table::new(
         "How far pairs of blocks are from commuting",
@@ -17,15 +16,15 @@ pub fn table(header: &Header, found: &[&Commutator]) -> Option<Table> {
             Column::words("second", "later block"),
             Column::number("norm", "norm"),
             Column::number("relative", "relative").unit("%"),
-            Column::number("examples", "examples").priority(Priority::Low),
+            Column::number("examples", "examples").low(),
         ],
     );
     for found in found {
         table.push(vec![
             Cell::integer(block_name(header, found.first), found.first as u64),
             Cell::integer(block_name(header, found.second), found.second as u64),
-            Cell::number(significant(found.norm, 4), found.norm),
-            Cell::number(format!("{:.2}", 100.0 * found.relative), found.relative),
+            Cell::significant(found.norm, 4),
+            Cell::share(found.relative),
             Cell::count(found.examples),
         ]);
     }

@@ -3,11 +3,10 @@
 use pathscope_analysis::Interval;
 
 use crate::difference::Difference;
-use crate::quantity::{p_value, rate, significant};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{rate, signed, span};
+use crate::table::{Cell, Column, Datum, Table};
 
 /// The intact networks against each other.
-#[must_use]
 pub fn networks(difference: &Difference) -> Table {
     let mut table = Table::new(
         "Intact networks",
@@ -47,8 +46,8 @@ pub fn networks(difference: &Difference) -> Table {
     if let Some(rho) = &difference.rho {
         table.push(vec![
             Cell::words(format!("rho ({})", rho.measure)),
-            Cell::number(significant(rho.first, 3), rho.first),
-            Cell::number(significant(rho.second, 3), rho.second),
+            Cell::significant(rho.first, 3),
+            Cell::significant(rho.second, 3),
             Cell::number(format!("{:+.3}", rho.change), rho.change),
             Cell::words(interval(rho.interval)),
             p(rho.p_value),
@@ -58,17 +57,16 @@ pub fn networks(difference: &Difference) -> Table {
 }
 
 /// What the loss of each block costs in both networks; none where blocks cannot be compared.
-#[must_use]
 pub fn blocks(difference: &Difference) -> Option<Table> {
     let points = |field: &str, heading: &str| Column::number(field, heading).unit("points");
     let mut table = Table::new(
         "Deleted blocks, and the change in error that each deletion causes",
         vec![
             Column::words("target", "without block"),
-            Column::number("first", "first").priority(Priority::Low),
-            Column::number("second", "second").priority(Priority::Low),
-            points("first_effect", "change in first").priority(Priority::High),
-            points("second_effect", "change in second").priority(Priority::High),
+            Column::number("first", "first").low(),
+            Column::number("second", "second").low(),
+            points("first_effect", "change in first").high(),
+            points("second_effect", "change in second").high(),
             points("difference", "difference"),
             Column::interval("difference", "95 % interval"),
             Column::number("p", "p (McNemar)"),
@@ -83,12 +81,11 @@ pub fn blocks(difference: &Difference) -> Option<Table> {
             change(block.first_effect),
             change(block.second_effect),
             change(block.effect_change),
-            block.interval.map_or_else(Cell::missing, |found| {
-                let shares = Interval {
-                    lower: found.lower / 100.0,
-                    upper: found.upper / 100.0,
-                };
-                Cell::interval(interval(Some(found)), shares)
+            block.interval.map_or_else(Cell::missing, |found| Cell {
+                text: interval(Some(found)),
+                values: [found.lower, found.upper]
+                    .map(|end| Datum::Number(end / 100.0))
+                    .into(),
             }),
             p(block.p_value),
         ]);
@@ -108,22 +105,14 @@ fn errors(errors: usize, examples: usize) -> Cell {
 fn interval(interval: Option<Interval>) -> String {
     interval.map_or_else(
         || "-".to_owned(),
-        |interval| {
-            let end = |value: f64| {
-                let sign = if value > 0.0 { "+" } else { "" };
-                format!("{sign}{}", significant(value, 2))
-            };
-            format!("{} to {}", end(interval.lower), end(interval.upper))
-        },
+        |interval| span(interval, |end| signed(end, 2)),
     )
 }
 
 fn p(value: Option<f64>) -> Cell {
-    match value {
-        Some(p) => Cell::number(p_value(p), p),
-        None => Cell {
-            text: "not tested".into(),
-            values: Vec::new(),
-        },
-    }
+    let untested = || Cell {
+        text: "not tested".into(),
+        values: Vec::new(),
+    };
+    value.map_or_else(untested, Cell::p)
 }

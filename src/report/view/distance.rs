@@ -7,19 +7,18 @@ use pathscope_analysis::record::{Distance, Header};
 use super::finding::Finding;
 use crate::lesions::block_name;
 use crate::quantity::{count, significant};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::table::{Cell, Column, Table};
 
 /// The closest pair of depths for each number of blocks between them; none without any.
-#[must_use]
 pub fn table(found: &[&Distance]) -> Option<Table> {
     let mut table = Table::new(
         "Angular distance between the input and the output of consecutive blocks",
         vec![
             Column::number("blocks", "blocks"),
-            Column::number("places", "places").priority(Priority::Low),
+            Column::number("places", "places").low(),
             Column::number("mean", "mean distance"),
             Column::number("distance", "smallest distance"),
-            Column::number("standard_error", "standard error").priority(Priority::Medium),
+            Column::number("standard_error", "standard error").medium(),
             Column::number("first", "first block"),
             Column::number("last", "last block"),
         ],
@@ -29,13 +28,12 @@ pub fn table(found: &[&Distance]) -> Option<Table> {
             continue;
         };
         let sum: f64 = pairs.iter().map(|pair| pair.distance).sum();
-        let number = |value: f64| Cell::number(significant(value, 3), value);
         table.push(vec![
             Cell::count(blocks),
             Cell::count(pairs.len()),
-            number(sum / pairs.len() as f64),
-            number(closest.distance),
-            number(closest.standard_error),
+            Cell::significant(sum / pairs.len() as f64, 3),
+            Cell::significant(closest.distance, 3),
+            Cell::significant(closest.standard_error, 3),
             Cell::count(closest.first),
             Cell::count(closest.second - 1),
         ]);
@@ -106,10 +104,8 @@ pub(crate) fn depth_name(header: &Header, depth: usize) -> String {
 fn by_blocks<'a>(found: &[&'a Distance]) -> BTreeMap<usize, Vec<&'a Distance>> {
     let mut groups: BTreeMap<usize, Vec<&Distance>> = BTreeMap::new();
     for &pair in found {
-        groups
-            .entry(pair.second - pair.first)
-            .or_default()
-            .push(pair);
+        let blocks = pair.second - pair.first;
+        groups.entry(blocks).or_default().push(pair);
     }
     groups
 }

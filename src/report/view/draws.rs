@@ -3,23 +3,16 @@
 use pathscope_analysis::record::{Change, Outcome};
 
 use super::change::reordered as reordered_by;
-use super::outcome::rate_interval;
 use crate::error_rate::mean_error;
+use crate::group::grouped;
 use crate::lesions::{self, reordering};
-use crate::quantity::{count, hundredths, significant};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{count, hundredths};
+use crate::table::{Cell, Column, Table};
 
 /// The outcomes that were drawn at random, by kind; none where there are none.
-#[must_use]
 pub fn table(outcomes: &[&Outcome]) -> Option<Table> {
-    let mut groups: Vec<(String, Vec<&Outcome>)> = Vec::new();
-    for &outcome in outcomes.iter().filter(|outcome| outcome.draw.is_some()) {
-        let name = kind(&outcome.change);
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, draws)) => draws.push(outcome),
-            None => groups.push((name, vec![outcome])),
-        }
-    }
+    let drawn = outcomes.iter().filter(|outcome| outcome.draw.is_some());
+    let groups = grouped(drawn.map(|&outcome| (kind(&outcome.change), outcome)));
     let mut draws = groups.iter().flat_map(|(_, draws)| draws);
     let reordered = draws.any(|outcome| reordering(outcome).is_some());
     let mut columns = vec![
@@ -29,17 +22,13 @@ pub fn table(outcomes: &[&Outcome]) -> Option<Table> {
     columns.extend(reordered.then(|| Column::number("mean_tau", "mean tau")));
     columns.extend([
         Column::number("mean_error", "mean error").unit("%"),
-        Column::interval("mean_error", "95 % interval").priority(Priority::High),
-        Column::number("least_error", "least")
-            .unit("%")
-            .priority(Priority::Medium),
+        Column::interval("mean_error", "95 % interval").high(),
+        Column::number("least_error", "least").unit("%").medium(),
         Column::number("largest_error", "largest")
             .unit("%")
-            .priority(Priority::Medium),
-        Column::number("mean_loss", "mean loss")
-            .unit("nats")
-            .priority(Priority::Low),
-        Column::number("mean_margin", "mean margin").priority(Priority::Low),
+            .medium(),
+        Column::number("mean_loss", "mean loss").unit("nats").low(),
+        Column::number("mean_margin", "mean margin").low(),
     ]);
     let mut table = Table::new("Random draws", columns);
     for (name, draws) in &groups {
@@ -52,7 +41,6 @@ pub fn table(outcomes: &[&Outcome]) -> Option<Table> {
 fn row(name: &str, draws: &[&Outcome], reordered: bool) -> Vec<Cell> {
     let (error, interval) = mean_error(draws);
     let errors = || draws.iter().map(|outcome| outcome.error());
-    let rate = |value: f64| Cell::number(hundredths(value), value);
     let mean = |value: fn(&Outcome) -> f64| {
         draws.iter().map(|outcome| value(outcome)).sum::<f64>() / draws.len() as f64
     };
@@ -65,19 +53,16 @@ fn row(name: &str, draws: &[&Outcome], reordered: bool) -> Vec<Cell> {
             .collect();
         match taus.len() {
             0 => Cell::missing(),
-            count => {
-                let mean = taus.iter().sum::<f64>() / count as f64;
-                Cell::number(format!("{mean:.4}"), mean)
-            }
+            count => Cell::decimals(taus.iter().sum::<f64>() / count as f64, 4),
         }
     }));
     cells.extend([
-        rate(error),
-        interval.map_or_else(Cell::missing, rate_interval),
-        rate(errors().fold(f64::INFINITY, f64::min)),
-        rate(errors().fold(0.0, f64::max)),
-        Cell::number(significant(loss, 4), loss),
-        Cell::number(significant(margin, 3), margin),
+        Cell::share(error),
+        Cell::interval(interval, hundredths),
+        Cell::share(errors().fold(f64::INFINITY, f64::min)),
+        Cell::share(errors().fold(0.0, f64::max)),
+        Cell::significant(loss, 4),
+        Cell::significant(margin, 3),
     ]);
     cells
 }
@@ -86,13 +71,10 @@ fn kind(change: &Change) -> String {
     match change {
         Change::Intact => "intact".to_owned(),
         Change::Lesion(lesion) => {
-            let (size, one, many) = match lesion.functions.len() {
-                0 => (lesion.blocks.len(), "random block", "random blocks"),
-                functions => (
-                    lesion.blocks.len() + functions,
-                    "random function",
-                    "random functions",
-                ),
+            let size = lesion.blocks.len() + lesion.functions.len();
+            let (one, many) = match lesion.functions.len() {
+                0 => ("random block", "random blocks"),
+                _ => ("random function", "random functions"),
             };
             format!("{} {}", count(size, one, many), lesions::method(lesion))
         }

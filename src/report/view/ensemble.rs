@@ -4,15 +4,13 @@ use pathscope_analysis::record::{Ensemble, Outcome};
 use pathscope_analysis::{Level, McNemar, clustered_mcnemar, clustered_wilson};
 
 use super::finding::Finding;
-use super::outcome::rate_interval;
 use crate::ALPHA;
 use crate::lesions::adjusted;
-use crate::quantity::{count, hundredths, p_value, percent, rate, significant};
+use crate::quantity::{count, hundredths, percent, rate, significant};
 use crate::table::{Cell, Column, Mark, Priority, Table};
 
 /// The ensembles, the mean of whose logits is compared with the whole network where that was
 /// measured on the same examples; none without ensembles.
-#[must_use]
 pub fn table(found: &[&Ensemble], whole: Option<&Outcome>) -> Option<Table> {
     let tests: Vec<Option<McNemar>> = found
         .iter()
@@ -32,21 +30,21 @@ pub fn table(found: &[&Ensemble], whole: Option<&Outcome>) -> Option<Table> {
             Column::number("mean_member_error", "error of one").unit("%"),
             Column::number("least_member_error", "least")
                 .unit("%")
-                .priority(Priority::Low),
+                .low(),
             Column::number("largest_member_error", "largest")
                 .unit("%")
-                .priority(Priority::Low),
+                .low(),
             Column::number("vote_error", "error of the vote").unit("%"),
             Column::number("mean_error", "error of the mean").unit("%"),
-            Column::interval("mean_error", "95 % interval").priority(Priority::High),
+            Column::interval("mean_error", "95 % interval").high(),
             Column::number("p", "p").priority(match whole {
                 Some(_) => Priority::Essential,
                 None => Priority::FileOnly,
             }),
-            Column::number("error_correlation", "error correlation").priority(Priority::Medium),
+            Column::number("error_correlation", "error correlation").medium(),
             Column::number("disagreement", "disagreement")
                 .unit("%")
-                .priority(Priority::Medium),
+                .medium(),
             Column::file_only("examples"),
         ],
     );
@@ -65,10 +63,7 @@ pub fn table(found: &[&Ensemble], whole: Option<&Outcome>) -> Option<Table> {
 }
 
 fn row(found: &Ensemble, p: Option<f64>) -> Vec<Cell> {
-    let rate = |errors: f64| {
-        let rate = errors / found.examples as f64;
-        Cell::number(hundredths(rate), rate)
-    };
+    let rate = |errors: f64| Cell::share(errors / found.examples as f64);
     let errors = || found.member_errors.iter().map(|&errors| errors as f64);
     let wrong = found.mean_wrong.to_vec(found.examples);
     let interval = clustered_wilson(&wrong, found.positions, Level::P95);
@@ -80,12 +75,12 @@ fn row(found: &Ensemble, p: Option<f64>) -> Vec<Cell> {
         rate(errors().fold(0.0, f64::max)),
         rate(found.vote_errors as f64),
         rate(found.mean_errors as f64),
-        interval.map_or_else(|_| Cell::missing(), rate_interval),
-        p.map_or_else(Cell::missing, |p| Cell::number(p_value(p), p)),
+        Cell::interval(interval.ok(), hundredths),
+        p.map_or_else(Cell::missing, Cell::p),
         found
             .error_correlation
-            .map_or_else(Cell::missing, |r| Cell::number(format!("{r:.3}"), r)),
-        Cell::number(hundredths(found.disagreement), found.disagreement),
+            .map_or_else(Cell::missing, |r| Cell::decimals(r, 3)),
+        Cell::share(found.disagreement),
         Cell::count(found.examples),
     ]
 }
@@ -126,7 +121,6 @@ pub(super) fn finding(found: &Ensemble) -> Finding {
 
 /// How well sums over blocks, and over blocks and pairs, predict unseen sets of deleted blocks:
 /// for each response the share of the variance that they explain.
-#[must_use]
 pub fn additivity(rows: &[(&str, f64, Option<f64>)]) -> Option<Table> {
     let mut table = Table::new(
         "Additivity: share of the variance over unseen sets of deleted blocks that is predicted",
@@ -137,7 +131,7 @@ pub fn additivity(rows: &[(&str, f64, Option<f64>)]) -> Option<Table> {
             Column::number("gain_of_pairs", "what pairs add"),
         ],
     );
-    let number = |value: f64| Cell::number(format!("{value:.4}"), value);
+    let number = |value: f64| Cell::decimals(value, 4);
     for &(response, blocks, pairs) in rows {
         table.push(vec![
             Cell::words(response),

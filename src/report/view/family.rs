@@ -3,16 +3,12 @@
 use pathscope_analysis::record::{FamilyMember, Measure};
 use pathscope_analysis::{Interval, Level, WidthAgainstDepth, wilson};
 
-pub use crate::family::answer;
-
-use super::outcome::rate_interval;
 use super::spectrum::whole_interval;
 use crate::family::{Growth, Quantity, RangeMember};
-use crate::quantity::{hundredths, p_value, percent, significant, thousands};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{hundredths, percent, significant};
+use crate::table::{Cell, Column, Table};
 
 /// The effective range of every network.
-#[must_use]
 pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<Table> {
     let mut table = Table::new(
         format!(
@@ -24,13 +20,13 @@ pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<T
             Column::number("n", "n"),
             Column::number("k", "k"),
             Column::number("first", "first"),
-            Column::interval("first", "95 % interval").priority(Priority::Low),
+            Column::interval("first", "95 % interval").low(),
             Column::number("last", "last"),
-            Column::interval("last", "95 % interval").priority(Priority::Low),
+            Column::interval("last", "95 % interval").low(),
             Column::number("width", "width"),
             Column::number("centre", "centre"),
             Column::number("rho", "rho"),
-            Column::interval("rho", "95 % interval").priority(Priority::Medium),
+            Column::interval("rho", "95 % interval").medium(),
         ],
     );
     for member in members {
@@ -45,12 +41,10 @@ pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<T
             Cell::count(member.range.last),
             whole_interval(last),
             Cell::count(member.width),
-            Cell::number(significant(member.centre, 3), member.centre),
-            decay.map_or_else(Cell::missing, |decay| {
-                Cell::number(significant(decay.rho, 3), decay.rho)
-            }),
-            decay.map_or_else(Cell::missing, |decay| {
-                significant_interval(decay.rho_interval)
+            Cell::significant(member.centre, 3),
+            decay.map_or_else(Cell::missing, |decay| Cell::significant(decay.rho, 3)),
+            Cell::interval(decay.map(|decay| decay.rho_interval), |end| {
+                significant(end, 3)
             }),
         ]);
     }
@@ -59,7 +53,6 @@ pub fn ranges(members: &[RangeMember], measure: Measure, share: f64) -> Option<T
 }
 
 /// The power laws of a quantity, one for each value of what is held fixed, and the common one.
-#[must_use]
 pub fn growth(growth: &Growth) -> Option<Table> {
     let (letter, fixed_letter) = growth.size.letters();
     let mut table = Table::new(
@@ -68,30 +61,31 @@ pub fn growth(growth: &Growth) -> Option<Table> {
             Column::words("fixed", "held fixed"),
             Column::number("exponent", format!("exponent of {letter}")),
             Column::interval("exponent", "95 % interval"),
-            Column::number("r_squared", "R^2").priority(Priority::Low),
+            Column::number("r_squared", "R^2").low(),
             Column::number("p_proportional", "p (exponent 1)"),
-            Column::number("p_equal_exponents", "p (equal exponents)").priority(Priority::Low),
+            Column::number("p_equal_exponents", "p (equal exponents)").low(),
         ],
     );
-    let p = |p: f64| Cell::number(p_value(p), p);
     for (fixed, law) in &growth.laws {
         table.push(vec![
             Cell::words(format!("{fixed_letter} = {fixed}")),
-            Cell::number(format!("{:.2}", law.exponent), law.exponent),
+            Cell::decimals(law.exponent, 2),
             exponents(law.exponent_interval),
-            Cell::number(format!("{:.3}", law.r_squared), law.r_squared),
-            p(law.proportional_p_value),
+            Cell::decimals(law.r_squared, 3),
+            Cell::p(law.proportional_p_value),
             Cell::missing(),
         ]);
     }
     if let Some(common) = &growth.common {
         table.push(vec![
             Cell::words("one exponent for all"),
-            Cell::number(format!("{:.2}", common.exponent), common.exponent),
+            Cell::decimals(common.exponent, 2),
             exponents(common.exponent_interval),
             Cell::missing(),
-            p(common.proportional_p_value),
-            common.equal_exponents_p_value.map_or_else(Cell::missing, p),
+            Cell::p(common.proportional_p_value),
+            common
+                .equal_exponents_p_value
+                .map_or_else(Cell::missing, Cell::p),
         ]);
         let verdict = verdict(growth.quantity, letter, common.exponent_interval);
         table.notes.push(verdict);
@@ -127,7 +121,6 @@ fn verdict(quantity: Quantity, letter: &str, exponent: Interval) -> String {
 }
 
 /// The networks of a family with their errors.
-#[must_use]
 pub fn members(members: &[FamilyMember]) -> Option<Table> {
     let mut table = Table::new(
         "Trained networks",
@@ -135,9 +128,9 @@ pub fn members(members: &[FamilyMember]) -> Option<Table> {
             Column::number("k", "k"),
             Column::number("depth", "depth").unit("layers"),
             Column::number("parameters", "parameters"),
-            Column::number("seed", "seed").priority(Priority::Medium),
-            Column::number("errors", "errors").priority(Priority::Low),
-            Column::number("examples", "examples").priority(Priority::Low),
+            Column::number("seed", "seed").medium(),
+            Column::number("errors", "errors").low(),
+            Column::number("examples", "examples").low(),
             Column::number("error", "test error").unit("%"),
             Column::interval("error", "95 % interval"),
         ],
@@ -148,42 +141,38 @@ pub fn members(members: &[FamilyMember]) -> Option<Table> {
         table.push(vec![
             Cell::count(member.k),
             Cell::count(member.depth),
-            Cell::integer(thousands(member.parameters), member.parameters),
+            Cell::thousands(member.parameters),
             Cell::integer(member.seed.to_string(), member.seed),
             Cell::count(member.errors),
             Cell::count(member.examples),
-            Cell::number(hundredths(error), error),
-            interval.map_or_else(|_| Cell::missing(), rate_interval),
+            Cell::share(error),
+            Cell::interval(interval.ok(), hundredths),
         ]);
     }
     table.unless_empty()
 }
 
 /// The designs of equal parameters that are compared for one k.
-#[must_use]
 pub fn equal_designs(found: &WidthAgainstDepth, members: &[FamilyMember]) -> Option<Table> {
     let mut table = Table::new(
         format!("Designs of equal parameters, k = 1 and k = {}", found.k),
         vec![
             Column::number("deeper_depth", "k = 1").unit("layers"),
-            Column::number("deeper_parameters", "parameters").priority(Priority::Low),
+            Column::number("deeper_parameters", "parameters").low(),
             Column::number("deeper_error", "mean error").unit("%"),
             Column::number("wider_depth", format!("k = {}", found.k)).unit("layers"),
-            Column::number("wider_parameters", "parameters").priority(Priority::Low),
+            Column::number("wider_parameters", "parameters").low(),
             Column::number("wider_error", "mean error").unit("%"),
         ],
     );
     let parameters = |k: usize, depth: usize| {
         let mut all = members.iter();
         let member = all.find(|member| member.k == k && member.depth == depth);
-        member.map_or_else(Cell::missing, |member| {
-            Cell::integer(thousands(member.parameters), member.parameters)
-        })
+        member.map_or_else(Cell::missing, |member| Cell::thousands(member.parameters))
     };
     let mean = |runs: &[Vec<f64>], at: usize| {
         let errors: Vec<f64> = runs.iter().filter_map(|run| run.get(at).copied()).collect();
-        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
-        Cell::number(hundredths(mean), mean)
+        Cell::share(errors.iter().sum::<f64>() / errors.len() as f64)
     };
     for (at, (&deep, &wide)) in found.depths.iter().zip(&found.wider_depths).enumerate() {
         table.push(vec![
@@ -198,19 +187,9 @@ pub fn equal_designs(found: &WidthAgainstDepth, members: &[FamilyMember]) -> Opt
     table.unless_empty()
 }
 
-fn significant_interval(interval: Interval) -> Cell {
-    let text = format!(
-        "{} to {}",
-        significant(interval.lower, 3),
-        significant(interval.upper, 3)
-    );
-    Cell::interval(text, interval)
-}
-
 /// An exponent of 0 is as good as any, so decimals are fixed.
 fn exponents(interval: Interval) -> Cell {
-    let text = format!("{:.2} to {:.2}", interval.lower, interval.upper);
-    Cell::interval(text, interval)
+    Cell::interval(interval, |end| format!("{end:.2}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use pathscope_analysis::Interval;
 use serde::Serialize;
 
-use crate::quantity::significant;
+use crate::quantity::{signed, span};
 
 /// A question that was asked of a network, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,14 +14,10 @@ pub struct Finding {
 
 /// `+1.25 points (95 % interval +0.4 to +2.1)`.
 pub(super) fn points((difference, interval): (f64, Interval)) -> String {
-    let signed = |value: f64| {
-        let sign = if value > 0.0 { "+" } else { "" };
-        format!("{sign}{}", significant(value, 3))
-    };
+    let words = |value: f64| signed(value, 3);
     format!(
-        "{} points (95 % interval {} to {})",
-        signed(difference),
-        signed(interval.lower),
-        signed(interval.upper)
+        "{} points (95 % interval {})",
+        words(difference),
+        span(interval, words)
     )
 }

@@ -9,12 +9,13 @@ use super::outcome;
 use super::verdict::{MARGIN, verdict};
 use crate::ALPHA;
 use crate::error_rate::{difference, error, mean_error};
-use crate::lesions::{SingleLesion, Target, block_name, intact, single_lesions, synergies};
+use crate::lesions::{
+    SingleLesion, Target, block_name, intact, single_lesions, synergies, target_name,
+};
 use crate::quantity::{count, percent, percent_interval, rate, significant};
 use crate::table::{Cell, Column, Table};
 
 /// A table of single lesions for each method.
-#[must_use]
 pub fn tables(header: &Header, outcomes: &[&Outcome]) -> Vec<Table> {
     let intact = intact(outcomes);
     single_lesions(outcomes)
@@ -32,15 +33,6 @@ pub fn tables(header: &Header, outcomes: &[&Outcome]) -> Vec<Table> {
             outcome::table(header, title, intact, &changed, shown)
         })
         .collect()
-}
-
-fn name(header: &Header, target: Target) -> String {
-    match target {
-        Target::Block(block) => format!("block {}", block_name(header, block)),
-        Target::Function(block, function) => {
-            format!("function {function} of block {}", block_name(header, block))
-        }
-    }
 }
 
 /// What disabling single blocks or functions costs.
@@ -71,7 +63,7 @@ pub(super) fn single_finding(
     let mut answer = format!(
         "The error of the intact network is {}. Disabling {} costs most: the error becomes {}",
         error(intact),
-        name(header, worst.target),
+        target_name(header, worst.target),
         error(worst.outcome),
     );
     if let Some(change) = change(worst) {
@@ -83,7 +75,7 @@ pub(super) fn single_finding(
         answer += &format!(
             " Disabling {} costs least: {}. Of {} single lesions, {} change the error \
              significantly (exact McNemar test{}, Holm's correction, p < {ALPHA}).",
-            name(header, mildest.target),
+            target_name(header, mildest.target),
             change(mildest).unwrap_or_else(|| "no prediction's correctness changes".into()),
             tested().count(),
             tested().filter(|p| *p < ALPHA).count(),
@@ -159,7 +151,6 @@ pub(super) fn synergy_finding(header: &Header, outcomes: &[&Outcome]) -> Option<
 }
 
 /// Synergies of pairs, strongest first.
-#[must_use]
 pub fn synergy_table(header: &Header, outcomes: &[&Outcome]) -> Option<Table> {
     let mut pairs = synergies(outcomes);
     pairs.sort_by(|a, b| b.2.total_cmp(&a.2));

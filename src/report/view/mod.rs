@@ -24,10 +24,9 @@ pub mod verdict;
 pub use change::{describe, reordered};
 pub use finding::Finding;
 
-use pathscope_analysis::record::Latency;
+use pathscope_analysis::record::{Journal, Latency};
 
 use super::gradient::summarize;
-use super::journal::Journal;
 use super::lesions::{intact, random_lesions, single_lesions};
 use super::picture::Picture;
 use super::plot::pictures;
@@ -45,18 +44,16 @@ pub struct View {
 }
 
 /// The view of a results file; effective ranges hold `share` of the gradient.
-#[must_use]
 pub fn view(journal: &Journal, share: f64) -> View {
     View {
         findings: findings(journal, share),
         tables: tables(journal, share),
-        pictures: pictures(journal, share),
+        pictures: pictures(&[journal], share),
     }
 }
 
 /// Every question that the records of a file answer; effective ranges hold `share` of the
 /// gradient.
-#[must_use]
 pub fn findings(journal: &Journal, share: f64) -> Vec<Finding> {
     let header = &journal.header;
     let outcomes = journal.outcomes();

@@ -2,33 +2,20 @@
 
 use pathscope_analysis::{PathCounts, PathPolynomial, ShareByLength};
 
-use crate::quantity::{self, large, percent, significant, thousands};
-use crate::table::{Cell, Column, Datum, Priority, Table};
-
-/// A count of any size: a power for people, its digits for files.
-fn count(digits: &str) -> Cell {
-    Cell {
-        text: large(digits),
-        values: vec![Datum::Text(digits.to_owned())],
-    }
-}
+use crate::quantity::{count, large, percent, thousands};
+use crate::table::{Cell, Column, Datum, Table};
 
 fn share(share: f64) -> Cell {
     Cell::number(percent(share).trim_end_matches(" %"), share)
 }
 
 /// `resnet-110: n = 54 blocks, k = 1, 2 layers in each function`.
-#[must_use]
 pub fn heading(counts: &PathCounts) -> String {
     let blocks = counts.functions.len();
-    let functions = match least_and_most(counts) {
-        Some((least, most)) if least == most => format!(", k = {least}"),
-        Some((least, most)) => format!(", k = {least} to {most}"),
-        None => String::new(),
-    };
+    let functions = functions(counts).map_or_else(String::new, |k| format!(", k = {k}"));
     let mut text = format!("{}: n = {blocks} blocks{functions}", counts.name);
     if let Some(layers) = counts.layers_per_module() {
-        let layers = quantity::count(layers, "layer", "layers");
+        let layers = count(layers, "layer", "layers");
         text += &format!(", {layers} in each function");
     }
     if let Some(parameters) = counts.parameters {
@@ -42,8 +29,16 @@ fn least_and_most(counts: &PathCounts) -> Option<(usize, usize)> {
     functions.clone().min().zip(functions.max())
 }
 
+/// Functions of a block: `1`, or `1 to 4` where blocks differ.
+fn functions(counts: &PathCounts) -> Option<String> {
+    let (least, most) = least_and_most(counts)?;
+    Some(match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    })
+}
+
 /// How many configurations and paths a network has.
-#[must_use]
 pub fn conventions(counts: &PathCounts) -> Table {
     let total: usize = counts.functions.iter().sum();
     let product = PathPolynomial::new(&counts.functions).map(|network| network.paths().to_string());
@@ -59,7 +54,7 @@ pub fn conventions(counts: &PathCounts) -> Table {
         heading(counts),
         vec![
             Column::words("convention", "convention"),
-            Column::words("formula", "formula").priority(Priority::Medium),
+            Column::words("formula", "formula").medium(),
             Column::number("count", "number"),
             Column::number("log10", "log10"),
         ],
@@ -68,8 +63,8 @@ pub fn conventions(counts: &PathCounts) -> Table {
         table.push(vec![
             Cell::words(convention),
             Cell::words(formula),
-            count(digits),
-            Cell::number(format!("{log10:.4}"), log10),
+            Cell::large(digits),
+            Cell::decimals(log10, 4),
         ]);
     };
     row(
@@ -88,7 +83,6 @@ pub fn conventions(counts: &PathCounts) -> Table {
 }
 
 /// What lies in the range of lengths asked about, in a sentence; none where none was.
-#[must_use]
 pub fn between(counts: &PathCounts) -> Option<String> {
     let found = counts.between.as_ref()?;
     let (first, last) = (found.range.first, found.range.last);
@@ -105,26 +99,22 @@ pub fn between(counts: &PathCounts) -> Option<String> {
 }
 
 /// The distributions of path length and of the functions in a configuration.
-#[must_use]
 pub fn distributions(counts: &PathCounts) -> Table {
     let mut table = Table::new(
         "Distributions",
         vec![
             Column::words("of", "distribution of"),
             Column::number("mean", "mean"),
-            Column::number("standard_deviation", "deviation").priority(Priority::Medium),
-            Column::number("median", "median").priority(Priority::Medium),
+            Column::number("standard_deviation", "deviation").medium(),
+            Column::number("median", "median").medium(),
             Column::interval("shortest_95", "shortest 95 %"),
         ],
     );
     let mut row = |what: &str, found: &ShareByLength| {
         table.push(vec![
             Cell::words(what),
-            Cell::number(significant(found.mean, 5), found.mean),
-            Cell::number(
-                significant(found.standard_deviation, 4),
-                found.standard_deviation,
-            ),
+            Cell::significant(found.mean, 5),
+            Cell::significant(found.standard_deviation, 4),
             Cell::count(found.median),
             range(found),
         ]);
@@ -149,17 +139,12 @@ fn range(found: &ShareByLength) -> Cell {
 
 /// Paths and configurations by length in blocks; lengths are left out whose share is below `least`
 /// in both.
-#[must_use]
 pub fn lengths(counts: &PathCounts, least: f64) -> Table {
     let each = counts.layers_per_module();
     let mut columns = vec![Column::number("length", "length").unit("blocks")];
-    columns.extend(each.map(|_| {
-        Column::number("layers", "length")
-            .unit("layers")
-            .priority(Priority::Low)
-    }));
+    columns.extend(each.map(|_| Column::number("layers", "length").unit("layers").low()));
     columns.extend([
-        Column::number("paths", "paths").priority(Priority::High),
+        Column::number("paths", "paths").high(),
         Column::number("share_of_paths", "of all paths").unit("%"),
         Column::number("cumulated_share", "up to here").unit("%"),
         Column::number("share_of_configurations", "of all configurations").unit("%"),
@@ -170,10 +155,8 @@ pub fn lengths(counts: &PathCounts, least: f64) -> Table {
     for length in 0..paths.len().max(both.len()) {
         // A path takes one function of a block at most, a configuration may take all.
         let (of_paths, of_configurations) = (paths.get(length), both.get(length));
-        let [here, configurations] = [of_paths, of_configurations].map(|share| match share {
-            Some(share) => *share,
-            None => 0.0,
-        });
+        let [here, configurations] =
+            [of_paths, of_configurations].map(|share| share.copied().unwrap_or_default());
         sum += here;
         if here.max(configurations) < least {
             left_out += 1;
@@ -181,8 +164,8 @@ pub fn lengths(counts: &PathCounts, least: f64) -> Table {
         }
         let written = counts.modules.counts.as_ref();
         let number = match written.and_then(|counts| counts.get(length)) {
-            Some(digits) => count(digits),
-            None if of_paths.is_none() => count("0"),
+            Some(digits) => Cell::large(digits),
+            None if of_paths.is_none() => Cell::large("0"),
             None => {
                 let log10 = counts.log10_paths + here.log10();
                 Cell::number(format!("10^{log10:.2}"), 10f64.powf(log10))
@@ -206,7 +189,6 @@ pub fn lengths(counts: &PathCounts, least: f64) -> Table {
 }
 
 /// Paths by length in layers; lengths are left out whose share is below `least`.
-#[must_use]
 pub fn layers(counts: &PathCounts, least: f64) -> Table {
     let mut table = Table::new(
         "Paths by length in layers (skips with convolutions add to it)",
@@ -226,7 +208,7 @@ pub fn layers(counts: &PathCounts, least: f64) -> Table {
         let digits = written.and_then(|counts| counts.get(length));
         table.push(vec![
             Cell::count(length),
-            digits.map_or_else(Cell::missing, |digits| count(digits)),
+            digits.map_or_else(Cell::missing, |digits| Cell::large(digits)),
             share(here),
         ]);
     }
@@ -244,18 +226,17 @@ fn note_left_out(table: &mut Table, left_out: usize, least: f64) {
 }
 
 /// Several networks side by side.
-#[must_use]
 pub fn networks(networks: &[PathCounts]) -> Option<Table> {
     let asked = networks.iter().find_map(|counts| counts.between.as_ref());
     let mut columns = vec![
         Column::words("network", "network"),
         Column::number("n", "n"),
         Column::words("k", "k"),
-        Column::number("parameters", "parameters").priority(Priority::Medium),
+        Column::number("parameters", "parameters").medium(),
         Column::number("relative_parameters", "to the first")
             .unit("%")
-            .priority(Priority::Low),
-        Column::number("log10_configurations", "log10 configurations").priority(Priority::Low),
+            .low(),
+        Column::number("log10_configurations", "log10 configurations").low(),
         Column::number("log10_paths", "log10 paths"),
         Column::number("mean_length", "mean length").unit("blocks"),
         Column::interval("shortest_95", "95 % of paths").unit("blocks"),
@@ -268,30 +249,22 @@ pub fn networks(networks: &[PathCounts]) -> Option<Table> {
     let mut table = Table::new("Networks", columns);
     let first = networks.first().and_then(|counts| counts.parameters);
     for counts in networks {
-        let k = match least_and_most(counts) {
-            Some((least, most)) if least == most => Cell::words(least.to_string()),
-            Some((least, most)) => Cell::words(format!("{least} to {most}")),
-            None => Cell::missing(),
-        };
         let ratio = counts.parameters.zip(first);
         let found = &counts.modules.law;
         let mut cells = vec![
             Cell::words(&counts.name),
             Cell::count(counts.functions.len()),
-            k,
-            counts.parameters.map_or_else(Cell::missing, |parameters| {
-                Cell::integer(thousands(parameters), parameters)
-            }),
+            functions(counts).map_or_else(Cell::missing, Cell::words),
+            counts
+                .parameters
+                .map_or_else(Cell::missing, Cell::thousands),
             ratio.map_or_else(Cell::missing, |(here, first)| {
                 let change = here as f64 / first as f64 - 1.0;
                 Cell::number(format!("{:+.1}", 100.0 * change), change)
             }),
-            Cell::number(
-                format!("{:.2}", counts.log10_configurations),
-                counts.log10_configurations,
-            ),
-            Cell::number(format!("{:.2}", counts.log10_paths), counts.log10_paths),
-            Cell::number(significant(found.mean, 4), found.mean),
+            Cell::decimals(counts.log10_configurations, 2),
+            Cell::decimals(counts.log10_paths, 2),
+            Cell::significant(found.mean, 4),
             range(found),
         ];
         cells.extend(asked.map(|_| {

@@ -1,33 +1,26 @@
 //! Blocks in another order.
 
 use pathscope_analysis::record::{Header, Outcome};
-use pathscope_analysis::{BootstrapOptions, Level, kendall_tau, percentile_interval, resample};
+use pathscope_analysis::{Level, kendall_tau, percentile_interval, resample};
 
 use super::finding::Finding;
 use super::outcome;
-use crate::error_rate::error;
+use crate::error_rate::{error, resamples};
 use crate::lesions::{intact, reordering};
-use crate::quantity::{count, significant};
+use crate::quantity::{count, significant, significant_interval};
 use crate::table::Table;
 
 /// Orders from which a bootstrap interval of a correlation is worth its name.
 const ENOUGH_ORDERS: usize = 10;
 
 /// Every order against the trained one; none without reorderings.
-#[must_use]
 pub fn table(header: &Header, outcomes: &[&Outcome]) -> Option<Table> {
-    let orders: Vec<&Outcome> = outcomes
-        .iter()
-        .copied()
+    let orders = outcomes.iter().copied();
+    let orders: Vec<&Outcome> = orders
         .filter(|outcome| reordering(outcome).is_some())
         .collect();
-    outcome::table(
-        header,
-        "Blocks in another order",
-        intact(outcomes),
-        &orders,
-        outcome::Shown::default(),
-    )
+    let (title, shown) = ("Blocks in another order", outcome::Shown::default());
+    outcome::table(header, title, intact(outcomes), &orders, shown)
 }
 
 /// Whether the order of the blocks matters.
@@ -81,23 +74,15 @@ fn correlation(outcomes: &[&Outcome]) -> Option<String> {
     let all: Vec<usize> = (0..chains.len()).collect();
     let estimate = of(&all)?;
     let orders: usize = chains.iter().map(|(_, points)| points.len()).sum();
-    let options = BootstrapOptions {
-        replicates: 1_000,
-        ..BootstrapOptions::default()
-    };
     let interval = (orders >= ENOUGH_ORDERS && chains.len() > 2)
         .then(|| {
-            let found = resample(chains.len(), &options, of).ok()?;
+            let found = resample(chains.len(), &resamples(1_000), of).ok()?;
             let replicates: Option<Vec<f64>> = found.into_iter().collect();
             percentile_interval(&replicates?, Level::P95).ok()
         })
         .flatten();
     let interval = match interval {
-        Some(interval) => format!(
-            ", 95 % interval {} to {}",
-            significant(interval.lower, 2),
-            significant(interval.upper, 2)
-        ),
+        Some(interval) => format!(", 95 % interval {}", significant_interval(interval, 2)),
         None => ", too few independent orders for an interval".into(),
     };
     Some(format!(

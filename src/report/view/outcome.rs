@@ -1,14 +1,14 @@
 //! Changes of a network against the intact one.
 
 use pathscope_analysis::record::{Change, Header, Options, Outcome, Screened};
-use pathscope_analysis::{ConfidenceSequence, Interval, Level, McNemar, Verdict, paired_sequence};
+use pathscope_analysis::{Interval, Level, McNemar, Verdict, paired_sequence};
 
 use super::change::{describe, reordered};
 use super::verdict::{self, in_points};
 use crate::ALPHA;
 use crate::error_rate::difference;
 use crate::lesions::{Target, adjusted, lesion, reordering};
-use crate::quantity::{hundredths, large, p_value, points, significant};
+use crate::quantity::{hundredths, points, scaled, significant};
 use crate::table::{Cell, Column, Datum, Mark, Priority, Table};
 
 /// Marks a block whose skip changes the shape.
@@ -53,8 +53,8 @@ impl Naming {
                 let mut columns = vec![Column::number("block", "block")];
                 columns.extend(functions.then(|| Column::number("function", "function")));
                 columns.extend([
-                    Column::words("name", "name").priority(Priority::Medium),
-                    Column::words("output_shape", "output shape").priority(Priority::Low),
+                    Column::words("name", "name").medium(),
+                    Column::words("output_shape", "output shape").low(),
                     Column::file_only("changes_shape"),
                 ]);
                 columns
@@ -104,10 +104,7 @@ impl Naming {
                 let order: Vec<String> = reordering.order.iter().map(usize::to_string).collect();
                 vec![
                     Cell::words(reordered(reordering.method)),
-                    Cell::number(
-                        format!("{:.4}", reordering.kendall_tau),
-                        reordering.kendall_tau,
-                    ),
+                    Cell::decimals(reordering.kendall_tau, 4),
                     Cell::words(order.join(" ")),
                 ]
             }
@@ -164,7 +161,11 @@ impl Comparison {
             .map(|((outcome, test), adjusted_p)| Self {
                 difference: intact.map(|intact| in_common(intact, outcome)),
                 interval: intact.and_then(|intact| match stops_early(header) {
-                    true => sequential(intact, outcome),
+                    // It may stop at any time.
+                    true => Some(scaled(
+                        paired_sequence(intact, outcome).ok()?.interval(),
+                        100.0,
+                    )),
                     // None where a settled one measured fewer examples.
                     false => Some(difference(intact, outcome)?.1),
                 }),
@@ -184,9 +185,7 @@ impl Comparison {
         }
         let significant = match self.adjusted_p {
             Some(p) => p < ALPHA,
-            None => self
-                .interval
-                .is_some_and(|interval| !interval.contains(0.0)),
+            None => self.interval.is_some_and(|found| !found.contains(0.0)),
         };
         significant.then_some(Mark::Significant)
     }
@@ -202,16 +201,6 @@ fn in_common(intact: &Outcome, outcome: &Outcome) -> f64 {
     100.0 * (errors(outcome) - errors(intact)) / examples as f64
 }
 
-/// The interval of the difference where a comparison may stop at any time.
-fn sequential(intact: &Outcome, outcome: &Outcome) -> Option<Interval> {
-    let sequence: ConfidenceSequence = paired_sequence(intact, outcome).ok()?;
-    let interval = sequence.interval();
-    Some(Interval {
-        lower: 100.0 * interval.lower,
-        upper: 100.0 * interval.upper,
-    })
-}
-
 /// What a table of changes shows beside the outcomes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shown<'a> {
@@ -225,7 +214,6 @@ pub struct Shown<'a> {
 
 /// The outcomes of changes that were not drawn at random, each against the intact network on the
 /// same examples; none without changes.
-#[must_use]
 pub fn table(
     header: &Header,
     title: impl Into<String>,
@@ -316,11 +304,11 @@ fn cost_columns(timed: bool) -> Vec<Column> {
     let mut columns = vec![
         Column::number("multiply_adds_saved", "multiply-adds saved")
             .unit("%")
-            .priority(Priority::Medium),
+            .medium(),
     ];
     let time = Column::number("block_ms", "block alone").unit("ms");
     // Only there where somebody asked for it.
-    columns.extend(timed.then(|| time.priority(Priority::High)));
+    columns.extend(timed.then(|| time.high()));
     columns
 }
 
@@ -334,9 +322,7 @@ fn cost_cells(outcome: &Outcome, intact: &Outcome, seconds: &[f64]) -> Vec<Cell>
             Target::Block(block) => seconds.get(block),
             Target::Function(..) => None,
         });
-        cells.push(time.map_or_else(Cell::missing, |time| {
-            Cell::number(significant(1e3 * time, 2), 1e3 * time)
-        }));
+        cells.push(time.map_or_else(Cell::missing, |time| Cell::significant(1e3 * time, 2)));
     }
     cells
 }
@@ -344,7 +330,7 @@ fn cost_cells(outcome: &Outcome, intact: &Outcome, seconds: &[f64]) -> Vec<Cell>
 fn verdict_column() -> Column {
     Column {
         fields: vec!["verdict".into(), "deciding_examples".into()],
-        ..Column::words("verdict", "verdict").priority(Priority::High)
+        ..Column::words("verdict", "verdict").high()
     }
 }
 
@@ -364,28 +350,26 @@ fn verdict_cell(verdict: Option<Verdict>) -> Cell {
 /// `early` where examples differ, and `untested` where no test of a fixed number of them applies.
 fn common_columns(early: bool, untested: bool) -> Vec<Column> {
     let examples = match early {
-        true => Column::number("examples", "examples").priority(Priority::Medium),
+        true => Column::number("examples", "examples").medium(),
         false => Column::file_only("examples"),
     };
     vec![
-        Column::number("errors", "errors").priority(Priority::Medium),
+        Column::number("errors", "errors").medium(),
         examples,
         Column::number("error", "error").unit("%"),
-        Column::interval("error", "95 % interval").priority(Priority::Medium),
+        Column::interval("error", "95 % interval").medium(),
         Column::number("difference_points", "difference").unit("points"),
-        Column::interval("difference_points", "95 % interval").priority(Priority::High),
+        Column::interval("difference_points", "95 % interval").high(),
         Column::number("p", "p").priority(match untested {
             true => Priority::FileOnly,
             false => Priority::Essential,
         }),
-        Column::number("newly_wrong", "newly wrong").priority(Priority::Low),
-        Column::number("newly_right", "newly right").priority(Priority::Low),
-        Column::number("loss", "loss")
-            .unit("nats")
-            .priority(Priority::Low),
-        Column::number("margin", "margin").priority(Priority::Low),
-        Column::words("worst_hit_class", "worst-hit class").priority(Priority::Low),
-        Column::number("paths", "paths left").priority(Priority::Low),
+        Column::number("newly_wrong", "newly wrong").low(),
+        Column::number("newly_right", "newly right").low(),
+        Column::number("loss", "loss").unit("nats").low(),
+        Column::number("margin", "margin").low(),
+        Column::words("worst_hit_class", "worst-hit class").low(),
+        Column::number("paths", "paths left").low(),
         Column::file_only("parameters"),
         Column::file_only("multiply_adds"),
     ]
@@ -404,50 +388,24 @@ fn common_cells(
     vec![
         Cell::count(outcome.errors),
         Cell::count(outcome.examples),
-        Cell::number(hundredths(outcome.error()), outcome.error()),
-        error_interval(outcome),
+        Cell::share(outcome.error()),
+        Cell::interval(outcome.error_interval(Level::P95), hundredths),
         comparison
             .difference
             .map_or_else(Cell::missing, |change| Cell::number(points(change), change)),
-        comparison.interval.map_or_else(Cell::missing, |interval| {
-            let text = format!("{} to {}", points(interval.lower), points(interval.upper));
-            Cell::interval(text, interval)
-        }),
-        comparison
-            .adjusted_p
-            .map_or_else(Cell::missing, |p| Cell::number(p_value(p), p)),
+        Cell::interval(comparison.interval, points),
+        comparison.adjusted_p.map_or_else(Cell::missing, Cell::p),
         count(|test| test.only_second_wrong),
         count(|test| test.only_first_wrong),
-        Cell::number(significant(outcome.loss, 4), outcome.loss),
-        Cell::number(significant(outcome.margin, 3), outcome.margin),
+        Cell::significant(outcome.loss, 4),
+        Cell::significant(outcome.margin, 3),
         intact.map_or_else(Cell::missing, |intact| {
             worst_hit_class(outcome, intact, class_names)
         }),
-        Cell {
-            text: large(&outcome.paths),
-            values: vec![Datum::Text(outcome.paths.clone())],
-        },
+        Cell::large(&outcome.paths),
         Cell::integer("", outcome.parameters),
         Cell::integer("", outcome.multiply_adds),
     ]
-}
-
-/// The interval of an error rate.
-pub(super) fn error_interval(outcome: &Outcome) -> Cell {
-    match outcome.error_interval(Level::P95) {
-        Some(interval) => rate_interval(interval),
-        None => Cell::missing(),
-    }
-}
-
-/// The interval of a rate, in per cent.
-pub(super) fn rate_interval(interval: Interval) -> Cell {
-    let text = format!(
-        "{} to {}",
-        hundredths(interval.lower),
-        hundredths(interval.upper)
-    );
-    Cell::interval(text, interval)
 }
 
 /// The class that gains most errors: `cat +12`.
@@ -477,13 +435,12 @@ fn class_name(class: usize, class_names: &[String]) -> String {
 }
 
 /// The errors of every class, intact and after each change.
-#[must_use]
 pub fn by_class(outcomes: &[&Outcome], class_names: &[String]) -> Option<Table> {
     let classes = outcomes.first()?.errors_by_class.len();
     let mut columns = vec![Column::words("change", "disabled")];
     columns.extend((0..classes).map(|class| {
         let name = class_name(class, class_names);
-        Column::number(&name, name.clone()).priority(Priority::High)
+        Column::number(&name, name.clone()).high()
     }));
     let mut table = Table::new("Errors by class", columns);
     for outcome in outcomes {
@@ -492,12 +449,7 @@ pub fn by_class(outcomes: &[&Outcome], class_names: &[String]) -> Option<Table> 
             (change, Some(draw)) => format!("{} (draw {draw})", describe(change)),
         };
         let mut cells = vec![Cell::words(change)];
-        cells.extend(
-            outcome
-                .errors_by_class
-                .iter()
-                .map(|&errors| Cell::count(errors)),
-        );
+        cells.extend(outcome.errors_by_class.iter().copied().map(Cell::count));
         table.push(cells);
     }
     table.unless_empty()

@@ -1,35 +1,33 @@
 //! Greedy removal, one block at a time.
 
+use pathscope_analysis::Level;
 use pathscope_analysis::record::{Header, Latency, Options, Removal, RunTime};
-use pathscope_analysis::{Interval, Level};
 
 use super::finding::Finding;
-use super::outcome::rate_interval;
 use super::verdict::in_points;
 use crate::lesions::block_name;
-use crate::quantity::{count, hundredths, percent, rate, significant, thousands};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{count, hundredths, percent, rate, scaled, significant};
+use crate::table::{Cell, Column, Table};
 
 /// The steps of a greedy removal with the latency of their networks; none without any step.
-#[must_use]
 pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> Option<Table> {
     let mut table = Table::new(
         "Greedy removal",
         vec![
             Column::number("step", "step"),
             Column::words("block", "block removed"),
-            Column::number("errors", "errors").priority(Priority::Medium),
+            Column::number("errors", "errors").medium(),
             Column::file_only("examples"),
             Column::number("error", "error").unit("%"),
-            Column::interval("error", "95 % interval").priority(Priority::High),
-            Column::number("parameters", "parameters").priority(Priority::Medium),
-            Column::number("multiply_adds", "multiply-adds").priority(Priority::Low),
+            Column::interval("error", "95 % interval").high(),
+            Column::number("parameters", "parameters").medium(),
+            Column::number("multiply_adds", "multiply-adds").low(),
             Column::number("latency_ms", "one image").unit("ms"),
-            Column::interval("latency_ms", "quartiles").priority(Priority::Medium),
+            Column::interval("latency_ms", "quartiles").medium(),
         ],
     );
     for (step, found) in steps.iter().enumerate() {
-        let error = share(found.errors as f64, found.examples as f64);
+        let error = found.errors as f64 / found.examples as f64;
         let mut cells = Vec::from([
             Cell::count(step),
             found.removed.last().map_or_else(Cell::missing, |&block| {
@@ -37,12 +35,10 @@ pub fn table(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> 
             }),
             Cell::count(found.errors),
             Cell::count(found.examples),
-            Cell::number(hundredths(error), error),
-            found
-                .error_interval(Level::P95)
-                .map_or_else(Cell::missing, rate_interval),
-            Cell::integer(thousands(found.parameters), found.parameters),
-            Cell::integer(thousands(found.multiply_adds), found.multiply_adds),
+            Cell::share(error),
+            Cell::interval(found.error_interval(Level::P95), hundredths),
+            Cell::thousands(found.parameters),
+            Cell::thousands(found.multiply_adds),
         ]);
         let time = latency.and_then(|latency| latency.networks.get(step));
         cells.extend(time_cells(time));
@@ -69,19 +65,11 @@ fn time_cells(time: Option<&RunTime>) -> [Cell; 2] {
         return [Cell::missing(), Cell::missing()];
     };
     let milliseconds = 1e3 * time.median;
-    let quartiles = Interval {
-        lower: 1e3 * time.quartiles.lower,
-        upper: 1e3 * time.quartiles.upper,
-    };
+    let quartiles = scaled(time.quartiles, 1e3);
     [
-        Cell::number(significant(milliseconds, 3), milliseconds),
-        Cell::interval(span(quartiles), quartiles),
+        Cell::significant(milliseconds, 3),
+        Cell::interval(quartiles, |end| significant(end, 3)),
     ]
-}
-
-fn span(interval: Interval) -> String {
-    let end = |value| significant(value, 3);
-    format!("{} to {}", end(interval.lower), end(interval.upper))
 }
 
 /// The points of error that a removal may cost, where it ends there.
@@ -92,20 +80,11 @@ fn until(header: &Header) -> Option<f64> {
     }
 }
 
-/// Not a number without a whole: it is printed as such.
-fn share(part: f64, whole: f64) -> f64 {
-    part / whole
-}
-
 /// How small the network became, and what that costs.
-#[must_use]
 pub fn finding(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -> Option<Finding> {
     let last = steps.last()?;
-    let removed: Vec<String> = last
-        .removed
-        .iter()
-        .map(|&block| block_name(header, block))
-        .collect();
+    let removed = last.removed.iter();
+    let removed: Vec<String> = removed.map(|&block| block_name(header, block)).collect();
     if let Some(points) = until(header).filter(|_| removed.is_empty()) {
         return Some(Finding {
             question: "How small can the network be made?".into(),
@@ -116,7 +95,8 @@ pub fn finding(header: &Header, steps: &[&Removal], latency: Option<&Latency>) -
             ),
         });
     }
-    let left = |left: u64, whole: u64| percent(share(left as f64, whole as f64));
+    // Not a number without a whole: it is printed as such.
+    let left = |left: u64, whole: u64| percent(left as f64 / whole as f64);
     Some(Finding {
         question: "How small can the network be made?".into(),
         answer: format!(
@@ -156,7 +136,6 @@ fn faster(latency: &Latency) -> String {
 
 /// For each step, whether it is on the Pareto front: no other step is at least as good in both
 /// errors and parameters left, and better in one.
-#[must_use]
 pub fn on_front(removals: &[&Removal]) -> Vec<bool> {
     let beats = |a: &Removal, b: &Removal| {
         a.errors <= b.errors

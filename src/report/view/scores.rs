@@ -4,8 +4,7 @@ use pathscope_analysis::record::{Header, Outcome};
 use pathscope_analysis::{BlockScores, SCORES, spearman, spearman_interval};
 
 use crate::lesions::{SingleLesion, Target};
-use crate::quantity::significant;
-use crate::table::{Cell, Column, Priority, Table};
+use crate::table::{Cell, Column, Table};
 
 /// Headings of the scores, in the order of [`SCORES`].
 const HEADINGS: [&str; SCORES.len()] = [
@@ -19,7 +18,6 @@ const HEADINGS: [&str; SCORES.len()] = [
 
 /// The scores of each block beside its effect, and how well each score ranks the effects. `scores` are
 /// those of all blocks.
-#[must_use]
 pub fn tables(
     header: &Header,
     intact: &Outcome,
@@ -29,33 +27,35 @@ pub fn tables(
     let blocks: Vec<(usize, &BlockScores, f64)> = lesions
         .iter()
         .filter_map(|single| match single.target {
-            Target::Block(block) => {
-                Some((block, scores.get(block)?, single.outcome.loss - intact.loss))
-            }
+            Target::Block(block) => Some((block, scores.get(block)?, single)),
             Target::Function(..) => None,
         })
+        .map(|(block, scores, single)| (block, scores, single.outcome.loss - intact.loss))
         .collect();
     let mut columns = vec![
         Column::number("block", "block"),
-        Column::words("name", "name").priority(Priority::Low),
+        Column::words("name", "name").low(),
     ];
     columns.extend(
         SCORES
             .iter()
             .zip(HEADINGS)
-            .map(|(&(field, _), heading)| Column::number(field, heading).priority(Priority::High)),
+            .map(|(&(field, _), heading)| Column::number(field, heading).high()),
     );
     columns.push(Column::number("loss_increase", "loss increase").unit("nats"));
     let mut table = Table::new("Cheap scores and the measured effect", columns);
     for &(block, scores, effect) in &blocks {
-        let number = |value: f64| Cell::number(significant(value, 3), value);
         let name = header.model.blocks.get(block);
         let mut cells = vec![
             Cell::count(block),
             name.map_or_else(Cell::missing, |identity| Cell::words(&identity.name)),
         ];
-        cells.extend(SCORES.iter().map(|(_, score)| number(score(scores))));
-        cells.push(number(effect));
+        cells.extend(
+            SCORES
+                .iter()
+                .map(|(_, score)| Cell::significant(score(scores), 3)),
+        );
+        cells.push(Cell::significant(effect, 3));
         table.push(cells);
     }
     table.notes.push(
@@ -81,11 +81,8 @@ pub fn tables(
         let interval = found.and_then(|_| spearman_interval(&values, &effects));
         ranking.push(vec![
             Cell::words(heading),
-            found.map_or_else(Cell::missing, |rho| Cell::number(format!("{rho:.2}"), rho)),
-            interval.map_or_else(Cell::missing, |interval| {
-                let text = format!("{:.2} to {:.2}", interval.lower, interval.upper);
-                Cell::interval(text, interval)
-            }),
+            found.map_or_else(Cell::missing, |rho| Cell::decimals(rho, 2)),
+            Cell::interval(interval, |end| format!("{end:.2}")),
         ]);
     }
     ranking

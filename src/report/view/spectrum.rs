@@ -7,57 +7,43 @@ use pathscope_analysis::record::{Header, Spectrum};
 
 use super::finding::Finding;
 use crate::gradient::GradientSummary;
+use crate::group::common;
 use crate::plot::decay_shape;
-use crate::quantity::{large, percent, significant};
-use crate::table::{Cell, Column, Priority, Table};
+use crate::quantity::{large, percent, significant, significant_interval};
+use crate::table::{Cell, Column, Table};
 
 /// Kinds of paths that [`grades`] lists.
 const MOST_GRADES: usize = 20;
 
 /// Layers of a block, where all blocks have as many.
-#[must_use]
 pub fn layers_per_block(header: &Header) -> Option<usize> {
-    let mut layers = header.model.blocks.iter().map(|block| block.layers);
-    let first = layers.next()?;
-    layers.all(|other| other == first).then_some(first)
+    common(header.model.blocks.iter().map(|block| block.layers))
 }
 
 /// What each measure holds of the whole at each length; lengths are left out whose share is below
 /// `least` by every measure. None without a length.
-#[must_use]
 pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option<Table> {
     let layers = layers_per_block(header);
     let mut columns = vec![Column::number("length", "length").unit("blocks")];
-    columns.extend(layers.map(|_| {
-        Column::number("layers", "length")
-            .unit("layers")
-            .priority(Priority::Low)
-    }));
+    columns.extend(layers.map(|_| Column::number("layers", "length").unit("layers").low()));
     columns.extend([
-        Column::number("ln_paths", "paths").priority(Priority::Medium),
+        Column::number("ln_paths", "paths").medium(),
         Column::number("share_of_paths", "of all paths").unit("%"),
     ]);
     for measured in &summary.measures {
         let name = measured.measure.name();
         columns.push(Column::number(&format!("{name}_share"), name).unit("%"));
-        columns.push(
-            Column::interval(&format!("{name}_share"), "95 % interval").priority(Priority::Low),
-        );
+        columns.push(Column::interval(&format!("{name}_share"), "95 % interval").low());
     }
     let cancellation = summary.cancellation.as_ref();
-    columns.extend(
-        cancellation
-            .map(|_| Column::number("cancellation", "cancellation").priority(Priority::High)),
-    );
+    columns.extend(cancellation.map(|_| Column::number("cancellation", "cancellation").high()));
     let mut table = Table::new("The gradient by path length", columns);
     let mut left_out = 0;
     let lengths = summary.ln_paths.iter().zip(&summary.path_shares);
     for (length, (&ln_paths, &share)) in lengths.enumerate() {
-        let mut shares = summary
-            .measures
-            .iter()
-            .filter_map(|measured| measured.shares.get(length));
-        if !shares.any(|&share| share >= least) {
+        let mut measures = summary.measures.iter();
+        let is_shown = |share: &f64| *share >= least;
+        if !measures.any(|measured| measured.shares.get(length).is_some_and(is_shown)) {
             left_out += 1;
             continue;
         }
@@ -68,23 +54,14 @@ pub fn lengths(header: &Header, summary: &GradientSummary, least: f64) -> Option
             share_cell(share),
         ]);
         for measured in &summary.measures {
-            cells.push(
-                measured
-                    .shares
-                    .get(length)
-                    .map_or_else(Cell::missing, |&s| share_cell(s)),
-            );
+            let share = measured.shares.get(length).copied();
             let interval = measured.intervals.as_ref().and_then(|all| all.get(length));
-            cells.push(interval.map_or_else(Cell::missing, |interval| {
-                let ends = [interval.lower, interval.upper].map(bare_percent);
-                Cell::interval(ends.join(" to "), *interval)
-            }));
+            cells.push(share.map_or_else(Cell::missing, share_cell));
+            cells.push(Cell::interval(interval.copied(), bare_percent));
         }
         cells.extend(cancellation.map(|ratios| {
             let ratio = ratios.get(length).filter(|ratio| ratio.is_finite());
-            ratio.map_or_else(Cell::missing, |&ratio| {
-                Cell::number(significant(ratio, 3), ratio)
-            })
+            ratio.map_or_else(Cell::missing, |&ratio| Cell::significant(ratio, 3))
         }));
         table.push(cells);
     }
@@ -128,21 +105,16 @@ fn path_count(ln: f64) -> String {
 
 /// The effective range by each measure, with the middle half of those of single mini-batches and
 /// examples in files.
-#[must_use]
 pub fn ranges(header: &Header, summary: &GradientSummary) -> Option<Table> {
     let layers = layers_per_block(header);
     let mut columns = vec![
         Column::words("measure", "measure"),
         Column::number("first", "first length").unit("blocks"),
-        Column::interval("first", "95 % interval").priority(Priority::Medium),
+        Column::interval("first", "95 % interval").medium(),
         Column::number("last", "last length").unit("blocks"),
-        Column::interval("last", "95 % interval").priority(Priority::Medium),
+        Column::interval("last", "95 % interval").medium(),
     ];
-    columns.extend(layers.map(|_| {
-        Column::interval("layers", "lengths")
-            .unit("layers")
-            .priority(Priority::Low)
-    }));
+    columns.extend(layers.map(|_| Column::interval("layers", "lengths").unit("layers").low()));
     columns.push(Column::number("share_of_paths", "of all paths").unit("%"));
     let title = format!(
         "Effective ranges: the shortest that hold {}",
@@ -181,15 +153,11 @@ pub fn ranges(header: &Header, summary: &GradientSummary) -> Option<Table> {
 
 /// An interval of whole numbers.
 pub(super) fn whole_interval(interval: Option<Interval>) -> Cell {
-    interval.map_or_else(Cell::missing, |interval| {
-        let text = format!("{:.0} to {:.0}", interval.lower, interval.upper);
-        Cell::interval(text, interval)
-    })
+    Cell::interval(interval, |end| format!("{end:.0}"))
 }
 
 /// The gradient by functions of each stage or type, strongest first; none where that was not
 /// measured.
-#[must_use]
 pub fn grades(spectra: &[&Spectrum]) -> Option<Table> {
     let first = spectra.first()?;
     let mut grades: Vec<(&[usize], f64)> = first
@@ -223,7 +191,7 @@ pub fn grades(spectra: &[&Spectrum]) -> Option<Table> {
         let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
         table.push(vec![
             Cell::words(counts.join(", ")),
-            Cell::number(significant(*norm, 4), *norm),
+            Cell::significant(*norm, 4),
             share_cell(norm / total),
         ]);
     }
@@ -231,7 +199,6 @@ pub fn grades(spectra: &[&Spectrum]) -> Option<Table> {
 }
 
 /// The effective range of every checkpoint of a training.
-#[must_use]
 pub fn checkpoints(rows: &[(String, GradientSummary)]) -> Option<Table> {
     let mut table = Table::new(
         "The effective range during training",
@@ -253,7 +220,7 @@ pub fn checkpoints(rows: &[(String, GradientSummary)]) -> Option<Table> {
                 Cell::count(measured.range.first),
                 Cell::count(measured.range.last),
                 share_cell(measured.paths_in_range),
-                rho.map_or_else(Cell::missing, |rho| Cell::number(significant(rho, 3), rho)),
+                rho.map_or_else(Cell::missing, |rho| Cell::significant(rho, 3)),
             ]);
         }
     }
@@ -262,15 +229,13 @@ pub fn checkpoints(rows: &[(String, GradientSummary)]) -> Option<Table> {
 
 /// How the norm of one path changes with its length, in a sentence or two; none where no measure
 /// tells of single paths.
-#[must_use]
 pub fn decay(summary: &GradientSummary) -> Option<String> {
     let (source, decay, predicted) = summary.decay.as_ref()?;
     let mut text = format!(
         "One more function on a path multiplies the norm of its gradient by rho = {} (95 % interval \
-         {} to {}, R^2 {:.3}; {}); {}.",
+         {}, R^2 {:.3}; {}); {}.",
         significant(decay.rho, 3),
-        significant(decay.rho_interval.lower, 3),
-        significant(decay.rho_interval.upper, 3),
+        significant_interval(decay.rho_interval, 3),
         decay.r_squared,
         source.title(),
         decay_shape(decay.shape),

@@ -1,11 +1,10 @@
 //! The epochs of a training.
 
-use crate::quantity::{hundredths, significant};
+use pathscope_analysis::record::TrainingLog;
+
 use crate::table::{Cell, Column, Table};
-use crate::training_log::TrainingLog;
 
 /// The epochs of a training; none before the first is complete.
-#[must_use]
 pub fn table(log: &TrainingLog) -> Option<Table> {
     let mut table = Table::new(
         format!("Training: {}", log.name),
@@ -16,18 +15,14 @@ pub fn table(log: &TrainingLog) -> Option<Table> {
             Column::number("held_out_error", "held-out error").unit("%"),
         ],
     );
-    let rate = |errors: usize, examples: usize| {
-        let rate = errors as f64 / examples as f64;
-        Cell::number(hundredths(rate), rate)
-    };
+    let rate = |errors: usize, examples: usize| Cell::share(errors as f64 / examples as f64);
     for epoch in &log.epochs {
+        let held_out = epoch.held_out();
         table.push(vec![
             Cell::count(epoch.epoch + 1),
-            Cell::number(significant(epoch.loss, 4), epoch.loss),
+            Cell::significant(epoch.loss, 4),
             rate(epoch.errors, epoch.examples),
-            epoch
-                .held_out()
-                .map_or_else(Cell::missing, |(errors, examples)| rate(errors, examples)),
+            held_out.map_or_else(Cell::missing, |(errors, examples)| rate(errors, examples)),
         ]);
     }
     table.unless_empty()

@@ -46,12 +46,11 @@ pub(super) fn method(header: &Header, changes: usize) -> String {
             count(changes, "row", "rows")
         ),
         (early, positions) => format!(
-            "95 % confidence sequence{}{}, Bonferroni's correction over {}",
-            if early { "" } else { " over" },
-            if positions > 1 && !early {
-                " sequences"
-            } else {
-                ""
+            "95 % confidence sequence{}, Bonferroni's correction over {}",
+            match (early, positions > 1) {
+                (true, _) => "",
+                (false, true) => " over sequences",
+                (false, false) => " over",
             },
             count(changes, "row", "rows")
         ),
@@ -67,6 +66,8 @@ pub(crate) struct Sorted {
     pub needed: Vec<Target>,
     /// Those that the examples do not decide.
     pub undecided: Vec<Target>,
+    /// For each of these, how many examples would; the greatest number where that is not known.
+    deciding: Vec<usize>,
 }
 
 /// The single lesions by the verdict on them at `margin`; none where the question does not arise.
@@ -77,39 +78,34 @@ pub(crate) fn sorted(
     margin: f64,
 ) -> Option<Sorted> {
     let changed: Vec<&Outcome> = lesions.iter().map(|single| single.outcome).collect();
-    Some(Sorted::new(lesions, &of(header, intact, &changed, margin)?))
-}
-
-impl Sorted {
-    fn new(lesions: &[SingleLesion<'_>], verdicts: &[Verdict]) -> Self {
-        let mut sorted = Self::default();
-        for (single, verdict) in lesions.iter().zip(verdicts) {
-            let list = match verdict {
-                Verdict::Removable => &mut sorted.removable,
-                Verdict::Needed => &mut sorted.needed,
-                Verdict::Undecided { .. } => &mut sorted.undecided,
-            };
-            list.push(single.target);
-        }
-        sorted
+    let mut sorted = Sorted::default();
+    for (single, verdict) in lesions.iter().zip(of(header, intact, &changed, margin)?) {
+        let list = match verdict {
+            Verdict::Removable => &mut sorted.removable,
+            Verdict::Needed => &mut sorted.needed,
+            Verdict::Undecided { examples } => {
+                sorted.deciding.push(examples.unwrap_or(usize::MAX));
+                &mut sorted.undecided
+            }
+        };
+        list.push(single.target);
     }
+    Some(sorted)
 }
 
 /// Which of the single lesions cost less than `margin`, which more, and which are undecided: a line each.
-#[must_use]
 pub fn verdict(
     header: &Header,
     intact: &Outcome,
     lesions: &[SingleLesion<'_>],
     margin: f64,
 ) -> Option<String> {
-    let changed: Vec<&Outcome> = lesions.iter().map(|single| single.outcome).collect();
-    let verdicts = of(header, intact, &changed, margin)?;
     let Sorted {
         removable,
         needed,
         undecided,
-    } = Sorted::new(lesions, &verdicts);
+        deciding: mut more,
+    } = sorted(header, intact, lesions, margin)?;
     let list = |targets: &[Target]| match targets {
         [] => "none".to_owned(),
         targets => ranges(targets),
@@ -127,21 +123,14 @@ pub fn verdict(
             positions => count(intact.examples / positions, "sequence", "sequences"),
         };
         text += &format!("\nUndecided with {examples}: {}", ranges(&undecided));
-        let more = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Undecided { examples } => Some(examples.unwrap_or(usize::MAX)),
-            _ => None,
-        });
-        let mut more: Vec<usize> = more.collect();
         more.sort_unstable();
         let (half, of_them) = match more.len() {
             1 => (0, "it"),
             many => ((many - 1) / 2, "half of them"),
         };
         if let Some(&enough) = more.get(half).filter(|&&enough| enough < usize::MAX) {
-            text += &format!(
-                " (about {} examples would decide {of_them})",
-                rounded(enough)
-            );
+            let enough = rounded(enough);
+            text += &format!(" (about {enough} examples would decide {of_them})");
         }
     }
     text += &format!("\n({})", method(header, lesions.len()));

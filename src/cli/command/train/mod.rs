@@ -113,10 +113,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// Who shares what, among all processes.
-    ///
-    /// # Errors
-    /// Processes that make no groups of equal size.
+    /// Who shares what, among all processes. Errors: processes that make no groups of equal size.
     pub fn among(self, team: Team) -> Result<Parallel, TrainingError> {
         match self {
             Self::Data => Ok(Parallel::data(team)),

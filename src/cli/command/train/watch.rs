@@ -51,10 +51,7 @@ impl Watch<'_> {
     }
 
     /// Trains to the end, or until the person asks to stop; the training stands in its checkpoint
-    /// then.
-    ///
-    /// # Errors
-    /// [`Problem::Interrupted`], or what ends a training.
+    /// then. Errors: [`Problem::Interrupted`], or what ends a training.
     pub fn train(&self, run: &mut Run) -> Result<(), Problem> {
         let epochs = run.trainer().options().epochs;
         let position = run.trainer().position();
