@@ -35,9 +35,10 @@ mod needs_shared {
             assert_eq!(numel, numbers, "{name}");
             assert_eq!(held.names().next(), Some("conv1.weight"));
             assert_eq!(held.names().last(), Some("linear.bias"));
-            assert!(held.notes().contains(&LoadNote::Entered {
-                key: "state_dict".to_owned()
-            }));
+            assert!(
+                held.notes()
+                    .contains(&LoadNote::Entered("state_dict".to_owned()))
+            );
             assert!(held.notes().contains(&LoadNote::PartStripped {
                 part: "module",
                 tensors

@@ -147,7 +147,6 @@ impl Problem {
 impl From<FormatError> for Problem {
     fn from(error: FormatError) -> Self {
         match *error.fault {
-            Fault::Internal { .. } => Self::Internal(error.to_string()),
             Fault::Write(_) | Fault::NotTheSame { .. } => Self::failed(error),
             Fault::UnknownGroups { .. } => Self::bad_input(error).advised("give it as --assume"),
             Fault::SeveralNetworks { .. } => Self::bad_input(error).advised("give it as --prefix"),
@@ -166,7 +165,7 @@ impl From<FormatError> for Problem {
 impl From<NetworkError> for Problem {
     fn from(error: NetworkError) -> Self {
         match error {
-            NetworkError::Internal { what } => Self::Internal(what),
+            NetworkError::Internal(what) => Self::Internal(what),
             NetworkError::Torch(_) => Self::failed(error),
             _ => Self::bad_input(error),
         }

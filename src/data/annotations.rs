@@ -19,11 +19,9 @@ impl Annotations {
     /// # Errors
     /// A line that names no image and class, or an image that is listed with two classes.
     pub fn find(container: &Container) -> Result<Option<Self>, DataError> {
-        let found = FORMATS.iter().find_map(|&(name, separator)| {
-            let mut entries = container.entries().iter();
-            let entry = entries.find(|entry| entry.file_name() == name)?;
-            Some((entry, separator))
-        });
+        let found = FORMATS
+            .iter()
+            .find_map(|&(name, separator)| Some((container.named(name)?, separator)));
         let Some((entry, separator)) = found else {
             return Ok(None);
         };

@@ -58,30 +58,26 @@ impl Examples {
         location: &str,
     ) -> Result<Dataset, DataError> {
         if self.labels.is_empty() {
-            return Err(DataError::Empty {
-                file: location.into(),
-                wanted: "records",
-            });
+            return Err(DataError::empty(location, "records"));
         }
-        let shape = ImageShape {
-            channels: 3,
-            height: 32,
-            width: 32,
-        };
+        let shape = ImageShape::new(3, 32, 32);
         let description = format!("{} from {location}", cifar.name());
         let names = match cifar {
             Cifar::Ten if names.is_empty() => TEN_NAMES.map(String::from).to_vec(),
             _ => names,
         };
-        Ok(Dataset::new(
-            shape,
-            self.pixels,
-            self.labels,
-            cifar.classes(),
-            description,
-        )?
-        .with_class_names(names))
+        let classes = cifar.classes();
+        let dataset = Dataset::new(shape, self.pixels, self.labels, classes, description)?;
+        Ok(dataset.with_class_names(names))
     }
+}
+
+/// The one file of a container, what errors call it, and its bytes.
+pub(super) fn only(container: &Container) -> Result<(&Entry, String, Vec<u8>), DataError> {
+    let first = container.entries().first();
+    let entry = first.ok_or_else(|| DataError::empty(container.shown(), "records"))?;
+    let bytes = container.read(&[entry], FILE_LIMIT)?.concat();
+    Ok((entry, container.shown_entry(entry), bytes))
 }
 
 /// The official files of one split that lie in one folder of a container.
@@ -106,11 +102,9 @@ pub(super) fn batches<'a>(
         };
         let number = stem.strip_prefix("data_batch_");
         let hundred = |split| {
-            let known = beside.is_empty()
-                || container
-                    .entries()
-                    .iter()
-                    .any(|other| other.folder() == entry.folder() && other.file_name() == beside);
+            let is_it =
+                |other: &Entry| other.folder() == entry.folder() && other.file_name() == beside;
+            let known = beside.is_empty() || container.entries().iter().any(is_it);
             known.then_some((Cifar::Hundred, split))
         };
         let role = match stem {
@@ -127,27 +121,21 @@ pub(super) fn batches<'a>(
     let Some(&(cifar, _, first)) = found.first() else {
         return Ok(None);
     };
-    if let Some((_, _, other)) = found
-        .iter()
-        .find(|(_, _, entry)| entry.folder() != first.folder())
-    {
+    let mut elsewhere = found.iter().map(|found| found.2);
+    if let Some(other) = elsewhere.find(|entry| entry.folder() != first.folder()) {
         return Err(DataError::Ambiguous {
             file: container.shown(),
             candidates: format!("{}, {}", first.name, other.name),
         });
     }
-    let mut files: Vec<&Entry> = found
+    let of_split = found
         .iter()
-        .filter(|(kind, of, _)| *kind == cifar && *of == split)
-        .map(|(_, _, entry)| *entry)
-        .collect();
+        .filter(|found| (found.0, found.1) == (cifar, split));
+    let mut files: Vec<&Entry> = of_split.map(|found| found.2).collect();
     // Batch 10 comes after batch 9.
     files.sort_by_key(|entry| (entry.name.len(), entry.name.clone()));
     if files.is_empty() {
-        let present: Vec<&str> = found
-            .iter()
-            .map(|(_, _, entry)| entry.file_name())
-            .collect();
+        let present: Vec<&str> = found.iter().map(|found| found.2.file_name()).collect();
         return Err(DataError::MissingSplit {
             file: container.shown(),
             split,

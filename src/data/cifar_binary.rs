@@ -46,36 +46,22 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
         return Ok(None);
     };
     let mut examples = Examples::default();
-    for (entry, bytes) in batches
-        .files
-        .iter()
-        .zip(container.read(&batches.files, FILE_LIMIT)?)
-    {
-        read_records(
-            &container.shown_entry(entry),
-            &bytes,
-            batches.cifar,
-            &mut examples,
-        )?;
+    let contents = container.read(&batches.files, FILE_LIMIT)?;
+    for (entry, bytes) in batches.files.iter().zip(contents) {
+        let file = container.shown_entry(entry);
+        read_records(&file, &bytes, batches.cifar, &mut examples)?;
     }
     let names_file = match batches.cifar {
         Cifar::Ten => "batches.meta.txt",
         Cifar::Hundred => "fine_label_names.txt",
     };
-    let names = match container
-        .entries()
-        .iter()
-        .find(|entry| entry.file_name() == names_file)
-    {
+    let names = match container.named(names_file) {
         Some(entry) => container.read(&[entry], 1 << 16)?.concat(),
         None => Vec::new(),
     };
     let names = String::from_utf8_lossy(&names);
-    let names = names
-        .lines()
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(String::from);
+    let names = names.lines().map(str::trim);
+    let names = names.filter(|name| !name.is_empty()).map(String::from);
     let dataset = examples.into_dataset(batches.cifar, names.collect(), &container.shown())?;
     Ok(Some(dataset.with_split(Some(request.split))))
 }
@@ -87,14 +73,7 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
 /// all records of 3,073 are labels of CIFAR-10.
 fn open_file(location: &Path, _: &ReadRequest) -> Result<Dataset, DataError> {
     let container = Container::file(location)?;
-    let Some(entry) = container.entries().first() else {
-        return Err(DataError::Empty {
-            file: container.shown(),
-            wanted: "records",
-        });
-    };
-    let file = container.shown_entry(entry);
-    let bytes = container.read(&[entry], FILE_LIMIT)?.concat();
+    let (entry, file, bytes) = cifar::only(&container)?;
     let cifar = recognise(entry.file_name(), &bytes);
     let mut examples = Examples::default();
     read_records(&file, &bytes, cifar, &mut examples)?;

@@ -32,11 +32,8 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
         return Ok(None);
     };
     let mut examples = Examples::default();
-    for (entry, bytes) in batches
-        .files
-        .iter()
-        .zip(container.read(&batches.files, FILE_LIMIT)?)
-    {
+    let contents = container.read(&batches.files, FILE_LIMIT)?;
+    for (entry, bytes) in batches.files.iter().zip(contents) {
         let file = container.shown_entry(entry);
         let cifar = read_batch(&file, &bytes, &mut examples)?;
         if cifar != batches.cifar {
@@ -49,11 +46,7 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
         Cifar::Hundred => ("meta", "fine_label_names"),
     };
     let mut names = Vec::new();
-    if let Some(entry) = container
-        .entries()
-        .iter()
-        .find(|entry| entry.file_name() == names_file)
-    {
+    if let Some(entry) = container.named(names_file) {
         let bytes = container.read(&[entry], 1 << 20)?.concat();
         names = read_names(&unpickle(&container.shown_entry(entry), &bytes)?, key);
     }
@@ -64,14 +57,7 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
 /// One batch file, whatever its split; the kind of labels tells CIFAR-10 from CIFAR-100.
 fn open_file(location: &Path, _: &ReadRequest) -> Result<Dataset, DataError> {
     let container = Container::file(location)?;
-    let Some(entry) = container.entries().first() else {
-        return Err(DataError::Empty {
-            file: container.shown(),
-            wanted: "records",
-        });
-    };
-    let file = container.shown_entry(entry);
-    let bytes = container.read(&[entry], FILE_LIMIT)?.concat();
+    let (_, file, bytes) = cifar::only(&container)?;
     let mut examples = Examples::default();
     let cifar = read_batch(&file, &bytes, &mut examples)?;
     examples.into_dataset(cifar, Vec::new(), &file)
@@ -115,9 +101,8 @@ fn read_batch(file: &str, bytes: &[u8], examples: &mut Examples) -> Result<Cifar
         (Some(labels), _) => (Cifar::Hundred, labels),
         (None, Some(labels)) => (Cifar::Ten, labels),
         (None, None) => {
-            return Err(wrong(
-                "the dict has no list `labels` or `fine_labels`".into(),
-            ));
+            let reason = "the dict has no list `labels` or `fine_labels`";
+            return Err(wrong(reason.into()));
         }
     };
     let Some(data) = entry(&pickle, "data") else {
@@ -135,9 +120,8 @@ fn read_batch(file: &str, bytes: &[u8], examples: &mut Examples) -> Result<Cifar
         let Some(number) = tree.integer(label) else {
             return Err(wrong(format!("label {record} is not an integer")));
         };
-        let known = u16::try_from(number)
-            .ok()
-            .filter(|&number| cifar.classes() > number.into());
+        let known = u16::try_from(number).ok();
+        let known = known.filter(|&number| cifar.classes() > number.into());
         let known = known.ok_or_else(|| DataError::LabelOutOfRange {
             file: file.into(),
             record,

@@ -67,12 +67,10 @@ impl Container {
             let failed = |source| DataError::io(shown(&folder), source);
             for found in fs::read_dir(&folder).map_err(failed)? {
                 let path = found.map_err(failed)?.path();
-                let Some(name) = path
-                    .file_name()
-                    .map(|name| lossless(name.as_encoded_bytes()))
-                else {
+                let Some(name) = path.file_name() else {
                     continue;
                 };
+                let name = lossless(name.as_encoded_bytes());
                 // A link that leads nowhere is no file of the data set.
                 let Ok(metadata) = fs::metadata(&path) else {
                     continue;
@@ -103,10 +101,8 @@ impl Container {
     /// One file.
     pub(super) fn file(location: &Path) -> Result<Self, DataError> {
         let name = location.file_name().map(|name| name.to_string_lossy());
-        Self::files(
-            location.parent().unwrap_or(Path::new("")),
-            &[&name.unwrap_or_default()],
-        )
+        let folder = location.parent().unwrap_or(Path::new(""));
+        Self::files(folder, &[&name.unwrap_or_default()])
     }
 
     /// The given files of one folder.
@@ -138,14 +134,12 @@ impl Container {
             }
             Ok(())
         })?;
-        let entries = latest
-            .into_iter()
-            .map(|(name, (member, bytes))| Entry {
-                name,
-                bytes,
-                place: Place::Member(member),
-            })
-            .collect();
+        let entry = |(name, (member, bytes))| Entry {
+            name,
+            bytes,
+            place: Place::Member(member),
+        };
+        let entries = latest.into_iter().map(entry).collect();
         Ok(Self {
             folders,
             ..Self::sorted(location, true, entries)
@@ -164,6 +158,12 @@ impl Container {
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The first entry whose file has this name.
+    pub(super) fn named(&self, file_name: &str) -> Option<&Entry> {
+        let mut entries = self.entries.iter();
+        entries.find(|entry| entry.file_name() == file_name)
     }
 
     /// Paths of the folders below the location, hidden ones left out.
@@ -205,12 +205,8 @@ impl Container {
         mut handle: impl FnMut(Vec<(usize, Vec<u8>)>) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         if let Some(entry) = wanted.iter().find(|entry| entry.bytes > limit) {
-            return Err(DataError::TooLarge {
-                file: self.shown_entry(entry),
-                what: "the file",
-                bytes: entry.bytes,
-                limit,
-            });
+            let file = self.shown_entry(entry);
+            return Err(DataError::too_large(file, "the file", entry.bytes, limit));
         }
         if self.archived {
             return self.read_members(wanted, handle);
@@ -262,13 +258,9 @@ impl Container {
                 .read_to_end(&mut buffer)
                 .map_err(|source| DataError::io(self.shown_entry(wanted[position]), source))?;
             if buffer.len() as u64 != size {
-                return Err(DataError::SizeMismatch {
-                    file: self.shown_entry(wanted[position]),
-                    offset: 0,
-                    what: "content",
-                    claimed: size,
-                    found: buffer.len() as u64,
-                });
+                let (file, found) = (self.shown_entry(wanted[position]), buffer.len());
+                let claimed = size as usize;
+                return Err(DataError::size_mismatch(file, 0, "content", claimed, found));
             }
             bytes += size;
             batch.push((position, buffer));
@@ -278,10 +270,9 @@ impl Container {
             }
             Ok(())
         })?;
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            handle(batch)
+        match batch.is_empty() {
+            true => Ok(()),
+            false => handle(batch),
         }
     }
 }
@@ -319,14 +310,10 @@ fn leads_on(folder: &Path, known: &mut HashSet<PathBuf>) -> bool {
 }
 
 fn spend(budget: &mut usize, bytes: usize, location: &Path) -> Result<(), DataError> {
-    *budget = budget
-        .checked_sub(bytes)
-        .ok_or_else(|| DataError::TooLarge {
-            file: shown(location),
-            what: "the list of file names",
-            bytes: NAME_BUDGET as u64 + 1,
-            limit: NAME_BUDGET as u64,
-        })?;
+    let limit = NAME_BUDGET as u64;
+    *budget = budget.checked_sub(bytes).ok_or_else(|| {
+        DataError::too_large(shown(location), "the list of file names", limit + 1, limit)
+    })?;
     Ok(())
 }
 
@@ -379,12 +366,8 @@ fn for_each_member(
                     .read_to_end(&mut bytes)
                     .map_err(failed)?;
                 if size > NAME_LIMIT {
-                    return Err(DataError::TooLarge {
-                        file: shown(location),
-                        what: "a name in the archive",
-                        bytes: size,
-                        limit: NAME_LIMIT,
-                    });
+                    let (file, what) = (shown(location), "a name in the archive");
+                    return Err(DataError::too_large(file, what, size, NAME_LIMIT));
                 }
                 let name = if kind.is_gnu_longname() {
                     bytes.retain(|&byte| byte != 0);

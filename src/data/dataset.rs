@@ -18,6 +18,16 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
+    /// The shape `[C, H, W]`.
+    #[must_use]
+    pub const fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self {
+            channels,
+            height,
+            width,
+        }
+    }
+
     /// Number of values of one image, `C * H * W`.
     pub fn pixels(&self) -> usize {
         self.channels
@@ -90,14 +100,8 @@ impl Dataset {
         description: impl Into<String>,
     ) -> Result<Self, DataError> {
         let found = pixels.len();
-        Self::of_images(
-            shape,
-            Inputs::Images(pixels),
-            found,
-            labels,
-            classes,
-            description.into(),
-        )
+        let inputs = Inputs::Images(pixels);
+        Self::of_images(shape, inputs, found, labels, classes, description.into())
     }
 
     /// Joins images that are normalised already, `[N, C, H, W]`, and labels `[N]`, each below
@@ -126,25 +130,15 @@ impl Dataset {
         description: String,
     ) -> Result<Self, DataError> {
         if labels.is_empty() || shape.pixels() == 0 {
-            return Err(DataError::Empty {
-                file: description,
-                wanted: "images",
-            });
+            return Err(DataError::empty(description, "images"));
         }
         let claimed = labels.len().saturating_mul(shape.pixels());
         if claimed != found {
-            return Err(DataError::SizeMismatch {
-                file: description,
-                offset: 0,
-                what: "pixels",
-                claimed: claimed as u64,
-                found: found as u64,
-            });
+            let error = DataError::size_mismatch(description, 0, "pixels", claimed, found);
+            return Err(error);
         }
-        if let Some(record) = labels
-            .iter()
-            .position(|&label| usize::from(label) >= classes)
-        {
+        let beyond = |&label: &u16| usize::from(label) >= classes;
+        if let Some(record) = labels.iter().position(beyond) {
             return Err(DataError::LabelOutOfRange {
                 file: description,
                 record,
@@ -153,18 +147,30 @@ impl Dataset {
                 classes,
             });
         }
-        Ok(Self {
+        let labels = labels.into_iter().map(u32::from).collect();
+        Ok(Self::of(shape, inputs, 1, labels, classes, description))
+    }
+
+    fn of(
+        shape: ImageShape,
+        inputs: Inputs,
+        positions: usize,
+        labels: Vec<u32>,
+        classes: usize,
+        description: String,
+    ) -> Self {
+        Self {
             shape,
             inputs,
-            positions: 1,
-            labels: labels.into_iter().map(u32::from).collect(),
+            positions,
+            labels,
             classes,
             class_names: Vec::new(),
             classes_held: Vec::new(),
             split: None,
             description,
             notes: Vec::new(),
-        })
+        }
     }
 
     /// Joins tokens `[N, T]`, T being `length`, with labels: `[N]`, or `[N, T]` where every position
@@ -190,8 +196,7 @@ impl Dataset {
     ) -> Result<Self, DataError> {
         let file = description.into();
         if length == 0 || tokens.is_empty() {
-            let wanted = "tokens";
-            return Err(DataError::Empty { file, wanted });
+            return Err(DataError::empty(file, "tokens"));
         }
         let sequences = tokens.len() / length;
         let positions = if labels.len() == sequences { 1 } else { length };
@@ -200,30 +205,11 @@ impl Dataset {
             ("labels", sequences.saturating_mul(positions), labels.len()),
         ];
         if let Some(&(what, claimed, found)) = sizes.iter().find(|(_, a, b)| a != b) {
-            return Err(DataError::SizeMismatch {
-                file,
-                offset: 0,
-                what,
-                claimed: claimed as u64,
-                found: found as u64,
-            });
+            return Err(DataError::size_mismatch(file, 0, what, claimed, found));
         }
-        Ok(Self {
-            shape: ImageShape {
-                channels: length,
-                height: 1,
-                width: 1,
-            },
-            inputs: Inputs::Tokens(tokens),
-            positions,
-            classes: labels.iter().max().map_or(0, |&label| label as usize + 1),
-            labels,
-            class_names: Vec::new(),
-            classes_held: Vec::new(),
-            split: None,
-            description: file,
-            notes: Vec::new(),
-        })
+        let (shape, inputs) = (ImageShape::new(length, 1, 1), Inputs::Tokens(tokens));
+        let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+        Ok(Self::of(shape, inputs, positions, labels, classes, file))
     }
 
     /// Names the classes, in the order of their labels; a list of another length is dropped.
@@ -384,12 +370,8 @@ impl Dataset {
     /// same hash, whatever files they were read from.
     pub fn content_hash(&self) -> String {
         let mut hasher = Sha256::new();
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = self.shape;
-        for size in [self.len(), channels, height, width] {
+        let shape = self.shape;
+        for size in [self.len(), shape.channels, shape.height, shape.width] {
             hasher.update((size as u64).to_le_bytes());
         }
         match &self.inputs {
@@ -448,12 +430,7 @@ impl Dataset {
     ///
     /// `n` is greater than [`len`](Self::len).
     pub fn split_at(&self, n: usize) -> Result<(Self, Self), DataError> {
-        if n > self.len() {
-            return Err(DataError::ExampleOutOfRange {
-                index: n,
-                examples: self.len(),
-            });
-        }
+        self.require(n <= self.len(), n)?;
         let indices: Vec<usize> = (0..self.len()).collect();
         Ok((self.gather(&indices[..n]), self.gather(&indices[n..])))
     }
@@ -465,12 +442,7 @@ impl Dataset {
     ///
     /// `n` is greater than [`len`](Self::len).
     pub fn hold_out(&self, n: usize, seed: u64) -> Result<(Self, Self), DataError> {
-        if n > self.len() {
-            return Err(DataError::ExampleOutOfRange {
-                index: n,
-                examples: self.len(),
-            });
-        }
+        self.require(n <= self.len(), n)?;
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut held = vec![false; self.len()];
         for index in rand::seq::index::sample(&mut generator, self.len(), n) {
@@ -488,9 +460,7 @@ impl Dataset {
     pub fn require_images(&self) -> Result<(), DataError> {
         match self.inputs {
             Inputs::Images(_) | Inputs::Normalized(_) => Ok(()),
-            Inputs::Tokens(_) => Err(DataError::NotImages {
-                file: self.description.clone(),
-            }),
+            Inputs::Tokens(_) => Err(DataError::NotImages(self.description.clone())),
         }
     }
 
@@ -501,21 +471,21 @@ impl Dataset {
     pub fn require_pixels(&self) -> Result<(), DataError> {
         self.require_images()?;
         match self.inputs {
-            Inputs::Normalized(_) => Err(DataError::NotPixels {
-                file: self.description.clone(),
-            }),
+            Inputs::Normalized(_) => Err(DataError::NotPixels(self.description.clone())),
             _ => Ok(()),
         }
     }
 
     pub(super) fn check(&self, indices: &[usize]) -> Result<(), DataError> {
-        match indices.iter().find(|&&index| index >= self.len()) {
-            Some(&index) => Err(DataError::ExampleOutOfRange {
-                index,
-                examples: self.len(),
-            }),
-            None => Ok(()),
-        }
+        let mut indices = indices.iter();
+        indices.try_for_each(|&index| self.require(index < self.len(), index))
+    }
+
+    /// Refuses what goes past the last example with `index`.
+    fn require(&self, is_there: bool, index: usize) -> Result<(), DataError> {
+        let examples = self.len();
+        let missing = DataError::ExampleOutOfRange { index, examples };
+        if is_there { Ok(()) } else { Err(missing) }
     }
 
     fn gather(&self, indices: &[usize]) -> Self {

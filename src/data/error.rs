@@ -122,13 +122,10 @@ pub enum DataError {
     },
     /// Tokens where only images will do.
     #[error(
-        "{file}: sequences of tokens, where images are needed; give images, or a network exported \
+        "{0}: sequences of tokens, where images are needed; give images, or a network exported \
          with torch.export that takes tokens"
     )]
-    NotImages {
-        /// Where.
-        file: String,
-    },
+    NotImages(String),
     /// A token that no vocabulary has.
     #[error(
         "{file}: sequence {record}, place {place}, at byte {offset}: {value} is no token; tokens \
@@ -186,11 +183,8 @@ pub enum DataError {
         source: image::ImageError,
     },
     /// An image file that ends before its image does.
-    #[error("{file}: the image is cut off; copy it again, or move it away")]
-    CutOff {
-        /// Which image.
-        file: String,
-    },
+    #[error("{0}: the image is cut off; copy it again, or move it away")]
+    CutOff(String),
     /// An image whose values have no plain reading as bytes.
     #[error("{file}: {what}; save it with 8 bits for each colour, as RGB or grey")]
     UnsuitableImage {
@@ -201,13 +195,10 @@ pub enum DataError {
     },
     /// A colour image for a network that takes grey ones.
     #[error(
-        "{file}: a colour image, but the network takes grey ones; convert all images to grey first, \
+        "{0}: a colour image, but the network takes grey ones; convert all images to grey first, \
          for example with Pillow's `convert(\"L\")`"
     )]
-    NotGrey {
-        /// Which image.
-        file: String,
-    },
+    NotGrey(String),
     /// Image files that cannot be read, all of them counted.
     #[error("{first}{others}")]
     BrokenImages {
@@ -233,13 +224,10 @@ pub enum DataError {
     },
     /// Bytes of pixels where only those will do.
     #[error(
-        "{file}: images of normalised numbers, where pixels are needed; save them as uint8 from 0 \
+        "{0}: images of normalised numbers, where pixels are needed; save them as uint8 from 0 \
          to 255"
     )]
-    NotPixels {
-        /// Where.
-        file: String,
-    },
+    NotPixels(String),
     /// More pixels than are decoded.
     #[error("{file}: {width}x{height} pixels, more than the {limit} that are allowed")]
     TooManyPixels {
@@ -309,11 +297,8 @@ pub enum DataError {
         images: usize,
     },
     /// A normalisation that divides by zero or has no channel.
-    #[error("not a normalisation: {reason}")]
-    InvalidNormalization {
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("not a normalisation: {0}")]
+    InvalidNormalization(String),
     /// No normalisation has this name.
     #[error(
         "no normalisation is named `{name}`; known are {known}, and means and deviations such as \
@@ -362,6 +347,42 @@ impl DataError {
         Self::Io {
             file: file.into(),
             source,
+        }
+    }
+
+    pub(super) fn empty(file: impl Into<String>, wanted: &'static str) -> Self {
+        let file = file.into();
+        Self::Empty { file, wanted }
+    }
+
+    pub(super) fn too_large(
+        file: impl Into<String>,
+        what: &'static str,
+        bytes: u64,
+        limit: u64,
+    ) -> Self {
+        Self::TooLarge {
+            file: file.into(),
+            what,
+            bytes,
+            limit,
+        }
+    }
+
+    /// `place` in bytes is where what is claimed begins.
+    pub(super) fn size_mismatch(
+        file: impl Into<String>,
+        place: usize,
+        what: &'static str,
+        claimed: usize,
+        found: usize,
+    ) -> Self {
+        Self::SizeMismatch {
+            file: file.into(),
+            offset: place as u64,
+            what,
+            claimed: claimed as u64,
+            found: found as u64,
         }
     }
 

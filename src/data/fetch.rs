@@ -86,11 +86,8 @@ pub enum FetchError {
         found: String,
     },
     /// The place is taken.
-    #[error("{} is there already and not empty", folder.display())]
-    Taken {
-        /// The place.
-        folder: PathBuf,
-    },
+    #[error("{} is there already and not empty", .0.display())]
+    Taken(PathBuf),
     /// A file that cannot be written or read.
     #[error("{}: {fault}", file.display())]
     File {
@@ -100,100 +97,52 @@ pub enum FetchError {
         fault: io::Error,
     },
     /// Somebody asked to stop.
-    #[error("what has arrived is kept in {}; the same command goes on from there", staging.display())]
-    Stopped {
-        /// Where the parts are.
-        staging: PathBuf,
-    },
+    #[error("what has arrived is kept in {}; the same command goes on from there", .0.display())]
+    Stopped(PathBuf),
 }
 
 const CIFAR: &str = "https://www.cs.toronto.edu/~kriz";
 const MNIST: &str = "https://storage.googleapis.com/cvdf-datasets/mnist";
 const FASHION: &str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com";
 
+/// Names, lengths and checksums, as in the catalogue of TensorFlow Datasets.
+const CIFAR_10_FILES: &str = "\
+cifar-10-binary.tar.gz 170052171 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
+const CIFAR_100_FILES: &str = "\
+cifar-100-binary.tar.gz 168513733 58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec";
+const MNIST_FILES: &str = "\
+train-images-idx3-ubyte.gz 9912422 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609
+train-labels-idx1-ubyte.gz 28881 3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c
+t10k-images-idx3-ubyte.gz 1648877 8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6
+t10k-labels-idx1-ubyte.gz 4542 f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6";
+const FASHION_FILES: &str = "\
+train-images-idx3-ubyte.gz 26421880 3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84
+train-labels-idx1-ubyte.gz 29515 a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845
+t10k-images-idx3-ubyte.gz 4422102 346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073
+t10k-labels-idx1-ubyte.gz 5148 67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5";
+
 impl PublicData {
     /// Its files, at their official addresses or below another one.
     #[must_use]
     pub fn files(self, from: Option<&str>) -> Vec<RemoteFile> {
-        // Lengths and checksums as in the catalogue of TensorFlow Datasets.
-        let (official, files): (_, &[(&str, u64, &str)]) = match self {
-            Self::Cifar10 => (
-                CIFAR,
-                &[(
-                    "cifar-10-binary.tar.gz",
-                    170_052_171,
-                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-                )],
-            ),
-            Self::Cifar100 => (
-                CIFAR,
-                &[(
-                    "cifar-100-binary.tar.gz",
-                    168_513_733,
-                    "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-                )],
-            ),
-            Self::Mnist => (
-                MNIST,
-                &[
-                    (
-                        "train-images-idx3-ubyte.gz",
-                        9_912_422,
-                        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                    ),
-                    (
-                        "train-labels-idx1-ubyte.gz",
-                        28_881,
-                        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                    ),
-                    (
-                        "t10k-images-idx3-ubyte.gz",
-                        1_648_877,
-                        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                    ),
-                    (
-                        "t10k-labels-idx1-ubyte.gz",
-                        4_542,
-                        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-                    ),
-                ],
-            ),
-            Self::FashionMnist => (
-                FASHION,
-                &[
-                    (
-                        "train-images-idx3-ubyte.gz",
-                        26_421_880,
-                        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                    ),
-                    (
-                        "train-labels-idx1-ubyte.gz",
-                        29_515,
-                        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                    ),
-                    (
-                        "t10k-images-idx3-ubyte.gz",
-                        4_422_102,
-                        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                    ),
-                    (
-                        "t10k-labels-idx1-ubyte.gz",
-                        5_148,
-                        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                    ),
-                ],
-            ),
+        let (official, files) = match self {
+            Self::Cifar10 => (CIFAR, CIFAR_10_FILES),
+            Self::Cifar100 => (CIFAR, CIFAR_100_FILES),
+            Self::Mnist => (MNIST, MNIST_FILES),
+            Self::FashionMnist => (FASHION, FASHION_FILES),
         };
         let base = from.unwrap_or(official).trim_end_matches('/');
-        files
-            .iter()
-            .map(|&(name, bytes, sha256)| RemoteFile {
+        let file = |line: &str| {
+            let mut words = line.split_whitespace();
+            let (name, bytes) = (words.next()?, words.next()?.parse().ok()?);
+            Some(RemoteFile {
                 address: format!("{base}/{name}"),
                 name: name.to_owned(),
                 bytes,
-                sha256: sha256.to_owned(),
+                sha256: words.next()?.to_owned(),
             })
-            .collect()
+        };
+        files.lines().filter_map(file).collect()
     }
 }
 
@@ -224,9 +173,7 @@ pub fn fetch_within(
     progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<(), FetchError> {
     if folder.exists() && fs::read_dir(folder).map_err(at(folder))?.next().is_some() {
-        return Err(FetchError::Taken {
-            folder: folder.to_owned(),
-        });
+        return Err(FetchError::Taken(folder.to_owned()));
     }
     let mut staging = folder.as_os_str().to_owned();
     staging.push(".partial");
@@ -289,10 +236,9 @@ impl Download<'_> {
                 Ok(()) => {}
                 Err(Interruption::Lasting(error)) => return Err(error),
                 Err(Interruption::Passing(fault)) => {
-                    attempts = if length(&part)? > before {
-                        0
-                    } else {
-                        attempts + 1
+                    attempts = match length(&part)? > before {
+                        true => 0,
+                        false => attempts + 1,
                     };
                     if attempts >= ATTEMPTS || before == length(&part)? && before == 0 {
                         return Err(self.unreachable(fault));
@@ -341,10 +287,8 @@ impl Download<'_> {
             206 => true,
             200 => false,
             status => {
-                return Err(Interruption::Lasting(FetchError::Refused {
-                    address: file.address.clone(),
-                    status,
-                }));
+                let address = file.address.clone();
+                return Err(FetchError::Refused { address, status }.into());
             }
         };
         if !continues {
@@ -361,11 +305,7 @@ impl Download<'_> {
         loop {
             let arrived = arrivals.next(self.stop);
             let bytes = match arrived.map_err(|fault| Interruption::Passing(fault.to_string()))? {
-                None => {
-                    return Err(Interruption::Lasting(FetchError::Stopped {
-                        staging: self.staging.to_owned(),
-                    }));
-                }
+                None => return Err(FetchError::Stopped(self.staging.to_owned()).into()),
                 Some(bytes) if bytes.is_empty() => return Ok(()),
                 Some(bytes) => bytes,
             };

@@ -39,27 +39,18 @@ struct Idx {
 
 /// A folder or archive with an images and a labels file; `None` where it has no images file.
 fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>, DataError> {
-    let all: Vec<&Entry> = container
-        .entries()
-        .iter()
-        .filter(|entry| is_images(entry.file_name()))
-        .collect();
+    let mut all: Vec<&Entry> = container.entries().iter().collect();
+    all.retain(|entry| is_images(entry.file_name()));
     if all.is_empty() {
         return Ok(None);
     }
-    let mut files: Vec<&Entry> = all
-        .iter()
-        .copied()
-        .filter(|entry| split_of(entry.file_name()) == Some(request.split))
-        .collect();
+    let mut files = all.clone();
+    files.retain(|entry| split_of(entry.file_name()) == Some(request.split));
     // A file and its compressed twin are the same data; the plain one is read.
     files.dedup_by(|later, earlier| later.name.trim_end_matches(".gz") == earlier.name);
     let names = |entries: &[&Entry]| {
-        entries
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names: Vec<&str> = entries.iter().map(|entry| &*entry.name).collect();
+        names.join(", ")
     };
     match files.as_slice() {
         [] => Err(DataError::MissingSplit {
@@ -79,24 +70,17 @@ fn open(container: &Container, request: &ReadRequest) -> Result<Option<Dataset>,
 
 /// One images file, with its labels file beside it.
 fn open_file(location: &Path, _: &ReadRequest) -> Result<Dataset, DataError> {
-    let name = location
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+    let name = location.file_name().map(|name| name.to_string_lossy());
+    let name = name.unwrap_or_default();
     let folder = location.parent().unwrap_or(Path::new(""));
-    let labels = label_names(&name)
-        .into_iter()
-        .find(|labels| folder.join(labels).is_file());
-    let Some(labels) = labels else {
+    let mut labels = label_names(&name).into_iter();
+    let Some(labels) = labels.find(|labels| folder.join(labels).is_file()) else {
         return Err(no_labels(&shown(location), &name));
     };
     let container = Container::files(folder, &[&name, &labels])?;
     match container.entries().iter().find(|entry| entry.name == name) {
         Some(images) => Ok(read(&container, images)?.with_split(split_of(&name))),
-        None => Err(DataError::Empty {
-            file: shown(location),
-            wanted: "images",
-        }),
+        None => Err(DataError::empty(shown(location), "images")),
     }
 }
 
@@ -148,13 +132,12 @@ fn no_labels(file: &str, name: &str) -> DataError {
 
 fn read(container: &Container, images: &Entry) -> Result<Dataset, DataError> {
     let image_file = container.shown_entry(images);
-    let wanted = label_names(images.file_name());
-    let labels = wanted.iter().find_map(|name| {
-        container
-            .entries()
-            .iter()
-            .find(|entry| entry.folder() == images.folder() && entry.file_name() == name)
-    });
+    let labels = label_names(images.file_name())
+        .into_iter()
+        .find_map(|name| {
+            let mut entries = container.entries().iter();
+            entries.find(|entry| entry.folder() == images.folder() && entry.file_name() == name)
+        });
     let Some(labels) = labels else {
         return Err(no_labels(&image_file, images.file_name()));
     };
@@ -163,28 +146,11 @@ fn read(container: &Container, images: &Entry) -> Result<Dataset, DataError> {
     let pixels = decode(&image_file, &contents.next().unwrap_or_default())?;
     let labels = decode(&label_file, &contents.next().unwrap_or_default())?;
     let (count, shape) = match *pixels.sizes.as_slice() {
-        [count, height, width] => (
-            count,
-            ImageShape {
-                channels: 1,
-                height,
-                width,
-            },
-        ),
-        [count, channels, height, width] => (
-            count,
-            ImageShape {
-                channels,
-                height,
-                width,
-            },
-        ),
+        [count, height, width] => (count, ImageShape::new(1, height, width)),
+        [count, channels, height, width] => (count, ImageShape::new(channels, height, width)),
         _ => {
-            return Err(wrong_sizes(
-                &image_file,
-                &pixels,
-                "3 or 4 dimensions (images)",
-            ));
+            let expected = "3 or 4 dimensions (images)";
+            return Err(wrong_sizes(&image_file, &pixels, expected));
         }
     };
     let &[label_count] = labels.sizes.as_slice() else {
@@ -198,19 +164,11 @@ fn read(container: &Container, images: &Entry) -> Result<Dataset, DataError> {
             label_count,
         });
     }
-    let classes = labels
-        .elements
-        .iter()
-        .max()
-        .map_or(0, |&label| usize::from(label) + 1);
+    let largest = labels.elements.iter().max();
+    let classes = largest.map_or(0, |&label| usize::from(label) + 1);
     let labels = labels.elements.into_iter().map(u16::from).collect();
-    Dataset::new(
-        shape,
-        pixels.elements,
-        labels,
-        classes,
-        format!("IDX images from {image_file}"),
-    )
+    let description = format!("IDX images from {image_file}");
+    Dataset::new(shape, pixels.elements, labels, classes, description)
 }
 
 fn wrong_sizes(file: &str, idx: &Idx, expected: &'static str) -> DataError {
@@ -265,10 +223,7 @@ fn decode_stream(file: &str, mut stream: impl Read, capacity: u64) -> Result<Idx
         .try_fold(1u64, |product, &size| product.checked_mul(size as u64))
         .unwrap_or(u64::MAX);
     if claimed == 0 {
-        return Err(DataError::Empty {
-            file: file.into(),
-            wanted: "elements",
-        });
+        return Err(DataError::empty(file, "elements"));
     }
     let mismatch = |found| DataError::SizeMismatch {
         file: file.into(),
@@ -290,11 +245,7 @@ fn decode_stream(file: &str, mut stream: impl Read, capacity: u64) -> Result<Idx
         return Err(mismatch(found));
     }
     if found < claimed {
-        let record_bytes = sizes
-            .iter()
-            .skip(1)
-            .map(|&size| size as u64)
-            .product::<u64>();
+        let record_bytes: u64 = sizes.iter().skip(1).map(|&size| size as u64).product();
         let record = found / record_bytes;
         return Err(DataError::ShortRecord {
             file: file.into(),
@@ -324,38 +275,25 @@ pub fn write_idx_gz(dataset: &Dataset, folder: &Path) -> Result<(), DataError> {
         });
     }
     std::fs::create_dir_all(folder).map_err(|source| DataError::io(shown(folder), source))?;
-    let ImageShape {
-        channels,
-        height,
-        width,
-    } = dataset.shape();
-    let mut sizes = vec![dataset.len(), channels, height, width];
-    if channels == 1 {
+    let shape = dataset.shape();
+    let mut sizes = vec![dataset.len(), shape.channels, shape.height, shape.width];
+    if shape.channels == 1 {
         sizes.remove(1);
     }
     let images = format!("t10k-images-idx{}-ubyte.gz", sizes.len());
-    write_file(
-        &folder.join(images),
-        &sizes,
-        dataset.pixels(0..dataset.len()),
-    )?;
+    let pixels = dataset.pixels(0..dataset.len());
+    write_file(&folder.join(images), &sizes, pixels)?;
     let labels: Vec<u8> = dataset.labels().iter().map(|&label| label as u8).collect();
-    write_file(
-        &folder.join("t10k-labels-idx1-ubyte.gz"),
-        &[dataset.len()],
-        &labels,
-    )
+    let file = folder.join("t10k-labels-idx1-ubyte.gz");
+    write_file(&file, &[dataset.len()], &labels)
 }
 
 fn write_file(path: &Path, sizes: &[usize], elements: &[u8]) -> Result<(), DataError> {
     let failed = |source| DataError::io(shown(path), source);
     let mut header = vec![0, 0, UNSIGNED_BYTE, sizes.len() as u8];
     for &size in sizes {
-        let size = u32::try_from(size).map_err(|_| DataError::TooLarge {
-            file: shown(path),
-            what: "one dimension",
-            bytes: size as u64,
-            limit: u32::MAX.into(),
+        let size = u32::try_from(size).map_err(|_| {
+            DataError::too_large(shown(path), "one dimension", size as u64, u32::MAX.into())
         })?;
         header.extend(size.to_be_bytes());
     }

@@ -69,14 +69,14 @@ pub(super) fn decode(
         return Err(unsuitable("CMYK colours outside of JPEG"));
     }
     if decoder.color_type().has_color() && channels == 1 {
-        return Err(DataError::NotGrey { file: file.into() });
+        return Err(DataError::NotGrey(file.into()));
     }
     let kind = decoder.color_type();
     // A note that cannot be read turns no image in Pillow either.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     if (is_jpeg && is_cut_jpeg(bytes)) || is_cut_webp(bytes) {
-        return Err(DataError::CutOff { file: file.into() });
+        return Err(DataError::CutOff(file.into()));
     }
     let is_tiff = TIFF.iter().any(|start| bytes.starts_with(start));
     if is_tiff {

@@ -109,7 +109,7 @@ fn read(
         .and_then(|size| request.framing.described(size));
     if let Some(how) = framed {
         description += &format!(", {how}");
-        notes.push(DataNote::Framed { how });
+        notes.push(DataNote::Framed(how));
     }
     let held = classes.held();
     let (count, names) = match classes.known {
@@ -177,12 +177,13 @@ impl<'a> Classes<'a> {
     ) -> Result<(), DataError> {
         let count = self.names.len();
         if count > usize::from(u16::MAX) {
-            return Err(DataError::TooLarge {
-                file: container.shown(),
-                what: "the list of classes",
-                bytes: count as u64,
-                limit: u16::MAX.into(),
-            });
+            let (file, limit) = (container.shown(), u16::MAX.into());
+            return Err(DataError::too_large(
+                file,
+                "the list of classes",
+                count as u64,
+                limit,
+            ));
         }
         let trained: BTreeSet<&str> = all
             .iter()
@@ -220,9 +221,7 @@ impl<'a> Classes<'a> {
     fn note(&self) -> Option<DataNote> {
         match (self.numeric, self.known) {
             (true, _) => Some(DataNote::NumericClasses),
-            (_, true) => Some(DataNote::SomeOfImageNet {
-                classes: self.names.len(),
-            }),
+            (_, true) => Some(DataNote::SomeOfImageNet(self.names.len())),
             _ => None,
         }
     }
@@ -247,10 +246,8 @@ fn left_out(images: &[&Labelled<'_>], others: &[&Entry]) -> Vec<DataNote> {
     let mut beside = others.iter().filter(no_image);
     let first = beside.next().map(|entry| shortened(&entry.name));
     let files = 1 + beside.count();
-    first
-        .map(|first| DataNote::LeftOut { files, first })
-        .into_iter()
-        .collect()
+    let note = first.map(|first| DataNote::LeftOut { files, first });
+    note.into_iter().collect()
 }
 
 /// What Windows puts beside images.
@@ -412,19 +409,10 @@ fn choose<'a, 'b>(
             present: present.map(shortened).collect::<Vec<_>>().join(", "),
         });
     }
-    let folders: BTreeSet<&str> = of_split
-        .iter()
-        .map(|image| image.place.split_folder)
-        .collect();
-    let preferred = folders
-        .iter()
-        .copied()
-        .find(|folder| folder.to_lowercase().starts_with("test"));
-    let Some(folder) = preferred.or(folders.first().copied()) else {
-        return Ok(of_split);
-    };
-    Ok(of_split
-        .into_iter()
-        .filter(|image| image.place.split_folder == folder)
-        .collect())
+    let folders = of_split.iter().map(|image| image.place.split_folder);
+    let folders: BTreeSet<&str> = folders.collect();
+    let is_test = |folder: &&&str| folder.to_lowercase().starts_with("test");
+    let folder = folders.iter().find(is_test).or(folders.first());
+    let of_folder = |image: &&Labelled| Some(&image.place.split_folder) == folder;
+    Ok(of_split.into_iter().filter(of_folder).collect())
 }

@@ -58,11 +58,7 @@ pub(super) fn read(
         Some(size) => size,
         None => first_size(container, entries, decoded)?,
     };
-    let shape = ImageShape {
-        channels,
-        height,
-        width,
-    };
+    let shape = ImageShape::new(channels, height, width);
     let mut pixels = room(container, entries.len(), shape)?;
     let mut places: Vec<Option<&mut [u8]>> =
         pixels.chunks_mut(shape.pixels().max(1)).map(Some).collect();
@@ -116,10 +112,10 @@ pub(super) fn read(
         .filter(|position| bad.binary_search(position).is_err())
         .collect();
     if kept.is_empty() {
-        return Err(DataError::Empty {
-            file: container.shown(),
-            wanted: "images that can be read",
-        });
+        return Err(DataError::empty(
+            container.shown(),
+            "images that can be read",
+        ));
     }
     for (to, &from) in kept.iter().enumerate() {
         let each = shape.pixels();
@@ -158,12 +154,13 @@ fn first_size(
 fn room(container: &Container, images: usize, shape: ImageShape) -> Result<Vec<u8>, DataError> {
     let total = (images as u64).saturating_mul(shape.pixels() as u64);
     if total > PIXEL_LIMIT {
-        return Err(DataError::TooLarge {
-            file: container.shown(),
-            what: "all decoded images together",
-            bytes: total,
-            limit: PIXEL_LIMIT,
-        });
+        let what = "all decoded images together";
+        return Err(DataError::too_large(
+            container.shown(),
+            what,
+            total,
+            PIXEL_LIMIT,
+        ));
     }
     let mut pixels = Vec::new();
     pixels

@@ -46,7 +46,7 @@ impl Normalization {
     /// Lists of different or no length, values that are not finite, or a deviation that is not
     /// positive.
     pub fn new(mean: Vec<f32>, standard_deviation: Vec<f32>) -> Result<Self, DataError> {
-        let invalid = |reason: String| Err(DataError::InvalidNormalization { reason });
+        let invalid = |reason: String| Err(DataError::InvalidNormalization(reason));
         if mean.is_empty() || mean.len() != standard_deviation.len() {
             let (means, deviations) = (mean.len(), standard_deviation.len());
             return invalid(format!(

@@ -44,15 +44,9 @@ pub enum DataNote {
     /// The class folders are named by numbers, whose order is not that of the names.
     NumericClasses,
     /// The classes are some of those of ImageNet, found by their WordNet names.
-    SomeOfImageNet {
-        /// How many.
-        classes: usize,
-    },
+    SomeOfImageNet(usize),
     /// Images were scaled further than needed before they were cut.
-    Framed {
-        /// How and to what, in words.
-        how: String,
-    },
+    Framed(String),
     /// The grey images are repeated in red, green and blue.
     GreyInColour,
     /// The images are normalised numbers, not pixels.
@@ -88,11 +82,11 @@ impl fmt::Display for DataNote {
                 "{classes} class folder(s) without images keep their labels: {first}{}",
                 more(*classes)
             ),
-            Self::SomeOfImageNet { classes } => write!(
+            Self::SomeOfImageNet(classes) => write!(
                 f,
                 "{classes} of ImageNet's 1000 classes, by the WordNet names of their folders"
             ),
-            Self::Framed { how } => write!(f, "images are {how}"),
+            Self::Framed(how) => write!(f, "images are {how}"),
             Self::GreyInColour => {
                 f.write_str("the images are grey; each is repeated in red, green and blue")
             }

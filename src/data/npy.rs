@@ -47,12 +47,12 @@ fn check_header(file: &str, bytes: &[u8]) -> Result<(), DataError> {
     };
     if claimed > HEADER_LIMIT {
         let (bytes, limit) = (claimed as u64, HEADER_LIMIT as u64);
-        return Err(DataError::TooLarge {
-            file: file.to_owned(),
-            what: "the array's header",
+        return Err(DataError::too_large(
+            file,
+            "the array's header",
             bytes,
             limit,
-        });
+        ));
     }
     // The header's parser takes twice the time for each further level.
     let mut depth = 0_usize;
@@ -84,24 +84,16 @@ impl Array {
             .read_to_end(&mut bytes)
             .map_err(failed)?;
         if bytes.len() as u64 > ARRAY_LIMIT {
-            let (bytes, limit) = (bytes.len() as u64, ARRAY_LIMIT);
-            return Err(DataError::TooLarge {
-                file,
-                what: "the array",
-                bytes,
-                limit,
-            });
+            let bytes = bytes.len() as u64;
+            return Err(DataError::too_large(file, "the array", bytes, ARRAY_LIMIT));
         }
         check_header(&file, &bytes)?;
         let mut rest = bytes.as_slice();
         let header = Header::from_reader(&mut rest)
             .map_err(|error| DataError::malformed(&file, 0, sentence(&error)))?;
         let offset = bytes.len() - rest.len();
-        let kind = header
-            .type_descriptor
-            .to_string()
-            .trim_matches('\'')
-            .to_owned();
+        let kind = header.type_descriptor.to_string();
+        let kind = kind.trim_matches('\'').to_owned();
         if kind.contains('O') {
             let reason = "the array holds pickled Python objects, which are never run; save it as \
                           numbers (`array.astype(numpy.int64)`)";
@@ -111,20 +103,12 @@ impl Array {
         let width = kind
             .get(2..)
             .and_then(|digits| digits.parse::<usize>().ok());
-        let claimed = sizes
-            .iter()
-            .try_fold(width.unwrap_or(1), |product, &size| {
-                product.checked_mul(size)
-            })
-            .unwrap_or(usize::MAX);
-        if claimed != rest.len() {
-            return Err(DataError::SizeMismatch {
-                file,
-                offset: offset as u64,
-                what: "elements",
-                claimed: claimed as u64,
-                found: rest.len() as u64,
-            });
+        let times = |product: usize, &size: &usize| product.checked_mul(size);
+        let claimed = sizes.iter().try_fold(width.unwrap_or(1), times);
+        let (claimed, found) = (claimed.unwrap_or(usize::MAX), rest.len());
+        if claimed != found {
+            let error = DataError::size_mismatch(file, offset, "elements", claimed, found);
+            return Err(error);
         }
         bytes.drain(..offset);
         let mut array = Array {
@@ -174,12 +158,9 @@ impl Array {
                 Some(elements.map(|bytes| f32::from_le_bytes(*bytes)).collect())
             }
             "<f8" => {
-                let elements = self.elements.as_chunks().0.iter();
-                Some(
-                    elements
-                        .map(|bytes| f64::from_le_bytes(*bytes) as f32)
-                        .collect(),
-                )
+                let wide = self.elements.as_chunks().0.iter();
+                let wide = wide.map(|bytes| f64::from_le_bytes(*bytes));
+                Some(wide.map(|number| number as f32).collect())
             }
             _ => None,
         }
@@ -207,11 +188,8 @@ fn last_axis_first(elements: &[u8], sizes: &[usize], width: usize) -> Vec<u8> {
     let mut index = vec![0; sizes.len()];
     let mut ordered = Vec::with_capacity(elements.len());
     while ordered.len() < elements.len() {
-        let place: usize = index
-            .iter()
-            .zip(&strides)
-            .map(|(i, stride)| i * stride)
-            .sum();
+        let pairs = index.iter().zip(&strides);
+        let place: usize = pairs.map(|(i, stride)| i * stride).sum();
         ordered.extend(&elements[place * width..(place + 1) * width]);
         for (i, size) in index.iter_mut().zip(sizes).rev() {
             *i += 1;

@@ -40,10 +40,9 @@ fn open_file(location: &Path, request: &ReadRequest) -> Result<Dataset, DataErro
     for split in [Some(request.split), None] {
         if let Some(found) = find(&TOKEN_NAMES, split) {
             let sequences = Array::read(&mut archive, &file, &names[found])?;
-            let labels = match find(&LABEL_NAMES, split) {
-                Some(labels) => Some(Array::read(&mut archive, &file, &names[labels])?),
-                None => None,
-            };
+            let labels = find(&LABEL_NAMES, split)
+                .map(|labels| Array::read(&mut archive, &file, &names[labels]))
+                .transpose()?;
             return Ok(tokens::join(&sequences, labels.as_ref())?.with_split(split));
         }
     }
@@ -80,7 +79,7 @@ fn is_named(name: &str, words: &[&str], split: Option<Split>) -> bool {
 
 fn join(images: Array, labels: &Array) -> Result<Dataset, DataError> {
     let (count, shape, channels_last) = sizes(&images)?;
-    let Labels { labels, classes } = Labels::read(labels, &images.file, count)?;
+    let (labels, classes) = one_for_each(labels, &images.file, count)?;
     let description = format!("NumPy arrays from {}", images.file);
     // One channel is the same in either place.
     let channels_last = channels_last && shape.channels > 1;
@@ -133,19 +132,14 @@ fn check_normalized(values: &[f32]) -> Result<(), String> {
 /// How many images there are, their shape, and whether channels are the last axis.
 fn sizes(images: &Array) -> Result<(usize, ImageShape, bool), DataError> {
     let colours = |size: usize| size == 1 || size == 3;
-    let shape = |channels, height, width| ImageShape {
-        channels,
-        height,
-        width,
-    };
     // Channels last, NumPy's custom, wins where both readings are possible.
     match *images.sizes.as_slice() {
-        [count, height, width] => Ok((count, shape(1, height, width), false)),
+        [count, height, width] => Ok((count, ImageShape::new(1, height, width), false)),
         [count, height, width, channels] if colours(channels) => {
-            Ok((count, shape(channels, height, width), true))
+            Ok((count, ImageShape::new(channels, height, width), true))
         }
         [count, channels, height, width] if colours(channels) => {
-            Ok((count, shape(channels, height, width), false))
+            Ok((count, ImageShape::new(channels, height, width), false))
         }
         _ => {
             let reason = format!(
@@ -168,48 +162,38 @@ fn planes<T: Copy>(values: &[T], shape: ImageShape) -> Vec<T> {
     planes
 }
 
-/// One label for each image.
-struct Labels {
-    labels: Vec<u16>,
-    classes: usize,
-}
-
-impl Labels {
-    /// Reads integers `[N]` or `[N, 1]`, or rows `[N, classes]` of zeros with a one at the label.
-    fn read(array: &Array, images: &str, count: usize) -> Result<Self, DataError> {
-        let malformed = || {
-            let reason = format!(
-                "labels of {}; save them as integers of the size [N], or as rows [N, classes] with \
-                 a single one in each",
-                array.described()
-            );
-            DataError::malformed(&array.file, 0, reason)
-        };
-        let found = match *array.sizes.as_slice() {
-            [_] | [_, 1] => {
-                let labels = integer_labels(array)?.ok_or_else(malformed)?;
-                let classes = labels
-                    .iter()
-                    .max()
-                    .map_or(0, |&label| usize::from(label) + 1);
-                Self { labels, classes }
-            }
-            [_, classes] if classes < usize::from(u16::MAX) => Self {
-                labels: one_hot(array, classes).ok_or_else(malformed)?,
-                classes,
-            },
-            _ => return Err(malformed()),
-        };
-        if found.labels.len() != count {
-            return Err(DataError::CountMismatch {
-                images: images.into(),
-                image_count: count,
-                labels: array.file.clone(),
-                label_count: found.labels.len(),
-            });
+/// One label for each of `count` images, and how many classes there are: integers `[N]` or `[N, 1]`, or
+/// rows `[N, classes]` of zeros with a one at the label.
+fn one_for_each(array: &Array, images: &str, count: usize) -> Result<(Vec<u16>, usize), DataError> {
+    let malformed = || {
+        let reason = format!(
+            "labels of {}; save them as integers of the size [N], or as rows [N, classes] with a \
+             single one in each",
+            array.described()
+        );
+        DataError::malformed(&array.file, 0, reason)
+    };
+    let (labels, classes) = match *array.sizes.as_slice() {
+        [_] | [_, 1] => {
+            let labels = integer_labels(array)?.ok_or_else(malformed)?;
+            let largest = labels.iter().max();
+            let classes = largest.map_or(0, |&label| usize::from(label) + 1);
+            (labels, classes)
         }
-        Ok(found)
+        [_, classes] if classes < usize::from(u16::MAX) => {
+            (one_hot(array, classes).ok_or_else(malformed)?, classes)
+        }
+        _ => return Err(malformed()),
+    };
+    if labels.len() != count {
+        return Err(DataError::CountMismatch {
+            images: images.into(),
+            image_count: count,
+            labels: array.file.clone(),
+            label_count: labels.len(),
+        });
     }
+    Ok((labels, classes))
 }
 
 /// Places of the single one in each row of zeros; `None` where rows are anything else.

@@ -123,10 +123,7 @@ pub fn open(location: &Path, request: &ReadRequest) -> Result<Dataset, DataError
 
 fn open_container(container: &Container, request: &ReadRequest) -> Result<Dataset, DataError> {
     if container.entries().is_empty() {
-        return Err(DataError::Empty {
-            file: container.shown(),
-            wanted: "files",
-        });
+        return Err(DataError::empty(container.shown(), "files"));
     }
     for reader in READERS {
         if let Some(dataset) = (reader.open)(container, request)? {
@@ -172,15 +169,10 @@ fn start(location: &Path) -> Result<Start, DataError> {
     let opened = open_regular(location).map_err(failed)?;
     let length = opened.metadata().map_err(failed)?.len();
     let mut head = Vec::new();
-    opened
-        .take(1 << 16)
-        .read_to_end(&mut head)
-        .map_err(failed)?;
+    let read = opened.take(1 << 16).read_to_end(&mut head);
+    read.map_err(failed)?;
     if head.is_empty() {
-        return Err(DataError::Empty {
-            file,
-            wanted: "bytes",
-        });
+        return Err(DataError::empty(file, "bytes"));
     }
     let compressed = head.starts_with(&GZIP);
     if compressed {

@@ -30,6 +30,17 @@ struct Part {
     width: usize,
 }
 
+impl Part {
+    fn whole(shape: ImageShape) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            height: shape.height,
+            width: shape.width,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Blend {
     Brightness,
@@ -60,17 +71,8 @@ impl ScaleAndColour {
         if !crop && colour == 0.0 && lighting == 0.0 {
             return None;
         }
-        let whole = Part {
-            top: 0,
-            left: 0,
-            height: shape.height,
-            width: shape.width,
-        };
-        let part = if crop {
-            random_part(shape, generator).unwrap_or(whole)
-        } else {
-            whole
-        };
+        let part = crop.then(|| random_part(shape, generator)).flatten();
+        let part = part.unwrap_or(Part::whole(shape));
         let mut blends = Vec::new();
         if colour > 0.0 {
             let mut kinds = vec![Blend::Brightness, Blend::Contrast];
@@ -175,9 +177,8 @@ fn mix(image: &mut [f32], shape: ImageShape, blend: Blend, factor: f32) {
         (_, 3) => (0..plane)
             .map(|pixel| {
                 let colours = BRIGHTNESS.iter().enumerate();
-                colours
-                    .map(|(c, weight)| weight * image[c * plane + pixel])
-                    .sum()
+                let weighted = colours.map(|(c, weight)| weight * image[c * plane + pixel]);
+                weighted.sum()
             })
             .collect(),
         _ => image.iter().take(plane).copied().collect(),
@@ -185,10 +186,9 @@ fn mix(image: &mut [f32], shape: ImageShape, blend: Blend, factor: f32) {
     let mean = grey.iter().sum::<f32>() / plane as f32;
     for plane in image.chunks_exact_mut(plane) {
         for (value, grey) in plane.iter_mut().zip(&grey) {
-            let other = if blend == Blend::Contrast {
-                mean
-            } else {
-                *grey
+            let other = match blend {
+                Blend::Contrast => mean,
+                _ => *grey,
             };
             *value = other + (*value - other) * factor;
         }
@@ -200,11 +200,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    const SHAPE: ImageShape = ImageShape {
-        channels: 3,
-        height: 20,
-        width: 30,
-    };
+    const SHAPE: ImageShape = ImageShape::new(3, 20, 30);
 
     fn augmentation() -> Augmentation {
         Augmentation {
@@ -225,11 +221,8 @@ mod tests {
                 areas.push((part.height * part.width) as f64 / 600.0);
             }
         }
-        let (least, most) = areas
-            .iter()
-            .fold((1.0_f64, 0.0_f64), |(least, most), &area| {
-                (least.min(area), most.max(area))
-            });
+        let least = areas.iter().copied().fold(1.0_f64, f64::min);
+        let most = areas.iter().copied().fold(0.0_f64, f64::max);
         // At an aspect of at most 4/3, no part of 20x30 is larger than 20x27.
         assert!(
             (0.06..0.12).contains(&least) && (0.85..=0.9).contains(&most),
@@ -250,9 +243,8 @@ mod tests {
             }
             means.push(image[0]);
         }
-        let (low, high) = means.iter().fold((1.0_f32, 0.0_f32), |(low, high), &mean| {
-            (low.min(mean), high.max(mean))
-        });
+        let low = means.iter().copied().fold(1.0_f32, f32::min);
+        let high = means.iter().copied().fold(0.0_f32, f32::max);
         assert!(low < 0.38 && high > 0.62, "{low} {high}");
     }
 
@@ -260,25 +252,14 @@ mod tests {
     fn the_whole_image_at_its_own_size_is_itself() {
         let pixels: Vec<u8> = (0..3 * 600).map(|i| (i * 37 % 251) as u8).collect();
         let same = ScaleAndColour {
-            part: Part {
-                top: 0,
-                left: 0,
-                height: 20,
-                width: 30,
-            },
+            part: Part::whole(SHAPE),
             blends: Vec::new(),
             light: [0.0; 3],
         };
         for (value, &byte) in same.apply(&pixels, SHAPE).iter().zip(&pixels) {
             assert!((value - f32::from(byte) / 255.0).abs() < 1e-6);
         }
-        assert!(
-            ScaleAndColour::draw(
-                &Augmentation::NONE,
-                SHAPE,
-                &mut ChaCha8Rng::seed_from_u64(0)
-            )
-            .is_none()
-        );
+        let mut generator = ChaCha8Rng::seed_from_u64(0);
+        assert!(ScaleAndColour::draw(&Augmentation::NONE, SHAPE, &mut generator).is_none());
     }
 }

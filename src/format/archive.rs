@@ -47,10 +47,8 @@ pub(super) fn read(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fau
     {
         return Err(Fault::BigEndian);
     }
-    let described = entries.plain("data.pkl").map_err(|fault| Fault::Entry {
-        entry: "data.pkl".to_owned(),
-        fault,
-    })?;
+    let described = entries.plain("data.pkl");
+    let described = described.map_err(|fault| fault.of("data.pkl"))?;
     let object = pickle::read(described, Budget::default()).map_err(|fault| Fault::Pickle {
         pickle: "data.pkl".to_owned(),
         fault,
@@ -58,7 +56,7 @@ pub(super) fn read(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fau
     let pool = StoragePool::new(entries, bytes.len());
     let (mut held, entries) = collect(&object.tree, object.root, pool, weights)?;
     for entry in entries.mismatched {
-        held.note(LoadNote::ChecksumMismatch { entry });
+        held.note(LoadNote::ChecksumMismatch(entry));
     }
     Ok(held)
 }
@@ -142,15 +140,13 @@ fn names<'n>(archive: &'n ZipArchive<Cursor<&[u8]>>) -> Vec<&'n str> {
 
 /// The folder of the archive that holds everything else, with its slash.
 fn folder<'n>(names: &[&'n str]) -> Result<&'n str, Fault> {
-    let mut folders = names
-        .iter()
-        .filter_map(|name| name.strip_suffix("data.pkl"));
-    let Some(folder) =
-        folders.find(|folder| folder.find('/').is_none_or(|at| at + 1 == folder.len()))
-    else {
+    let suffixed = |name: &&'n str| name.strip_suffix("data.pkl");
+    let mut folders = names.iter().filter_map(suffixed);
+    let is_outermost = |folder: &&str| folder.find('/').is_none_or(|at| at + 1 == folder.len());
+    let Some(folder) = folders.find(is_outermost) else {
         if names.iter().any(|name| name.contains("/data/aotinductor/")) {
             let kind = "an AOTInductor package";
-            return Err(Fault::Compiled { kind });
+            return Err(Fault::Compiled(kind));
         }
         let first: Vec<String> = names.iter().take(4).map(|name| shortened(name)).collect();
         let appearance = format!(
@@ -158,7 +154,7 @@ fn folder<'n>(names: &[&'n str]) -> Result<&'n str, Fault> {
             names.len(),
             first.join(", ")
         );
-        return Err(Fault::Unrecognized { appearance });
+        return Err(Fault::Unrecognized(appearance));
     };
     Ok(folder)
 }
@@ -194,34 +190,28 @@ impl<'a> Entries<'a> {
 
     /// The bytes of an entry that is stored as it is.
     pub(super) fn plain(&mut self, inside: &str) -> Result<&'a [u8], EntryError> {
-        let missing = || EntryError::StorageMissing {
-            key: shortened(inside),
-        };
+        let missing = || EntryError::StorageMissing(shortened(inside));
         let name = format!("{}{inside}", self.folder);
         let place = self.archive.index_for_name(&name).ok_or_else(missing)?;
         let entry = self.archive.by_index_raw(place).map_err(|_| missing())?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err(EntryError::StorageCompressed {
-                key: shortened(inside),
-            });
+            return Err(EntryError::StorageCompressed(shortened(inside)));
         }
-        let start = entry
-            .data_start()
-            .and_then(|start| usize::try_from(start).ok());
-        let length = usize::try_from(entry.compressed_size()).ok();
         let bytes = self.bytes;
-        let range = start
-            .zip(length)
-            .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?));
+        let lies = || {
+            let start = usize::try_from(entry.data_start()?).ok()?;
+            let length = usize::try_from(entry.compressed_size()).ok()?;
+            bytes.get(start..start.checked_add(length)?)
+        };
+        let range = lies();
         drop(entry);
         let range = range.ok_or_else(missing)?;
         if self.checked.insert(place) {
             // Entries that lie over each other would have the same bytes summed again and again.
-            self.unclaimed = self.unclaimed.checked_sub(range.len()).ok_or_else(|| {
-                EntryError::StorageOverlaps {
-                    key: shortened(inside),
-                }
-            })?;
+            self.unclaimed = self
+                .unclaimed
+                .checked_sub(range.len())
+                .ok_or_else(|| EntryError::StorageOverlaps(shortened(inside)))?;
             // PyTorch ignores checksums (and can write wrong ones), hence a note, not an error.
             if !self.matches_checksum(place) {
                 self.mismatched.push(shortened(&name));

@@ -73,7 +73,7 @@ pub(super) fn collect<'a, S: StorageSource<'a>>(
         ..
     } = collector;
     if left_out > 0 {
-        notes.push(LoadNote::MoreLeftOut { entries: left_out });
+        notes.push(LoadNote::MoreLeftOut(left_out));
     }
     let state = StateDict::new(tensors, metadata, notes, stated);
     Ok((state, pool.into_source()))
@@ -110,16 +110,12 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
                 break;
             };
             self.note_the_rest(here, key);
-            self.notes.push(LoadNote::Entered {
-                key: shortened(key),
-            });
+            self.notes.push(LoadNote::Entered(shortened(key)));
             here = inside;
         }
         self.read_dictionary(here)?;
         if self.tensors.is_empty() {
-            return Err(Fault::NoTensors {
-                held: self.describe(root),
-            });
+            return Err(Fault::NoTensors(self.describe(root)));
         }
         Ok(())
     }
@@ -127,24 +123,21 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     /// The entry `key` of the outermost dictionary, which is to hold the tensors.
     fn chosen(&mut self, root: Node, key: &str) -> Result<Node, Fault> {
         let tree = self.tree;
-        let inside = tree
-            .entry(root, key)
-            .filter(|&inside| self.holds_tensors(inside));
-        let Some(inside) = inside else {
-            let held: Vec<&str> = entries(tree, root)
-                .iter()
-                .filter(|&&(_, value)| self.holds_tensors(value))
-                .filter_map(|(key, _)| tree.text(*key))
-                .collect();
+        let inside = tree.entry(root, key);
+        let Some(inside) = inside.filter(|&inside| self.holds_tensors(inside)) else {
+            let holds = |&&(_, value): &&(Node, Node)| self.holds_tensors(value);
+            let held = entries(tree, root).iter().filter(holds);
+            let held: Vec<&str> = held.filter_map(|(key, _)| tree.text(*key)).collect();
             return Err(Fault::NoSuchWeights {
                 key: shortened(key),
-                held: listed(&held),
+                held: match held.is_empty() {
+                    true => "no entry".to_owned(),
+                    false => few(held.iter().copied()),
+                },
             });
         };
         self.note_the_rest(root, key);
-        self.notes.push(LoadNote::Entered {
-            key: shortened(key),
-        });
+        self.notes.push(LoadNote::Entered(shortened(key)));
         Ok(inside)
     }
 
@@ -152,10 +145,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     fn wrapper(&mut self, here: Node) -> Option<&'a str> {
         let tree = self.tree;
         for key in WRAPPERS {
-            if tree
-                .entry(here, key)
-                .is_some_and(|inside| self.holds_tensors(inside))
-            {
+            let inside = tree.entry(here, key);
+            if inside.is_some_and(|inside| self.holds_tensors(inside)) {
                 return Some(key);
             }
         }
@@ -163,9 +154,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
         if entries.iter().any(|&(_, value)| is_tensor(tree, value)) {
             return None;
         }
-        let mut holders = entries
-            .iter()
-            .filter(|&&(_, value)| self.holds_tensors(value));
+        let holds = |&&(_, value): &&(Node, Node)| self.holds_tensors(value);
+        let mut holders = entries.iter().filter(holds);
         match (holders.next(), holders.next()) {
             (Some((key, _)), None) => tree.text(*key),
             _ => None,
@@ -204,9 +194,7 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
             match self.tree.text(key) {
                 Some(key) if key == entered => {}
                 Some(key) if self.holds_tensors(value) => {
-                    self.note(LoadNote::AlsoHeld {
-                        key: shortened(key),
-                    });
+                    self.note(LoadNote::AlsoHeld(shortened(key)));
                 }
                 _ => self.leave_out(key, value),
             }
@@ -227,16 +215,14 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
     /// `torch.save(module)` or TorchScript: walks the modules inside each other.
     fn read_module(&mut self, root: Node, layout: Layout) -> Result<(), Fault> {
         let tree = self.tree;
-        let class = match tree
-            .object(root)
-            .and_then(|object| tree.global(object.class))
-        {
+        let class = tree.object(root).map(|object| object.class);
+        let class = match class.and_then(|class| tree.global(class)) {
             Some((module, name)) => format!("{}.{}", shortened(module), shortened(name)),
             None => "module".to_owned(),
         };
         self.notes.push(match layout {
-            Layout::Module => LoadNote::ModuleRead { class },
-            Layout::Script => LoadNote::ScriptRead { class },
+            Layout::Module => LoadNote::ModuleRead(class),
+            Layout::Script => LoadNote::ScriptRead(class),
         });
         let mut open = vec![(String::new(), 0, root)];
         let mut visits = 0;
@@ -284,10 +270,8 @@ impl<'a, S: StorageSource<'a>> Collector<'_, 'a, S> {
         if self.tensors.len() >= MAX_TENSORS {
             return Err(too_many("tensors", MAX_TENSORS));
         }
-        let tensor = rebuild(self.tree, node, &mut self.pool).map_err(|fault| Fault::Entry {
-            entry: shortened(name),
-            fault,
-        })?;
+        let tensor = rebuild(self.tree, node, &mut self.pool);
+        let tensor = tensor.map_err(|fault| fault.of(name))?;
         // As in Python, a repeated key keeps its first place and has its last value.
         self.tensors.insert(name.to_owned(), tensor);
         Ok(())
@@ -358,14 +342,6 @@ fn bounded(name: &str) -> Result<&str, Fault> {
         return Err(too_many("bytes in a name", MAX_NAME));
     }
     Ok(name)
-}
-
-/// Some keys of a file, for a message.
-fn listed(keys: &[&str]) -> String {
-    match keys {
-        [] => "no entry".to_owned(),
-        keys => few(keys.iter().copied()),
-    }
 }
 
 fn too_many(what: &'static str, limit: usize) -> Fault {

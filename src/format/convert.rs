@@ -41,17 +41,19 @@ pub fn convert(model: &Model, file: &Path) -> Result<Conversion, FormatError> {
         _ => return Err(at(Fault::UnknownTarget)),
     };
     let before = outputs(model, &model.network).map_err(|fault| at(fault.into()))?;
-    let largest = largest(&before).map_err(|fault| at(fault.into()))?;
+    let largest = largest_of(&before).map_err(|fault| at(fault.into()))?;
     if !largest.is_finite() {
         return Err(at(Fault::OutputsNotFinite));
     }
     let mut found = f64::NAN;
     let mut prove = |written: &TrainableNetwork| {
-        found = difference(model, &before, written)
-            .map(|apart| if apart == 0.0 { 0.0 } else { apart / largest })
-            .map_err(|fault| at(fault.into()))?;
+        let apart = || largest_of(&before.f_sub(&outputs(model, written)?)?);
+        found = match apart().map_err(|fault| at(fault.into()))? {
+            0.0 => 0.0,
+            apart => apart / largest,
+        };
         if found.is_nan() || found > TOLERANCE {
-            return Err(at(Fault::NotTheSame { difference: found }));
+            return Err(at(Fault::NotTheSame(found)));
         }
         Ok(())
     };
@@ -81,13 +83,9 @@ fn state_as_found(model: &Model) -> Result<Vec<(String, Tensor)>, Fault> {
     let mut state = state_of(&model.network);
     for (name, tensor) in &mut state {
         if model.one_pixel_kernels.contains(name) {
-            let kernel = tensor
-                .f_unsqueeze(-1)
-                .and_then(|tensor| tensor.f_unsqueeze(-1));
-            *tensor = kernel.map_err(|fault| Fault::Convert {
-                entry: name.clone(),
-                fault,
-            })?;
+            let kernel = tensor.f_unsqueeze(-1);
+            let kernel = kernel.and_then(|tensor| tensor.f_unsqueeze(-1));
+            *tensor = kernel.map_err(|fault| Fault::convert(name, fault))?;
         }
     }
     Ok(state)
@@ -102,15 +100,7 @@ fn outputs(model: &Model, network: &TrainableNetwork) -> Result<Tensor, NetworkE
     Ok(logits.f_to_kind(Kind::Double)?)
 }
 
-fn difference(
-    model: &Model,
-    before: &Tensor,
-    written: &TrainableNetwork,
-) -> Result<f64, NetworkError> {
-    largest(&before.f_sub(&outputs(model, written)?)?)
-}
-
 /// The largest magnitude; not a number where one value is none.
-fn largest(values: &Tensor) -> Result<f64, NetworkError> {
+fn largest_of(values: &Tensor) -> Result<f64, NetworkError> {
     Ok(values.f_abs()?.f_max()?.f_double_value(&[])?)
 }

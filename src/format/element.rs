@@ -1,5 +1,6 @@
 //! The element types that checkpoints store, under each of their names.
 
+use ::safetensors::Dtype;
 use tch::{Kind, Tensor};
 
 /// The type of one number in a stored tensor.
@@ -31,6 +32,20 @@ const NAMES: [(Element, &str, &str, Kind); 10] = [
     (Element::Bool, "BoolStorage", "bool", Kind::Bool),
 ];
 
+/// The same for the number that torch.export gives a type, and its name in safetensors.
+const NUMBERS: [(Element, i64, Dtype); 10] = [
+    (Element::F16, 6, Dtype::F16),
+    (Element::BF16, 13, Dtype::BF16),
+    (Element::F32, 7, Dtype::F32),
+    (Element::F64, 8, Dtype::F64),
+    (Element::I64, 5, Dtype::I64),
+    (Element::I32, 4, Dtype::I32),
+    (Element::I16, 3, Dtype::I16),
+    (Element::I8, 2, Dtype::I8),
+    (Element::U8, 1, Dtype::U8),
+    (Element::Bool, 12, Dtype::BOOL),
+];
+
 impl Element {
     pub(super) fn from_storage_class(name: &str) -> Option<Self> {
         NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
@@ -38,19 +53,11 @@ impl Element {
 
     /// By the number that torch.export gives to a type.
     pub(super) fn from_export(number: i64) -> Option<Self> {
-        Some(match number {
-            1 => Self::U8,
-            2 => Self::I8,
-            3 => Self::I16,
-            4 => Self::I32,
-            5 => Self::I64,
-            6 => Self::F16,
-            7 => Self::F32,
-            8 => Self::F64,
-            12 => Self::Bool,
-            13 => Self::BF16,
-            _ => return None,
-        })
+        NUMBERS.iter().find(|row| row.1 == number).map(|row| row.0)
+    }
+
+    pub(super) fn from_safetensors(dtype: Dtype) -> Option<Self> {
+        NUMBERS.iter().find(|row| row.2 == dtype).map(|row| row.0)
     }
 
     pub(super) fn from_dtype(name: &str) -> Option<Self> {
@@ -65,41 +72,12 @@ impl Element {
             .ok_or_else(|| format!("its numbers are {kind:?}"))
     }
 
-    pub(super) fn from_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
-        use safetensors::Dtype;
-        Some(match dtype {
-            Dtype::F16 => Self::F16,
-            Dtype::BF16 => Self::BF16,
-            Dtype::F32 => Self::F32,
-            Dtype::F64 => Self::F64,
-            Dtype::I64 => Self::I64,
-            Dtype::I32 => Self::I32,
-            Dtype::I16 => Self::I16,
-            Dtype::I8 => Self::I8,
-            Dtype::U8 => Self::U8,
-            Dtype::BOOL => Self::Bool,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn to_safetensors(self) -> safetensors::Dtype {
-        use safetensors::Dtype;
-        match self {
-            Self::F16 => Dtype::F16,
-            Self::BF16 => Dtype::BF16,
-            Self::F32 => Dtype::F32,
-            Self::F64 => Dtype::F64,
-            Self::I64 => Dtype::I64,
-            Self::I32 => Dtype::I32,
-            Self::I16 => Dtype::I16,
-            Self::I8 => Dtype::I8,
-            Self::U8 => Dtype::U8,
-            Self::Bool => Dtype::BOOL,
-        }
+    pub(super) fn to_safetensors(self) -> Dtype {
+        NUMBERS[self as usize].2
     }
 
     fn row(self) -> &'static (Element, &'static str, &'static str, Kind) {
-        // The table lists every variant, in the order of the enum.
+        // The tables list every variant, in the order of the enum.
         &NAMES[self as usize]
     }
 
@@ -113,23 +91,18 @@ impl Element {
 
     /// Size of one number in bytes.
     pub(super) fn bytes(self) -> usize {
-        match self {
-            Self::F64 | Self::I64 => 8,
-            Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
+        self.kind().elt_size_in_bytes()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Element, NAMES};
+    use super::{Element, NAMES, NUMBERS};
 
     #[test]
     fn every_row_of_the_table_stands_at_its_own_place() {
         for (place, row) in NAMES.iter().enumerate() {
-            assert_eq!(row.0 as usize, place);
+            assert_eq!((row.0 as usize, NUMBERS[place].0), (place, row.0));
             assert_eq!(row.0.bytes(), row.3.elt_size_in_bytes());
             assert_eq!(
                 Element::from_safetensors(row.0.to_safetensors()),

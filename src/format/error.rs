@@ -41,15 +41,12 @@ pub enum Fault {
     },
     /// Normalisations of which only scale and shift are stored.
     #[error(
-        "its normalisations (the first is `{entry}`) have no running statistics, and nothing says \
+        "its normalisations (the first is `{0}`) have no running statistics, and nothing says \
          over how many groups of channels they normalise; state it (a GroupNorm of 16 groups as \
          groups=16, a LayerNorm as groups=1, an InstanceNorm as groups=channels); a network that \
          normalises by the statistics of each batch has no output of its own for one image"
     )]
-    UnknownGroups {
-        /// The first of them.
-        entry: String,
-    },
+    UnknownGroups(String),
     /// An assumption that leads nowhere.
     #[error("`{assumption}` cannot be assumed of it: {offered}")]
     Assumption {
@@ -84,13 +81,10 @@ pub enum Fault {
     },
     /// A parametrisation that cannot be computed.
     #[error(
-        "the tensor `{entry}` belongs to a parametrisation that is not known; call \
+        "the tensor `{0}` belongs to a parametrisation that is not known; call \
          torch.nn.utils.parametrize.remove_parametrizations in Python and save the model again"
     )]
-    Parametrization {
-        /// The tensor.
-        entry: String,
-    },
+    Parametrization(String),
     /// A folder that is no model's.
     #[error(
         "a folder without a model: expected config.json beside model.safetensors or \
@@ -101,26 +95,17 @@ pub enum Fault {
     #[error("not valid JSON: {0}")]
     FolderJson(#[source] serde_json::Error),
     /// An index of shards that is damaged.
-    #[error("not a usable index of shards: {what}; download the folder again")]
-    FolderIndex {
-        /// What is wrong.
-        what: &'static str,
-    },
+    #[error("not a usable index of shards: {0}; download the folder again")]
+    FolderIndex(&'static str),
     /// A tensor that two shards hold.
-    #[error("holds the tensor `{name}`, which another shard holds too; download the folder again")]
-    TwoShards {
-        /// The tensor.
-        name: String,
-    },
+    #[error("holds the tensor `{0}`, which another shard holds too; download the folder again")]
+    TwoShards(String),
     /// A preparation of images that is not supported.
     #[error(
-        "prepares its images in a way that is not supported: {what}; prepare them in Python and give \
+        "prepares its images in a way that is not supported: {0}; prepare them in Python and give \
          them as .npz, with the file of weights instead of the folder"
     )]
-    Preparation {
-        /// What is not supported.
-        what: String,
-    },
+    Preparation(String),
     /// A network that is not known by its tensors.
     #[error("its architecture is not known from its tensors: {why}; export the model in Python")]
     MustBeExported {
@@ -140,13 +125,10 @@ pub enum Fault {
     Write(#[source] io::Error),
     /// Not a model file that is known.
     #[error(
-        "not a model file that can be read: it {appearance}; \
+        "not a model file that can be read: it {0}; \
          give a .safetensors file or a state dict saved by torch.save"
     )]
-    Unrecognized {
-        /// What it looks like.
-        appearance: String,
-    },
+    Unrecognized(String),
     /// A TorchScript archive of an unknown architecture.
     #[error(
         "a TorchScript archive whose architecture is not recognised from its tensors; export \
@@ -156,15 +138,12 @@ pub enum Fault {
     TorchScript,
     /// A network that was compiled, without its graph.
     #[error(
-        "a compiled network ({kind}): it holds machine code or a program for one runtime, no graph; \
+        "a compiled network ({0}): it holds machine code or a program for one runtime, no graph; \
          keep the exported program too, in Python with \
          `torch.export.save(torch.export.export(MODEL.eval(), (EXAMPLE_INPUT,)), \"model.pt2\")`, \
          and open that"
     )]
-    Compiled {
-        /// By what.
-        kind: &'static str,
-    },
+    Compiled(&'static str),
     /// An archive of `torch.export.save`, where tensors alone were asked for.
     #[error(
         "an archive of torch.export, which holds a graph, not a dictionary of tensors; read \
@@ -172,20 +151,14 @@ pub enum Fault {
     )]
     ExportedProgram,
     /// A graph that is damaged, or none that has residual blocks.
-    #[error("holds a graph that cannot be used: {what}")]
-    Graph {
-        /// Why not.
-        what: String,
-    },
+    #[error("holds a graph that cannot be used: {0}")]
+    Graph(String),
     /// A graph with operations that are not known.
     #[error(
-        "uses operations that are not supported: {operations}; rewrite the model without them, \
+        "uses operations that are not supported: {0}; rewrite the model without them, \
          or ask for them to be added"
     )]
-    UnsupportedOperations {
-        /// Their names.
-        operations: String,
-    },
+    UnsupportedOperations(String),
     /// An input for which no normalisation is known, and none was given.
     #[error(transparent)]
     Normalization(#[from] DataError),
@@ -202,13 +175,8 @@ pub enum Fault {
     )]
     OutputsNotFinite,
     /// A written model that computes something else.
-    #[error(
-        "would not be the same model: its outputs differ by {difference:.1e} of the largest one"
-    )]
-    NotTheSame {
-        /// Largest difference over largest output.
-        difference: f64,
-    },
+    #[error("would not be the same model: its outputs differ by {0:.1e} of the largest one")]
+    NotTheSame(f64),
     /// Numbers in the other byte order.
     #[error("was written on a big-endian machine; load it there and save it as .safetensors")]
     BigEndian,
@@ -246,13 +214,10 @@ pub enum Fault {
     },
     /// There is no dictionary of tensors.
     #[error(
-        "holds no dictionary of tensors by name: it holds {held}; save the one that \
+        "holds no dictionary of tensors by name: it holds {0}; save the one that \
          `model.state_dict()` gives"
     )]
-    NoTensors {
-        /// What is there instead.
-        held: String,
-    },
+    NoTensors(String),
     /// More entries or longer names than any model has.
     #[error("has more than {limit} {what}: no model needs that many")]
     TooMany {
@@ -278,15 +243,17 @@ pub enum Fault {
         /// Why.
         what: String,
     },
-    /// A state that the reader rules out: an error of pathscope.
-    #[error("internal error ({what}); please report it")]
-    Internal {
-        /// What was ruled out.
-        what: &'static str,
-    },
 }
 
 impl Fault {
+    /// libtorch could not convert the tensor `entry`.
+    pub(super) fn convert(entry: &str, fault: TchError) -> Self {
+        Self::Convert {
+            entry: entry.to_owned(),
+            fault,
+        }
+    }
+
     pub(super) fn at(self, file: &Path) -> FormatError {
         FormatError {
             file: file.to_owned(),
@@ -300,11 +267,8 @@ impl Fault {
 #[non_exhaustive]
 pub enum EntryError {
     /// The tensor is made by a class or function that is not known here.
-    #[error("it is made by `{class}`, which is not among the tensor constructors read here")]
-    UnknownConstructor {
-        /// The Python name.
-        class: String,
-    },
+    #[error("it is made by `{0}`, which is not among the tensor constructors read here")]
+    UnknownConstructor(String),
     /// The tensor is quantised.
     #[error(
         "it is quantised; dequantise it in PyTorch with `.dequantize()` and save the file again"
@@ -314,38 +278,23 @@ pub enum EntryError {
     #[error("it is sparse; make it dense in PyTorch with `.to_dense()` and save the file again")]
     Sparse,
     /// The description of the tensor does not have the form that PyTorch writes.
-    #[error("its description lacks {what}")]
-    Malformed {
-        /// What is missing or of the wrong kind.
-        what: &'static str,
-    },
+    #[error("its description lacks {0}")]
+    Malformed(&'static str),
     /// A type of numbers that is not read.
-    #[error("its numbers are `{element}`; read are f16, bf16, f32, f64, i8 to i64, u8 and bool")]
-    UnsupportedElement {
-        /// The name of the type.
-        element: String,
-    },
+    #[error("its numbers are `{0}`; read are f16, bf16, f32, f64, i8 to i64, u8 and bool")]
+    UnsupportedElement(String),
     /// A parameter that is not made of floating-point numbers, such as those of quantised networks.
     #[error(
-        "its numbers are {kind}, where floating-point numbers are needed; save the network \
+        "its numbers are {0}, where floating-point numbers are needed; save the network \
          before it is quantised"
     )]
-    NotFloat {
-        /// The type.
-        kind: String,
-    },
+    NotFloat(String),
     /// The tensor looks into a storage that the file does not hold.
-    #[error("its storage {key:?} is not in the file")]
-    StorageMissing {
-        /// The name of the storage.
-        key: String,
-    },
+    #[error("its storage {0:?} is not in the file")]
+    StorageMissing(String),
     /// The storage is compressed, which PyTorch never does.
-    #[error("its storage {key:?} is compressed; PyTorch stores plainly: save the file again")]
-    StorageCompressed {
-        /// The name of the storage.
-        key: String,
-    },
+    #[error("its storage {0:?} is compressed; PyTorch stores plainly: save the file again")]
+    StorageCompressed(String),
     /// The storage holds fewer bytes than claimed.
     #[error("it claims {claimed} numbers of storage {key:?}, which has {held} bytes")]
     StorageTooShort {
@@ -371,23 +320,27 @@ pub enum EntryError {
         held: usize,
     },
     /// Entries of an archive lie over each other, which no program writes.
-    #[error("its storage {key:?} lies over another entry of the archive")]
-    StorageOverlaps {
-        /// The name of the storage.
-        key: String,
-    },
+    #[error("its storage {0:?} lies over another entry of the archive")]
+    StorageOverlaps(String),
     /// Its size does not fit into a machine word.
     #[error("its size overflows")]
     Overflow,
     /// The storages of a file claim more than the file holds.
-    #[error("with storage {key:?} the entries claim more memory than twice the file's length")]
-    ClaimsTooMuch {
-        /// The storage at which the bound was reached.
-        key: String,
-    },
+    #[error("with storage {0:?} the entries claim more memory than twice the file's length")]
+    ClaimsTooMuch(String),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+}
+
+impl EntryError {
+    /// The same of the entry `name`.
+    pub(super) fn of(self, name: &str) -> Fault {
+        Fault::Entry {
+            entry: shortened(name),
+            fault: self,
+        }
+    }
 }
 
 /// The first few of some names from a file.

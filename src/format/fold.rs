@@ -59,15 +59,11 @@ pub(super) fn parametrizations(state: &mut StateDict) -> Result<(), Fault> {
         }
     }
     if folded > 0 {
-        state.note(LoadNote::Folded { weights: folded });
+        state.note(LoadNote::Folded(folded));
     }
-    match state
-        .names()
-        .find(|name| name.contains(".parametrizations."))
-    {
-        Some(name) => Err(Fault::Parametrization {
-            entry: shortened(name),
-        }),
+    let mut names = state.names();
+    match names.find(|name| name.contains(".parametrizations.")) {
+        Some(name) => Err(Fault::Parametrization(shortened(name))),
         None => Ok(()),
     }
 }
@@ -83,12 +79,10 @@ fn fold(state: &mut StateDict, module: &str, suffixes: &[&str], rule: Rule) -> R
         (Rule::Spectral, [weight, left, right]) => spectral_normalized(weight, left, right),
         _ => return Ok(()),
     };
-    let weight = weight.map_err(|fault| Fault::Convert {
-        entry: shortened(&format!("{module}weight")),
-        fault,
-    })?;
+    let name = format!("{module}weight");
+    let weight = weight.map_err(|fault| Fault::convert(&shortened(&name), fault))?;
     if let [first, rest @ ..] = names.as_slice() {
-        state.put(format!("{module}weight"), weight, first);
+        state.put(name, weight, first);
         for name in rest.iter().chain([first]) {
             state.remove(name);
         }
@@ -98,11 +92,8 @@ fn fold(state: &mut StateDict, module: &str, suffixes: &[&str], rule: Rule) -> R
 
 fn weight_normalized(direction: &Tensor, length: &Tensor) -> Result<Tensor, TchError> {
     let shape = length.size();
-    let axes: Vec<i64> = (0..)
-        .zip(&shape)
-        .filter(|(_, n)| **n == 1)
-        .map(|(axis, _)| axis)
-        .collect();
+    let ones = (0..).zip(&shape).filter(|(_, n)| **n == 1);
+    let axes: Vec<i64> = ones.map(|(axis, _)| axis).collect();
     let norm = direction
         .f_square()?
         .f_sum_dim_intlist(axes, true, None)?

@@ -72,10 +72,7 @@ fn claims<'a>(tree: &Tree<'a>) -> Result<HashMap<&'a str, Claim>, Fault> {
     for (node, _) in persistent {
         let reference = StorageReference::read(tree, node)
             .and_then(|reference| Ok((reference.key, reference.numel, reference.claimed()?)));
-        let (key, numel, bytes) = reference.map_err(|fault| Fault::Entry {
-            entry: "a storage".to_owned(),
-            fault,
-        })?;
+        let (key, numel, bytes) = reference.map_err(|fault| fault.of("a storage"))?;
         claims.insert(key, Claim { numel, bytes });
     }
     Ok(claims)
@@ -88,9 +85,7 @@ struct Storages<'a>(HashMap<&'a str, &'a [u8]>);
 impl<'a> StorageSource<'a> for Storages<'a> {
     fn bytes(&mut self, key: &str) -> Result<&'a [u8], EntryError> {
         let found = self.0.get(key).copied();
-        found.ok_or_else(|| EntryError::StorageMissing {
-            key: key.to_owned(),
-        })
+        found.ok_or_else(|| EntryError::StorageMissing(key.to_owned()))
     }
 }
 

@@ -118,9 +118,9 @@ fn state_dict(bytes: &[u8], weights: Option<&str>) -> Result<StateDict, Fault> {
         legacy::read(bytes, weights)
     } else if signature::is_executorch(bytes) {
         let kind = "an ExecuTorch program";
-        Err(Fault::Compiled { kind })
+        Err(Fault::Compiled(kind))
     } else {
         let appearance = signature::appearance(bytes);
-        Err(Fault::Unrecognized { appearance })
+        Err(Fault::Unrecognized(appearance))
     }
 }

@@ -171,27 +171,16 @@ fn recognized(mut state: StateDict, options: &LoadOptions) -> Result<Model, Faul
         card.normalization = normalization;
         open.normalization = false;
         remarks.retain(|note| !matches!(note, LoadNote::AssumedNormalization { .. }));
-        remarks.push(LoadNote::InsideNormalization {
-            tensors: few(taken.iter().map(String::as_str)),
-        });
+        remarks.push(LoadNote::InsideNormalization(few(taken
+            .iter()
+            .map(String::as_str))));
     }
     if !prefix.is_empty() {
-        remarks.insert(
-            0,
-            LoadNote::Below {
-                prefix: shortened(&prefix),
-            },
-        );
+        remarks.insert(0, LoadNote::Below(shortened(&prefix)));
     }
-    let mut left: Vec<String> = Vec::new();
-    for name in state
-        .names()
-        .filter(|name| !taken.iter().any(|taken| taken == name))
-    {
-        if !name.starts_with(&prefix) {
-            left.push(name.to_owned());
-        }
-    }
+    let is_left =
+        |name: &&str| !name.starts_with(&prefix) && !taken.iter().any(|taken| taken == name);
+    let left = state.names().filter(is_left).map(str::to_owned).collect();
     for name in &taken {
         if let Some(name) = name.strip_prefix(&prefix) {
             inner.remove(name);
@@ -207,21 +196,12 @@ fn recognized(mut state: StateDict, options: &LoadOptions) -> Result<Model, Faul
 /// What the tensors leave open of the structure. Pickled modules state all but what functions do.
 fn open_subjects(state: &StateDict, assumptions: &Assumptions) -> Vec<&'static str> {
     let stated = state.modules().next().is_some();
-    let open: &[&str] = match stated {
-        true => &["shortcut", "projection", "pairs"],
-        false => &[
-            "pool",
-            "stride",
-            "shortcut",
-            "projection",
-            "pairs",
-            "epsilon",
-        ],
-    };
-    open.iter()
-        .copied()
-        .filter(|subject| !assumptions.decide(subject))
-        .collect()
+    let mut open = vec!["shortcut", "projection", "pairs"];
+    if !stated {
+        open = [vec!["pool", "stride"], open, vec!["epsilon"]].concat();
+    }
+    open.retain(|subject| !assumptions.decide(subject));
+    open
 }
 
 /// The model that `card` describes, of the tensors of `state`; `left` are the names of tensors
@@ -282,37 +262,31 @@ fn make_printable(card: &mut ModelCard) {
 /// A model from an exported program; its hash is empty.
 fn of_graph(exported: Exported, given: Option<&Normalization>) -> Result<Model, Fault> {
     let Exported {
-        specification,
+        opened,
         network,
         input,
         title,
-        notes: remarks,
-        nodes,
     } = exported;
+    let specification = opened.specification;
     let input = FeatureShape::of(&input);
-    let held: HashMap<String, Tensor> = network
-        .named_parameters()
-        .into_iter()
-        .map(|(name, _, tensor)| (name, tensor))
-        .collect();
+    let held: HashMap<String, Tensor> = state_of(&network).into_iter().collect();
     let not_finite = parameters::check(&specification, |name| held.get(name))?;
     let mut notes = vec![LoadNote::GraphRead {
         title: title.clone(),
         blocks: specification.blocks.len(),
     }];
     notes.extend(not_finite);
-    notes.extend(remarks.into_iter().map(LoadNote::Remark));
+    notes.extend(opened.notes.into_iter().map(LoadNote::Remark));
     let normalization = match given {
         Some(given) => given.clone(),
         None => {
-            let name = if input.channels == 3 {
-                "imagenet"
-            } else {
-                "half"
+            let name = match input.channels {
+                3 => "imagenet",
+                _ => "half",
             };
             // Tokens are not normalised.
             if specification.vocabulary().is_none() {
-                notes.push(LoadNote::AssumedNormalization { name });
+                notes.push(LoadNote::AssumedNormalization(name));
             }
             Normalization::preset(name)?
         }
@@ -333,7 +307,7 @@ fn of_graph(exported: Exported, given: Option<&Normalization>) -> Result<Model, 
         notes,
         open: Open::default(),
         one_pixel_kernels: Vec::new(),
-        graph_nodes: nodes,
+        graph_nodes: opened.nodes,
     })
 }
 

@@ -7,15 +7,9 @@ use std::fmt;
 #[non_exhaustive]
 pub enum LoadNote {
     /// The tensors stood inside a dictionary under this key.
-    Entered {
-        /// The key.
-        key: String,
-    },
+    Entered(String),
     /// This key holds tensors too; they were not taken.
-    AlsoHeld {
-        /// The key.
-        key: String,
-    },
+    AlsoHeld(String),
     /// A word of a wrapper was removed from the names.
     PartStripped {
         /// The word.
@@ -24,15 +18,9 @@ pub enum LoadNote {
         tensors: usize,
     },
     /// Weights that were kept as what weight or spectral normalisation computes them from.
-    Folded {
-        /// How many.
-        weights: usize,
-    },
+    Folded(usize),
     /// The network is a part of what the file holds.
-    Below {
-        /// The prefix of its tensors.
-        prefix: String,
-    },
+    Below(String),
     /// The architecture was recognised.
     Recognized {
         /// What the network is called.
@@ -50,15 +38,9 @@ pub enum LoadNote {
     /// Something about how an exported graph was taken apart.
     Remark(String),
     /// The file states no normalisation of its inputs, and none was given.
-    AssumedNormalization {
-        /// What is assumed.
-        name: &'static str,
-    },
+    AssumedNormalization(&'static str),
     /// The normalisation of the inputs is among the tensors.
-    InsideNormalization {
-        /// Their names.
-        tensors: String,
-    },
+    InsideNormalization(String),
     /// Tensors that the network does not have.
     Unused {
         /// How many.
@@ -74,15 +56,9 @@ pub enum LoadNote {
         first: String,
     },
     /// A whole pickled module: its tensors were collected, its code was not run.
-    ModuleRead {
-        /// Its class.
-        class: String,
-    },
+    ModuleRead(String),
     /// A TorchScript module: its tensors were collected, its program was not run.
-    ScriptRead {
-        /// Its class.
-        class: String,
-    },
+    ScriptRead(String),
     /// An entry that is no tensor was left out.
     NotATensor {
         /// Its name.
@@ -91,15 +67,9 @@ pub enum LoadNote {
         what: String,
     },
     /// More entries that are no tensors were left out.
-    MoreLeftOut {
-        /// How many.
-        entries: usize,
-    },
+    MoreLeftOut(usize),
     /// The bytes of an archive's entry do not have the checksum that the archive states.
-    ChecksumMismatch {
-        /// The entry.
-        entry: String,
-    },
+    ChecksumMismatch(String),
 }
 
 impl LoadNote {
@@ -131,69 +101,48 @@ impl LoadNote {
 
 impl fmt::Display for LoadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entered { key } => write!(f, "tensors taken from the entry `{key}`"),
-            Self::AlsoHeld { key } => {
-                write!(
-                    f,
-                    "the entry `{key}` holds tensors as well; they were left out"
-                )
+        let text = match self {
+            Self::Entered(key) => format!("tensors taken from the entry `{key}`"),
+            Self::AlsoHeld(key) => {
+                format!("the entry `{key}` holds tensors as well; they were left out")
             }
             Self::PartStripped { part, tensors } => {
-                write!(f, "`{part}.` removed from {tensors} names")
+                format!("`{part}.` removed from {tensors} names")
             }
-            Self::Folded { weights } => {
-                write!(
-                    f,
-                    "weight or spectral normalisation computed for {weights} weights"
-                )
+            Self::Folded(weights) => {
+                format!("weight or spectral normalisation computed for {weights} weights")
             }
-            Self::Below { prefix } => write!(f, "the network taken is the one below `{prefix}`"),
-            Self::Recognized { title, origin } => write!(f, "recognised as {title}: {origin}"),
-            Self::Remark(text) => f.write_str(text),
+            Self::Below(prefix) => format!("the network taken is the one below `{prefix}`"),
+            Self::Recognized { title, origin } => format!("recognised as {title}: {origin}"),
+            Self::Remark(text) => text.clone(),
             Self::GraphRead { title, blocks } => {
-                write!(
-                    f,
-                    "{title}: {blocks} residual blocks found in the exported graph"
-                )
+                format!("{title}: {blocks} residual blocks found in the exported graph")
             }
-            Self::AssumedNormalization { name } => {
-                write!(f, "the file states no normalisation; assuming `{name}`")
+            Self::AssumedNormalization(name) => {
+                format!("the file states no normalisation; assuming `{name}`")
             }
-            Self::InsideNormalization { tensors } => {
-                write!(
-                    f,
-                    "the model normalises its inputs itself ({tensors}); taken over"
-                )
+            Self::InsideNormalization(tensors) => {
+                format!("the model normalises its inputs itself ({tensors}); taken over")
             }
-            Self::Unused { tensors, first } => write!(f, "{tensors} tensor(s) not used: {first}"),
-            Self::NotFinite { tensors, first } => write!(
-                f,
+            Self::Unused { tensors, first } => format!("{tensors} tensor(s) not used: {first}"),
+            Self::NotFinite { tensors, first } => format!(
                 "{tensors} tensor(s) hold infinities or NaN, first `{first}`: the file is damaged, \
                  or the training diverged"
             ),
-            Self::ModuleRead { class } => {
-                write!(
-                    f,
-                    "tensors of a pickled `{class}` collected; its code was not run"
-                )
+            Self::ModuleRead(class) => {
+                format!("tensors of a pickled `{class}` collected; its code was not run")
             }
-            Self::ScriptRead { class } => {
-                write!(
-                    f,
-                    "tensors of the TorchScript module `{class}` collected; its program was not run"
-                )
+            Self::ScriptRead(class) => format!(
+                "tensors of the TorchScript module `{class}` collected; its program was not run"
+            ),
+            Self::NotATensor { name, what } => format!("`{name}` left out: {what}"),
+            Self::MoreLeftOut(entries) => {
+                format!("{entries} more entries that are no tensors left out")
             }
-            Self::NotATensor { name, what } => write!(f, "`{name}` left out: {what}"),
-            Self::MoreLeftOut { entries } => {
-                write!(f, "{entries} more entries that are no tensors left out")
+            Self::ChecksumMismatch(entry) => {
+                format!("`{entry}` does not match its checksum: the file may be damaged")
             }
-            Self::ChecksumMismatch { entry } => {
-                write!(
-                    f,
-                    "`{entry}` does not match its checksum: the file may be damaged"
-                )
-            }
-        }
+        };
+        f.write_str(&text)
     }
 }

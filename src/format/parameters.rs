@@ -19,15 +19,10 @@ pub(super) fn check<'t>(
         else {
             continue;
         };
-        let refused = |fault: EntryError| Fault::Entry {
-            entry: shortened(&parameter.name),
-            fault,
-        };
+        let refused = |fault: EntryError| fault.of(&parameter.name);
         if !tensor.is_floating_point() {
             let kind = tensor.f_kind().map_err(|fault| refused(fault.into()))?;
-            return Err(refused(EntryError::NotFloat {
-                kind: format!("{kind:?}"),
-            }));
+            return Err(refused(EntryError::NotFloat(format!("{kind:?}"))));
         }
         let finite = tensor.f_isfinite().and_then(|finite| finite.f_all());
         let finite = finite.and_then(|finite| finite.f_int64_value(&[]));

@@ -49,10 +49,7 @@ pub(super) fn write_pytorch(
     entry(&mut archive, "data.pkl", &described).map_err(failed)?;
     entry(&mut archive, "byteorder", b"little").map_err(failed)?;
     for (key, (name, tensor)) in tensors.iter().enumerate() {
-        let bytes = raw_bytes(tensor).map_err(|fault| Fault::Convert {
-            entry: name.clone(),
-            fault,
-        })?;
+        let bytes = raw_bytes(tensor).map_err(|fault| Fault::convert(name, fault))?;
         entry(&mut archive, &format!("data/{key}"), &bytes).map_err(failed)?;
     }
     entry(&mut archive, "version", b"3\n").map_err(failed)?;

@@ -47,12 +47,7 @@ pub fn readings(specification: &Specification) -> Vec<Reading> {
         });
     } else {
         offer("pool=yes", "a max-pool after the stem", &mut |other| {
-            let pool = Operation::MaxPool {
-                kernel: 3,
-                stride: 2,
-                padding: 1,
-            };
-            other.stem.push(Layer::new("", pool));
+            other.stem.push(Layer::new("", Operation::STEM_POOL));
         });
     }
     for (place, name, words) in [
@@ -90,19 +85,10 @@ pub fn readings(specification: &Specification) -> Vec<Reading> {
                 .retain(|layer| layer.operation != Operation::Relu);
         }
     });
-    for (epsilon, name) in [
-        (1e-5, "1e-5"),
-        (1e-3, "1e-3"),
-        (1e-2, "1e-2"),
-        (1e-1, "1e-1"),
-    ] {
-        offer(
-            &format!("epsilon={name}"),
-            &format!("{name} added to variances"),
-            &mut |other| {
-                set_epsilon(other, epsilon);
-            },
-        );
+    for epsilon in [1e-5, 1e-3, 1e-2, 1e-1] {
+        let name = format!("epsilon={epsilon:e}");
+        let words = format!("{epsilon:e} added to variances");
+        offer(&name, &words, &mut |other| set_epsilon(other, epsilon));
     }
     all
 }
@@ -122,10 +108,9 @@ fn move_stride(block: &mut Block<Layer>, place: usize) {
         if let (Some(first), Some(second)) = (strides.next(), strides.next()) {
             let (whole, one) = (*first * *second, 1);
             if *first == 1 || *second == 1 {
-                (*first, *second) = if place == 0 {
-                    (whole, one)
-                } else {
-                    (one, whole)
+                (*first, *second) = match place {
+                    0 => (whole, one),
+                    _ => (one, whole),
                 };
             }
         }
@@ -149,6 +134,7 @@ fn pad(block: &mut Block<Layer>, form: Padding) {
     if block.functions.iter().any(embeds) {
         return;
     }
+    let averaging = |stride| Layer::new("", Operation::mean_of_four(stride, true));
     let Some(skip) = &mut block.skip else { return };
     if let [.., last] = skip.as_slice()
         && let Operation::PadShortcut {
@@ -162,31 +148,13 @@ fn pad(block: &mut Block<Layer>, form: Padding) {
             _ => None,
         });
         let (stride, missing) = (averaged.unwrap_or(stride), before + after);
-        let padded = |stride, before| {
-            Layer::new(
-                "",
-                Operation::PadShortcut {
-                    stride,
-                    before,
-                    after: missing - before,
-                },
-            )
-        };
+        let padded =
+            |stride, before| Layer::new("", Operation::pad(stride, before, missing - before));
         *skip = match form {
             Padding::Centred => vec![padded(stride, missing / 2)],
             Padding::Behind => vec![padded(stride, 0)],
             Padding::Averaged if stride == 1 => return,
-            Padding::Averaged => vec![
-                Layer::new(
-                    "",
-                    Operation::AveragePool {
-                        kernel: 2,
-                        stride,
-                        ceiling: true,
-                    },
-                ),
-                padded(1, missing / 2),
-            ],
+            Padding::Averaged => vec![averaging(stride), padded(1, missing / 2)],
         };
     } else if let [convolution, ..] = skip.as_mut_slice()
         && let Operation::Convolution {
@@ -196,17 +164,7 @@ fn pad(block: &mut Block<Layer>, form: Padding) {
         && matches!(form, Padding::Averaged)
     {
         *stride = 1;
-        skip.insert(
-            0,
-            Layer::new(
-                "",
-                Operation::AveragePool {
-                    kernel: 2,
-                    stride: 2,
-                    ceiling: true,
-                },
-            ),
-        );
+        skip.insert(0, averaging(2));
     }
 }
 

@@ -10,7 +10,6 @@ use std::{
 
 use ::safetensors::{SafeTensors, tensor::TensorInfo};
 use indexmap::IndexMap;
-use pathscope_file::shortened;
 use serde_json::Value as Json;
 use tch::{Kind, TchError, Tensor};
 
@@ -37,25 +36,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Fault> {
     let mut tensors = IndexMap::with_capacity(held.len());
     for name in header.offset_keys() {
         let view = held.tensor(&name)?;
-        let refused = |fault| Fault::Entry {
-            entry: shortened(&name),
-            fault,
-        };
+        let refused = |fault: EntryError| fault.of(&name);
         let element = Element::from_safetensors(view.dtype()).ok_or_else(|| {
-            refused(EntryError::UnsupportedElement {
-                element: format!("{:?}", view.dtype()),
-            })
+            refused(EntryError::UnsupportedElement(format!(
+                "{:?}",
+                view.dtype()
+            )))
         })?;
         let size = sizes(view.shape()).ok_or_else(|| refused(EntryError::Overflow))?;
         let tensor = shaped_tensor(view.data(), &size, element).map_err(refused)?;
         tensors.insert(name, tensor);
     }
-    let metadata: BTreeMap<_, _> = header
-        .metadata()
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let metadata = metadata.into_iter().collect();
     Ok(StateDict::new(
         tensors,
         metadata,
@@ -135,14 +128,10 @@ pub(super) fn write_safetensors(
     for (name, element, tensor) in &stored {
         let start = end;
         end += tensor.numel() * element.bytes();
-        let shape = tensor
-            .size()
-            .iter()
-            .map(|&n| n.unsigned_abs() as usize)
-            .collect();
+        let size = tensor.size().into_iter();
         let info = TensorInfo {
             dtype: element.to_safetensors(),
-            shape,
+            shape: size.map(|n| n.unsigned_abs() as usize).collect(),
             data_offsets: (start, end),
         };
         header.insert((*name).clone(), serde_json::json!(info));
@@ -154,10 +143,7 @@ pub(super) fn write_safetensors(
     writer.write_all(&length).map_err(Fault::Write)?;
     writer.write_all(&header).map_err(Fault::Write)?;
     for (name, _, tensor) in &stored {
-        let bytes = raw_bytes(tensor).map_err(|fault| Fault::Convert {
-            entry: (*name).clone(),
-            fault,
-        })?;
+        let bytes = raw_bytes(tensor).map_err(|fault| Fault::convert(name, fault))?;
         writer.write_all(&bytes).map_err(Fault::Write)?;
     }
     Ok(())

@@ -76,17 +76,9 @@ impl StateDict {
         for wrapper in WRAPPERS {
             self.strip(wrapper, |name| without(wrapper, name));
         }
-        while self.names().next().is_some()
-            && self.names().all(|name| {
-                name.strip_prefix(MODEL)
-                    .is_some_and(|rest| !rest.is_empty())
-            })
-        {
-            let strip = |name: &str| name.strip_prefix(MODEL).map(str::to_owned);
-            if !self.strip("model", strip) {
-                break;
-            }
-        }
+        let rest = |name: &str| name.strip_prefix(MODEL).map(str::to_owned);
+        let goes_on = |name: &str| rest(name).is_some_and(|rest| !rest.is_empty());
+        while !self.is_empty() && self.names().all(goes_on) && self.strip("model", rest) {}
     }
 
     /// Gives tensors the names that `rename` finds, and notes that `part` was removed; whether
@@ -106,18 +98,16 @@ impl StateDict {
     /// Renames tensors, and modules as their tensors would be.
     pub(super) fn rename(&mut self, rename: impl Fn(&str) -> String) {
         let tensors = std::mem::take(&mut self.tensors).into_iter();
-        self.tensors = tensors
-            .map(|(name, tensor)| (rename(&name), tensor))
-            .collect();
+        let tensors = tensors.map(|(name, tensor)| (rename(&name), tensor));
+        self.tensors = tensors.collect();
         let module = |name: &str| {
             let renamed = rename(&format!("{name}{SUFFIX}"));
             let renamed = renamed.strip_suffix(SUFFIX).unwrap_or_default();
             renamed.strip_suffix('.').unwrap_or(renamed).to_owned()
         };
         let stated = std::mem::take(&mut self.stated).into_iter();
-        self.stated = stated
-            .map(|(name, stated)| (module(&name), stated))
-            .collect();
+        let stated = stated.map(|(name, stated)| (module(&name), stated));
+        self.stated = stated.collect();
     }
 
     /// The tensors below `prefix`, such as `encoder.`, under their names there, and the same
@@ -129,13 +119,12 @@ impl StateDict {
             Some((name, tensor.shallow_clone()))
         });
         let stated = self.stated.iter();
+        let stated = stated.filter_map(|(name, stated)| Some((inside(name)?, stated.clone())));
         Self {
             tensors: tensors.collect(),
             metadata: self.metadata.clone(),
             notes: Vec::new(),
-            stated: stated
-                .filter_map(|(name, stated)| Some((inside(name)?, stated.clone())))
-                .collect(),
+            stated: stated.collect(),
         }
     }
 
@@ -172,7 +161,7 @@ impl StateDict {
     /// A name that both have.
     pub(super) fn joined(mut self, other: Self) -> Result<Self, Fault> {
         if let Some(name) = other.tensors.keys().find(|name| self.get(name).is_some()) {
-            return Err(Fault::TwoShards { name: name.clone() });
+            return Err(Fault::TwoShards(name.clone()));
         }
         self.tensors.extend(other.tensors);
         self.notes.extend(other.notes);
@@ -196,9 +185,8 @@ impl StateDict {
 
     /// The tensors with their names, in the order of the file.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
+        let tensors = self.tensors.iter();
+        tensors.map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// The tensor of that name.
@@ -234,16 +222,10 @@ impl StateDict {
     /// When libtorch cannot convert a tensor, for lack of memory.
     pub fn to_float32(mut self) -> Result<Self, Fault> {
         for (name, tensor) in &mut self.tensors {
-            if matches!(
-                tensor.f_kind(),
-                Ok(Kind::Half | Kind::BFloat16 | Kind::Double)
-            ) {
-                *tensor = tensor
-                    .f_to_kind(Kind::Float)
-                    .map_err(|fault| Fault::Convert {
-                        entry: name.clone(),
-                        fault,
-                    })?;
+            let kind = tensor.f_kind();
+            if matches!(kind, Ok(Kind::Half | Kind::BFloat16 | Kind::Double)) {
+                let converted = tensor.f_to_kind(Kind::Float);
+                *tensor = converted.map_err(|fault| Fault::convert(name, fault))?;
             }
         }
         Ok(self)

@@ -52,22 +52,20 @@ impl<'a, S: StorageSource<'a>> StoragePool<S> {
                     held,
                 })?;
             self.charge(key, bytes.len())?;
-            let tensor = flat_tensor(bytes, element)?;
+            let numel = i64::try_from(bytes.len() / element.bytes());
+            let numel = numel.map_err(|_| EntryError::Overflow)?;
+            let tensor = shaped_tensor(bytes, &[numel], element)?;
             self.loaded.insert(place.clone(), tensor);
         }
         self.loaded
             .get(&place)
-            .ok_or_else(|| EntryError::StorageMissing {
-                key: key.to_owned(),
-            })
+            .ok_or_else(|| EntryError::StorageMissing(key.to_owned()))
     }
 
     /// Counts memory that a tensor takes, in bytes, where it repeats numbers of its storage `key`.
     pub(super) fn charge(&mut self, key: &str, bytes: usize) -> Result<(), EntryError> {
         let left = self.allowance.checked_sub(bytes);
-        self.allowance = left.ok_or_else(|| EntryError::ClaimsTooMuch {
-            key: key.to_owned(),
-        })?;
+        self.allowance = left.ok_or_else(|| EntryError::ClaimsTooMuch(key.to_owned()))?;
         Ok(())
     }
 
@@ -79,12 +77,6 @@ impl<'a, S: StorageSource<'a>> StoragePool<S> {
     pub(super) fn into_source(self) -> S {
         self.source
     }
-}
-
-/// A tensor `[numel]` from little-endian bytes.
-fn flat_tensor(bytes: &[u8], element: Element) -> Result<Tensor, EntryError> {
-    let numel = i64::try_from(bytes.len() / element.bytes()).map_err(|_| EntryError::Overflow)?;
-    shaped_tensor(bytes, &[numel], element)
 }
 
 /// A tensor of the shape `size` from exactly as many little-endian bytes.

@@ -57,20 +57,19 @@ pub(super) fn rebuild<'a, S: StorageSource<'a>>(
     node: Node,
     pool: &mut StoragePool<S>,
 ) -> Result<Tensor, EntryError> {
-    let malformed = |what| EntryError::Malformed { what };
+    let malformed = EntryError::Malformed;
     let object = tree.object(node).ok_or(malformed("a tensor"))?;
     let mut class = object.class;
     let mut arguments = object.arguments;
     for _ in 0..MAX_WRAPPERS {
-        let (module, name) = tree
-            .global(class)
-            .ok_or(malformed("a constructor's name"))?;
+        let named = tree.global(class);
+        let (module, name) = named.ok_or(malformed("a constructor's name"))?;
         let given = tree.items(arguments).ok_or(malformed("arguments"))?;
         match constructor(module, name) {
             Some(Constructor::Strided) => return strided(tree, given, None, pool),
             Some(Constructor::StridedUntyped) => {
                 let dtype = given.get(6).ok_or(malformed("a dtype"))?;
-                let unsupported = |element| EntryError::UnsupportedElement { element };
+                let unsupported = EntryError::UnsupportedElement;
                 let element = match tree.global(*dtype) {
                     Some(("torch", name)) => Element::from_dtype(name)
                         .ok_or_else(|| unsupported(shortened(&format!("torch.{name}")))),
@@ -91,9 +90,7 @@ pub(super) fn rebuild<'a, S: StorageSource<'a>>(
                 return Err(match name {
                     "_rebuild_qtensor" => EntryError::Quantised,
                     "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => EntryError::Sparse,
-                    _ => EntryError::UnknownConstructor {
-                        class: shortened(&format!("{module}.{name}")),
-                    },
+                    _ => EntryError::UnknownConstructor(shortened(&format!("{module}.{name}"))),
                 });
             }
         }
@@ -108,44 +105,26 @@ fn strided<'a, S: StorageSource<'a>>(
     pool: &mut StoragePool<S>,
 ) -> Result<Tensor, EntryError> {
     let &[storage, offset, size, strides, ..] = arguments else {
-        return Err(EntryError::Malformed {
-            what: "storage, offset, size and strides",
-        });
+        return Err(EntryError::Malformed("storage, offset, size and strides"));
     };
     let reference = StorageReference::read(tree, storage)?;
     let (element, numel) = match (reference.element, untyped_as) {
         (Some(element), None) => (element, reference.numel),
-        (_, Some(element)) => {
-            let stored = reference.element.map_or(1, Element::bytes);
-            let bytes = reference
-                .numel
-                .checked_mul(stored)
-                .ok_or(EntryError::Overflow)?;
-            (element, bytes / element.bytes())
-        }
+        (_, Some(element)) => (element, reference.claimed()? / element.bytes()),
         (None, None) => (Element::U8, reference.numel),
     };
-    let mut offset = tree
-        .integer(offset)
-        .ok_or(EntryError::Malformed { what: "an offset" })?;
-    let size = integers(tree, size).ok_or(EntryError::Malformed { what: "a size" })?;
-    let strides = integers(tree, strides).ok_or(EntryError::Malformed { what: "strides" })?;
+    let malformed = EntryError::Malformed;
+    let mut offset = tree.integer(offset).ok_or(malformed("an offset"))?;
+    let size = integers(tree, size).ok_or(malformed("a size"))?;
+    let strides = integers(tree, strides).ok_or(malformed("strides"))?;
     let mut held = numel;
-    if let Some(view) = reference.view {
-        offset = offset
-            .checked_add(view.offset)
-            .ok_or(EntryError::Overflow)?;
-        held =
-            usize::try_from(view.offset.saturating_add(view.length)).map_or(0, |end| end.min(held));
+    if let Some((first, length)) = reference.view {
+        offset = offset.checked_add(first).ok_or(EntryError::Overflow)?;
+        let end = usize::try_from(first.saturating_add(length));
+        held = end.map_or(0, |end| end.min(held));
     }
-    bounded_view(
-        pool,
-        reference.key,
-        element,
-        [&size, &strides],
-        offset,
-        [held, numel],
-    )
+    let (shape, held) = ([&*size, &*strides], [held, numel]);
+    bounded_view(pool, reference.key, element, shape, offset, held)
 }
 
 /// The tensor of `element`s that looks into the storage `key`, which is as long as it needs.
@@ -196,21 +175,16 @@ fn fits(size: &[i64], strides: &[i64], offset: i64, held: usize) -> bool {
     }
     let held = i64::try_from(held).unwrap_or(i64::MAX);
     // The product without empty axes: a shape [0, 2^62, 2^62] overflows as well.
-    let product = size
-        .iter()
-        .try_fold(1_i64, |product, &n| product.checked_mul(n.max(1)));
-    if product.is_none() {
+    let times = |product: i64, &n: &i64| product.checked_mul(n.max(1));
+    if size.iter().try_fold(1, times).is_none() {
         return false;
     }
     if size.contains(&0) {
         return offset <= held;
     }
-    let last = size
-        .iter()
-        .zip(strides)
-        .try_fold(offset, |last, (&n, &stride)| {
-            last.checked_add((n - 1).checked_mul(stride)?)
-        });
+    let further =
+        |last: i64, (&n, &stride): (&i64, &i64)| last.checked_add((n - 1).checked_mul(stride)?);
+    let last = size.iter().zip(strides).try_fold(offset, further);
     last.is_some_and(|last| last < held)
 }
 
@@ -232,25 +206,18 @@ pub(super) struct StorageReference<'a> {
     pub(super) element: Option<Element>,
     /// Numbers, or bytes where untyped.
     pub(super) numel: usize,
-    view: Option<StorageView>,
-}
-
-/// A part of a storage that legacy files treat as a storage; in numbers.
-#[derive(Debug, Clone, Copy)]
-struct StorageView {
-    offset: i64,
-    length: i64,
+    /// Offset and length of the part that legacy files treat as a storage, in numbers.
+    view: Option<(i64, i64)>,
 }
 
 impl<'a> StorageReference<'a> {
     pub(super) fn read(tree: &Tree<'a>, node: Node) -> Result<Self, EntryError> {
-        let malformed = |what| EntryError::Malformed { what };
+        let malformed = EntryError::Malformed;
         let Value::Persistent(id) = tree.value(node) else {
             return Err(malformed("a reference to a storage"));
         };
-        let items = tree
-            .items(*id)
-            .ok_or(malformed("a storage's description"))?;
+        let items = tree.items(*id);
+        let items = items.ok_or(malformed("a storage's description"))?;
         let &[tag, class, key, _location, numel, ref rest @ ..] = items else {
             return Err(malformed("a storage's class, key and size"));
         };
@@ -259,31 +226,25 @@ impl<'a> StorageReference<'a> {
         }
         let element = match tree.global(class) {
             Some(("torch.storage" | "torch", "UntypedStorage" | "_UntypedStorage")) => None,
-            Some(("torch" | "torch.storage" | "torch.cuda", name)) => {
-                Some(Element::from_storage_class(name).ok_or_else(|| {
-                    EntryError::UnsupportedElement {
-                        element: shortened(name),
-                    }
-                })?)
-            }
+            Some(("torch" | "torch.storage" | "torch.cuda", name)) => Some(
+                Element::from_storage_class(name)
+                    .ok_or_else(|| EntryError::UnsupportedElement(shortened(name)))?,
+            ),
             _ => {
-                return Err(EntryError::UnsupportedElement {
-                    element: tree.describe(class),
-                });
+                return Err(EntryError::UnsupportedElement(tree.describe(class)));
             }
         };
         let view = rest.first().and_then(|&view| match tree.items(view) {
             Some(&[_key, offset, length]) => Some((tree.integer(offset)?, tree.integer(length)?)),
             _ => None,
         });
-        let numel = tree
-            .integer(numel)
-            .and_then(|numel| usize::try_from(numel).ok());
+        let numel = tree.integer(numel);
+        let numel = numel.and_then(|numel| usize::try_from(numel).ok());
         Ok(Self {
             key: tree.text(key).ok_or(malformed("a storage's key"))?,
             element,
             numel: numel.ok_or(malformed("a storage's size"))?,
-            view: view.map(|(offset, length)| StorageView { offset, length }),
+            view,
         })
     }
 

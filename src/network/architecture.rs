@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Factors, Function, Layer, NetworkError, Operation, Specification};
+use super::{Block, Factors, Layer, NetworkError, Operation, Specification};
 
 /// The order of operations in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ fn functions(blocks: usize, k: usize) -> Result<Vec<usize>, NetworkError> {
 fn few_enough(functions: usize) -> Result<(), NetworkError> {
     if functions > MOST_FUNCTIONS {
         let reason = format!("{functions} functions in all; {MOST_FUNCTIONS} is the most");
-        return Err(NetworkError::Architecture { reason });
+        return Err(NetworkError::Architecture(reason));
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ impl Architecture {
         }
         let layers_per_block = family.layers_per_block(unit);
         let around = family.layers_around(3);
-        let refuse = |reason| NetworkError::Architecture { reason };
+        let refuse = NetworkError::Architecture;
         let inner = depth
             .checked_sub(around)
             .filter(|inner| inner % layers_per_block == 0);
@@ -201,7 +201,7 @@ impl Architecture {
     }
 
     fn fractal(depth: usize, k: usize, channels: i64, classes: i64) -> Result<Self, NetworkError> {
-        let refuse = |reason| NetworkError::Architecture { reason };
+        let refuse = NetworkError::Architecture;
         if k != 1 {
             let rule = "a fractal network has as many functions as columns end; leave k at 1";
             return Err(refuse(rule.into()));
@@ -357,7 +357,7 @@ impl Architecture {
     }
 
     fn check(&self) -> Result<(), NetworkError> {
-        let refuse = |reason: String| Err(NetworkError::Architecture { reason });
+        let refuse = |reason: String| Err(NetworkError::Architecture(reason));
         let blocks = sum(&self.stages);
         few_enough(blocks.max(sum(&self.functions)))?;
         if blocks == 0 {
@@ -432,12 +432,7 @@ impl Architecture {
             Stem::Imagenet => {
                 let mut stem = vec![convolution("conv1", self.channels, width, 7, 2)];
                 stem.extend(normalised);
-                let pool = Operation::MaxPool {
-                    kernel: 3,
-                    stride: 2,
-                    padding: 1,
-                };
-                stem.push(Layer::new("", pool));
+                stem.push(Layer::new("", Operation::STEM_POOL));
                 stem
             }
         }
@@ -449,13 +444,7 @@ impl Architecture {
             // The ImageNet stem owns the name `bn1`.
             head.extend([batch_norm("bn_final", inputs), relu()]);
         }
-        head.push(Layer::new("", Operation::GlobalAveragePool));
-        let linear = Operation::Linear {
-            inputs,
-            outputs: self.classes,
-            bias: true,
-        };
-        head.push(Layer::new("fc", linear));
+        head.extend(classifier("fc", inputs, self.classes));
         head
     }
 
@@ -474,37 +463,25 @@ impl Architecture {
             layers
         });
         Ok(Block {
-            name: place.name.clone(),
-            pre: Vec::new(),
-            skip: Some(self.skip(place, true)?),
-            functions,
-            gate: None,
-            mean: false,
             post: vec![relu()],
+            ..Block::new(&place.name, Some(self.skip(place, true)?), functions)
         })
     }
 
     /// `skip(u) + sum_i f_i(u)`; in the block that opens a stage, u = ReLU(BN(x)) is shared by
     /// all functions and the skip.
     fn pre_activation(&self, place: &Place) -> Result<Block<Layer>, NetworkError> {
-        let (shares, normalised) = (
-            place.opens_stage && !place.follows_normalised,
-            place.opens_stage && place.follows_normalised,
-        );
-        let pre = if shares {
-            vec![
-                batch_norm(format!("{}.bn1", place.name), place.inputs),
-                relu(),
-            ]
-        } else {
-            Vec::new()
-        };
+        let mut pre = Vec::new();
+        if place.opens_stage && !place.follows_normalised {
+            let norm = batch_norm(format!("{}.bn1", place.name), place.inputs);
+            pre.extend([norm, relu()]);
+        }
         let functions = self.functions(place, |place, convolutions, normalizations| {
             let mut layers = Vec::new();
             let mut channels = place.inputs;
             for (number, convolution) in (1..).zip(self.unit_convolutions(place, convolutions)) {
                 // The shared BN-ReLU, or the stem's, is the first one of a stage's first block.
-                if number > 1 || !(place.opens_stage && (shares || normalised)) {
+                if number > 1 || !place.opens_stage {
                     layers.push(batch_norm(format!("{normalizations}.bn{number}"), channels));
                     layers.push(relu());
                 }
@@ -514,13 +491,8 @@ impl Architecture {
             layers
         });
         Ok(Block {
-            name: place.name.clone(),
             pre,
-            skip: Some(self.skip(place, false)?),
-            functions,
-            gate: None,
-            mean: false,
-            post: Vec::new(),
+            ..Block::new(&place.name, Some(self.skip(place, false)?), functions)
         })
     }
 
@@ -530,12 +502,10 @@ impl Architecture {
         &self,
         place: &Place,
         unit: impl Fn(&Place, &str, &str) -> Vec<Layer>,
-    ) -> Vec<Function<Layer>> {
+    ) -> Vec<Vec<Layer>> {
         let prefix = |number| place.function_prefix(number);
         if self.terms == Terms::Ways {
-            let function = |number| Function {
-                layers: unit(place, &prefix(number), &prefix(number)),
-            };
+            let function = |number| unit(place, &prefix(number), &prefix(number));
             return (0..place.functions).map(function).collect();
         }
         let again = Place {
@@ -555,9 +525,7 @@ impl Architecture {
             };
             let at = if pass == 0 { place } else { &again };
             layers.extend(unit(at, &convolutions, &prefix(pass)));
-            Function {
-                layers: layers.clone(),
-            }
+            layers.clone()
         };
         (0..passes).map(function).collect()
     }
@@ -587,45 +555,29 @@ impl Architecture {
 
     fn skip(&self, place: &Place, normalise: bool) -> Result<Vec<Layer>, NetworkError> {
         let changes = place.stride != 1 || place.inputs != place.outputs;
-        let pad = |before: i64, after: i64| {
-            Ok(vec![Layer::new(
-                "",
-                Operation::PadShortcut {
-                    stride: place.stride,
-                    before,
-                    after,
-                },
-            )])
+        let pad = |before, after| {
+            let operation = Operation::pad(place.stride, before, after);
+            Ok(vec![Layer::new("", operation)])
         };
         let missing = place.outputs - place.inputs;
         match self.shortcut {
             Shortcut::C => {}
             _ if !changes => return Ok(Vec::new()),
             Shortcut::A | Shortcut::ACentred if missing < 0 => {
-                return Err(NetworkError::Architecture {
-                    reason: format!(
-                        "a type A shortcut cannot narrow {} channels to {} in {}; use type B",
-                        place.inputs, place.outputs, place.name
-                    ),
-                });
+                return Err(NetworkError::Architecture(format!(
+                    "a type A shortcut cannot narrow {} channels to {} in {}; use type B",
+                    place.inputs, place.outputs, place.name
+                )));
             }
             Shortcut::A => return pad(0, missing),
             Shortcut::ACentred => return pad(missing / 2, missing - missing / 2),
             Shortcut::B => {}
         }
-        let name = format!("{}.downsample.0", place.name);
-        let mut skip = vec![convolution(
-            name,
-            place.inputs,
-            place.outputs,
-            1,
-            place.stride,
-        )];
+        let name = |number: u8| format!("{}.downsample.{number}", place.name);
+        let (inputs, outputs) = (place.inputs, place.outputs);
+        let mut skip = vec![convolution(name(0), inputs, outputs, 1, place.stride)];
         if normalise {
-            skip.push(batch_norm(
-                format!("{}.downsample.1", place.name),
-                place.outputs,
-            ));
+            skip.push(batch_norm(name(1), outputs));
         }
         Ok(skip)
     }
@@ -684,24 +636,15 @@ impl Family {
 }
 
 fn plain(place: &Place) -> Block<Layer> {
+    let name = |own: &str| format!("{}.{own}", place.name);
+    let (inputs, outputs) = (place.inputs, place.outputs);
     let layers = vec![
-        convolution(
-            format!("{}.conv1", place.name),
-            place.inputs,
-            place.outputs,
-            3,
-            place.stride,
-        ),
-        batch_norm(format!("{}.bn1", place.name), place.outputs),
+        convolution(name("conv1"), inputs, outputs, 3, place.stride),
+        batch_norm(name("bn1"), outputs),
     ];
     Block {
-        name: place.name.clone(),
-        pre: Vec::new(),
-        skip: None,
-        functions: vec![Function { layers }],
-        gate: None,
-        mean: false,
         post: vec![relu()],
+        ..Block::new(&place.name, None, [layers])
     }
 }
 
@@ -748,13 +691,21 @@ fn outputs(convolution: &Layer) -> i64 {
 }
 
 pub(super) fn batch_norm(name: impl Into<String>, channels: i64) -> Layer {
-    Layer::new(
-        name,
-        Operation::BatchNorm {
-            channels,
-            epsilon: 1e-5,
-        },
-    )
+    let epsilon = 1e-5;
+    Layer::new(name, Operation::BatchNorm { channels, epsilon })
+}
+
+/// The mean over all positions, and the matrix called `name`.
+pub(super) fn classifier(name: &str, inputs: i64, outputs: i64) -> [Layer; 2] {
+    let linear = Operation::Linear {
+        inputs,
+        outputs,
+        bias: true,
+    };
+    [
+        Layer::new("", Operation::GlobalAveragePool),
+        Layer::new(name, linear),
+    ]
 }
 
 pub(super) fn relu() -> Layer {

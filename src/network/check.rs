@@ -38,7 +38,7 @@ impl Specification {
         let sides = [input.channels, input.height, input.width];
         if !sides.iter().all(|side| (1..=LONGEST).contains(side)) || too_many(input) {
             let reason = format!("inputs of shape {input}");
-            return Err(NetworkError::Architecture { reason });
+            return Err(NetworkError::Architecture(reason));
         }
         let mut work = Work::default();
         let x = work.run(&self.stem, input, "the stem")?;
@@ -78,15 +78,15 @@ impl Work {
             let term = self.run(layers, u, &place)?;
             if *sum.get_or_insert(term) != term {
                 let reason = format!("{place} adds terms of different shapes");
-                return Err(NetworkError::Architecture { reason });
+                return Err(NetworkError::Architecture(reason));
             }
         }
-        let sum = sum.ok_or_else(|| NetworkError::Architecture {
-            reason: format!("{place} has neither a function nor a skip"),
+        let sum = sum.ok_or_else(|| {
+            NetworkError::Architecture(format!("{place} has neither a function nor a skip"))
         })?;
         if gate.is_some_and(|gate| gate != sum) {
             let reason = format!("the gate of {place} has another shape than what it gates");
-            return Err(NetworkError::Architecture { reason });
+            return Err(NetworkError::Architecture(reason));
         }
         self.run(&block.post, sum, &place)
     }
@@ -152,12 +152,8 @@ fn word(operation: &Operation) -> &'static str {
 }
 
 fn values(shape: FeatureShape) -> i64 {
-    let FeatureShape {
-        channels,
-        height,
-        width,
-    } = shape;
-    channels.saturating_mul(height).saturating_mul(width)
+    let sides = [shape.channels, shape.height, shape.width];
+    sides.into_iter().fold(1, i64::saturating_mul)
 }
 
 fn too_many(shape: FeatureShape) -> bool {

@@ -75,7 +75,6 @@ fn kept(layers: &[Layer], input: FeatureShape) -> Result<i64, NetworkError> {
 
 /// A cost, which a description with negative sizes would make negative.
 fn natural(cost: i64) -> Result<u64, NetworkError> {
-    u64::try_from(cost).map_err(|_| NetworkError::Architecture {
-        reason: format!("its sizes give a cost of {cost}"),
-    })
+    u64::try_from(cost)
+        .map_err(|_| NetworkError::Architecture(format!("its sizes give a cost of {cost}")))
 }

@@ -1,10 +1,8 @@
 //! Dense networks in the one structure: a layer that adds channels is a block whose skip puts zero
 //! channels behind those that it carries, and whose function puts as many in front of its own.
 
-use super::architecture::{batch_norm, convolution, relu};
-use super::{
-    Architecture, Block, Function, Layer, Operation, ResidualNetwork, Specification, Stem, Unit,
-};
+use super::architecture::{batch_norm, classifier, convolution, relu};
+use super::{Architecture, Block, Layer, Operation, ResidualNetwork, Specification, Stem, Unit};
 
 /// A block that appends the `growth` channels of `function` to the `channels` that it takes, after
 /// `pre`, the transition from the stage before.
@@ -16,33 +14,11 @@ pub fn dense_block(
     mut function: Vec<Layer>,
     growth: i64,
 ) -> Block<Layer> {
-    let pad = |before, after| {
-        let operation = Operation::PadShortcut {
-            stride: 1,
-            before,
-            after,
-        };
-        Layer::new("", operation)
-    };
+    let pad = |before, after| Layer::new("", Operation::pad(1, before, after));
     function.push(pad(channels, 0));
     Block {
-        name,
         pre,
-        skip: Some(vec![pad(0, growth)]),
-        functions: vec![Function { layers: function }],
-        gate: None,
-        mean: false,
-        post: Vec::new(),
-    }
-}
-
-/// The mean over two by two pixels behind a transition.
-#[must_use]
-pub fn halving() -> Operation {
-    Operation::AveragePool {
-        kernel: 2,
-        stride: 2,
-        ceiling: false,
+        ..Block::new(name, Some(vec![pad(0, growth)]), [function])
     }
 }
 
@@ -63,7 +39,7 @@ pub(super) fn build(architecture: &Architecture) -> Specification {
                     batch_norm(format!("{name}.norm"), channels),
                     relu(),
                     convolution(format!("{name}.conv"), channels, kept, 1, 1),
-                    Layer::new("", halving()),
+                    Layer::new("", Operation::mean_of_four(2, false)),
                 ];
                 channels = kept;
             }
@@ -88,20 +64,12 @@ pub(super) fn build(architecture: &Architecture) -> Specification {
         }
     }
     let last = format!("features.norm{}", architecture.stages.len() + 1);
-    let classifier = Operation::Linear {
-        inputs: channels,
-        outputs: architecture.classes,
-        bias: true,
-    };
+    let mut head = vec![batch_norm(last, channels), relu()];
+    head.extend(classifier("classifier", channels, architecture.classes));
     ResidualNetwork {
         stem: stem(architecture),
         blocks,
-        head: vec![
-            batch_norm(last, channels),
-            relu(),
-            Layer::new("", Operation::GlobalAveragePool),
-            Layer::new("classifier", classifier),
-        ],
+        head,
     }
 }
 
@@ -109,18 +77,11 @@ fn stem(architecture: &Architecture) -> Vec<Layer> {
     let (channels, width) = (architecture.channels, architecture.stem_width);
     match architecture.stem {
         Stem::Cifar => vec![convolution("features.conv0", channels, width, 3, 1)],
-        Stem::Imagenet => {
-            let pool = Operation::MaxPool {
-                kernel: 3,
-                stride: 2,
-                padding: 1,
-            };
-            vec![
-                convolution("features.conv0", channels, width, 7, 2),
-                batch_norm("features.norm0", width),
-                relu(),
-                Layer::new("", pool),
-            ]
-        }
+        Stem::Imagenet => vec![
+            convolution("features.conv0", channels, width, 7, 2),
+            batch_norm("features.norm0", width),
+            relu(),
+            Layer::new("", Operation::STEM_POOL),
+        ],
     }
 }

@@ -77,25 +77,16 @@ pub enum NetworkError {
         found: Vec<i64>,
     },
     /// An architecture that cannot be built.
-    #[error("this architecture cannot be built: {reason}")]
-    Architecture {
-        /// Why not, and what to change.
-        reason: String,
-    },
+    #[error("this architecture cannot be built: {0}")]
+    Architecture(String),
     /// A plan that replaces function outputs was run without what replaces them.
     #[error(
-        "the plan replaces the output of block {block}, but nothing that could stand in for it was given"
+        "the plan replaces the output of block {0}, but nothing that could stand in for it was given"
     )]
-    MissingSubstitute {
-        /// The block.
-        block: usize,
-    },
+    MissingSubstitute(usize),
     /// Something that the program itself rules out.
-    #[error("internal error: {what}; please report it")]
-    Internal {
-        /// What happened.
-        what: String,
-    },
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
     /// libtorch refused an operation.
     #[error("libtorch failed: {0}")]
     Torch(String),
@@ -123,11 +114,9 @@ impl From<pathscope_torch::TorchError> for NetworkError {
 /// [`NetworkError::Internal`] where the tensor has no such dimension.
 pub fn length(tensor: &tch::Tensor, axis: usize) -> Result<i64, NetworkError> {
     let size = tensor.size();
-    size.get(axis)
-        .copied()
-        .ok_or_else(|| NetworkError::Internal {
-            what: format!("a tensor of size {size:?} has no dimension {axis}"),
-        })
+    size.get(axis).copied().ok_or_else(|| {
+        NetworkError::Internal(format!("a tensor of size {size:?} has no dimension {axis}"))
+    })
 }
 
 /// A count that libtorch or a description gives, which is never negative.
@@ -138,9 +127,7 @@ pub fn count<N: Copy + std::fmt::Display>(number: N) -> Result<usize, NetworkErr
 where
     usize: TryFrom<N>,
 {
-    usize::try_from(number).map_err(|_| NetworkError::Internal {
-        what: format!("{number} is not a count"),
-    })
+    usize::try_from(number).map_err(|_| NetworkError::Internal(format!("{number} is not a count")))
 }
 
 impl From<tch::TchError> for NetworkError {

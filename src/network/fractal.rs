@@ -6,8 +6,8 @@
 //! column: each column that ends a layer there is one of its functions, and its skip keeps what other
 //! columns still need.
 
-use super::architecture::{batch_norm, convolution, function_prefix, relu};
-use super::{Architecture, Block, Function, Layer, Operation, ResidualNetwork, Specification};
+use super::architecture::{batch_norm, classifier, convolution, function_prefix, relu};
+use super::{Architecture, Block, Layer, Operation, ResidualNetwork, Specification};
 
 /// Stages whose channels double; those after them keep theirs (section 4.1: 64, 128, 256, 512, 512).
 const WIDENING: usize = 3;
@@ -55,18 +55,10 @@ pub(super) fn build(architecture: &Architecture) -> Specification {
         }
         inputs = outputs;
     }
-    let classifier = Operation::Linear {
-        inputs,
-        outputs: architecture.classes,
-        bias: true,
-    };
     ResidualNetwork {
         stem: Vec::new(),
         blocks,
-        head: vec![
-            Layer::new("", Operation::GlobalAveragePool),
-            Layer::new("fc", classifier),
-        ],
+        head: classifier("fc", inputs, architecture.classes).to_vec(),
     }
 }
 
@@ -84,11 +76,7 @@ fn block(
         (count < all).then(|| Layer::new("", operation))
     };
     let pad = |before: i64, after: i64| {
-        let operation = Operation::PadShortcut {
-            stride: 1,
-            before,
-            after,
-        };
+        let operation = Operation::pad(1, before, after);
         (before + after > 0).then(|| Layer::new("", operation))
     };
     // Column c reads at the next multiple of 2^c what was made at the one before.
@@ -113,31 +101,25 @@ fn block(
             relu(),
         ];
         let layers = narrow(first, inputs).into_iter().chain(layers);
-        Function {
-            layers: layers.chain(pad(keeps, 0)).collect(),
-        }
+        layers.chain(pad(keeps, 0)).collect()
     };
+    let functions: Vec<Vec<Layer>> = (0..columns).map(function).collect();
     let pool = Operation::MaxPool {
         kernel: 2,
         stride: 2,
         padding: 0,
     };
+    let skip = || {
+        let kept = narrow(0, keeps).into_iter();
+        kept.chain(pad(0, outputs)).collect()
+    };
     let block = Block {
-        functions: (0..columns).map(function).collect(),
-        skip: (keeps > 0).then(|| {
-            narrow(0, keeps)
-                .into_iter()
-                .chain(pad(0, outputs))
-                .collect()
-        }),
-        pre: Vec::new(),
-        gate: None,
         mean: true,
         post: match step == last {
             true => vec![Layer::new("", pool)],
             false => Vec::new(),
         },
-        name,
+        ..Block::new(&name, (keeps > 0).then(skip), functions)
     };
     *carried = kept;
     carried.push((step, outputs));

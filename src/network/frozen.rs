@@ -178,7 +178,7 @@ fn fold(layers: &[TrainableLayer], kind: Kind) -> Result<Vec<FrozenLayer>, Netwo
             .parameters()
             .iter()
             // Folding in float64 keeps the folded network within rounding of the other.
-            .map(|tensor| in_kind(tensor, Kind::Double))
+            .map(|tensor| reals_in(Kind::Double, tensor))
             .collect::<Result<Vec<_>, _>>()?;
         match (&layer.layer().operation, parameters.as_slice()) {
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
@@ -253,18 +253,17 @@ fn without_folding(layer: &Layer, parameters: &[Tensor]) -> Result<FrozenLayer, 
 }
 
 /// `tensor` in `kind`; masks and numbers of positions as they are.
-fn in_kind(tensor: &Tensor, kind: Kind) -> Result<Tensor, tch::TchError> {
-    if tensor.is_floating_point() {
-        tensor.f_to_kind(kind)
-    } else {
-        Ok(tensor.shallow_clone())
-    }
+pub(super) fn reals_in(kind: Kind, tensor: &Tensor) -> Result<Tensor, NetworkError> {
+    Ok(match tensor.is_floating_point() {
+        true => tensor.f_to_kind(kind)?,
+        false => tensor.shallow_clone(),
+    })
 }
 
 /// Brings the folded parameters into `kind` and channels-last order.
 fn settle(layer: FrozenLayer, kind: Kind) -> Result<FrozenLayer, NetworkError> {
     let settle = |tensor: Tensor| -> Result<Tensor, NetworkError> {
-        Ok(channels_last(&in_kind(&tensor, kind)?)?.f_detach()?)
+        Ok(channels_last(&reals_in(kind, &tensor)?)?.f_detach()?)
     };
     Ok(match layer {
         FrozenLayer::Convolution { kernel, bias, .. } => FrozenLayer::Convolution {

@@ -2,7 +2,7 @@
 //! its output passes and how much of its input is carried, `x' = (1 - g(x)) x + g(x) h(x)`.
 
 use super::architecture::{convolution, relu};
-use super::{Block, Function, Layer, Operation};
+use super::{Block, Layer, Operation};
 
 /// With which every gate begins: 0.12 of the function passes (section 2.2 gives -1 to -3).
 const SHIFT: f64 = -2.0;
@@ -19,15 +19,9 @@ pub(super) fn block(name: &str, inputs: i64, outputs: i64, stride: i64) -> Block
     };
     let stays = inputs == outputs && stride == 1;
     let sigmoid = Layer::new("", Operation::Sigmoid { shift: SHIFT });
+    let function = vec![with_bias("conv1"), relu()];
     Block {
-        name: name.to_owned(),
-        pre: Vec::new(),
-        skip: stays.then(Vec::new),
-        functions: vec![Function {
-            layers: vec![with_bias("conv1"), relu()],
-        }],
         gate: stays.then(|| vec![with_bias("gate"), sigmoid]),
-        mean: false,
-        post: Vec::new(),
+        ..Block::new(name, stays.then(Vec::new), [function])
     }
 }

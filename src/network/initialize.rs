@@ -24,32 +24,34 @@ pub(super) fn initialize(
         (Role::Weight, &[outputs, _, height, width]) => {
             let deviation = (2.0 / (height * width * outputs) as f64).sqrt();
             let law = Normal::new(0.0, deviation as f32).map_err(|_| empty(parameter))?;
-            let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
-            Tensor::f_from_slice(&values)?.f_view(shape)?
+            drawn(law, generator, count, shape)?
         }
         (Role::Weight, &[.., inputs]) => {
             let bound = (1.0 / inputs.max(1) as f32).sqrt();
             let law = Uniform::new_inclusive(-bound, bound).map_err(|_| empty(parameter))?;
-            let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
-            Tensor::f_from_slice(&values)?.f_view(shape)?
+            drawn(law, generator, count, shape)?
         }
         (Role::Weight, []) => return Err(empty(parameter)),
         (Role::Constant, _) => {
-            return Err(NetworkError::Architecture {
-                reason: format!(
-                    "`{}` is a constant of an exported graph, for which no random value can stand",
-                    parameter.name
-                ),
-            });
+            return Err(NetworkError::Architecture(format!(
+                "`{}` is a constant of an exported graph, for which no random value can stand",
+                parameter.name
+            )));
         }
         (Role::Scale | Role::RunningVariance, _) => constant(1.0)?,
         (Role::Bias | Role::Shift | Role::RunningMean, _) => constant(0.0)?,
     })
 }
 
-/// The generator of a network's first values.
-pub(super) fn generator(seed: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(seed)
+/// A tensor `shape` of the `count` numbers that `law` gives next.
+fn drawn(
+    law: impl Distribution<f32>,
+    generator: &mut ChaCha8Rng,
+    count: usize,
+    shape: &[i64],
+) -> Result<Tensor, NetworkError> {
+    let values: Vec<f32> = law.sample_iter(generator).take(count).collect();
+    Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
 /// A random batch `[examples, ...]` of inputs of shape `each`: normal numbers, or whole numbers
@@ -66,25 +68,15 @@ pub fn random_batch(
     let mut shape = vec![examples];
     shape.extend(each);
     let count = count(shape.iter().product::<i64>())?;
-    let mut generator = generator(seed);
-    Ok(match vocabulary {
-        Some(size) => {
-            let values: Vec<i64> = (0..count)
-                .map(|_| generator.random_range(0..size.max(1)))
-                .collect();
-            Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?
-        }
-        None => {
-            let values: Vec<f32> = (0..count)
-                .map(|_| StandardNormal.sample(&mut generator))
-                .collect();
-            Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?
-        }
-    })
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let Some(size) = vocabulary else {
+        return drawn(StandardNormal, &mut generator, count, &shape);
+    };
+    let token = |_| generator.random_range(0..size.max(1));
+    let values: Vec<i64> = (0..count).map(token).collect();
+    Ok(Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?)
 }
 
 fn empty(parameter: &Parameter) -> NetworkError {
-    NetworkError::Architecture {
-        reason: format!("`{}` would be empty", parameter.name),
-    }
+    NetworkError::Architecture(format!("`{}` would be empty", parameter.name))
 }

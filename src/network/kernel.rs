@@ -53,12 +53,8 @@ impl Kernel {
 
     /// The convolution with fewer products, where there is one.
     pub(super) fn winograd(&self) -> Result<Option<Winograd>, NetworkError> {
-        match self.geometry {
-            Geometry {
-                stride: 1,
-                padding: 1,
-                groups,
-            } => Winograd::new(&self.weight.detach(), groups),
+        match (self.geometry.stride, self.geometry.padding) {
+            (1, 1) => Winograd::new(&self.weight.detach(), self.geometry.groups),
             _ => Ok(None),
         }
     }
@@ -66,32 +62,20 @@ impl Kernel {
     /// The adjoint, where it is a convolution too, `[I, O, K, K]`: for stride 1, with the kernel
     /// turned by 180 degrees and its channels exchanged within their groups.
     pub(super) fn adjoint(&self) -> Result<Option<Self>, NetworkError> {
-        let Geometry {
-            stride,
-            padding,
-            groups,
-        } = self.geometry;
+        let groups = self.geometry.groups;
         let &[outputs, inputs, height, width] = self.weight.size().as_slice() else {
             return Ok(None);
         };
-        if stride != 1 {
+        if self.geometry.stride != 1 {
             return Ok(None);
         }
-        let turned = self.weight.f_flip([2, 3])?.f_view([
-            groups,
-            outputs / groups,
-            inputs,
-            height,
-            width,
-        ])?;
-        let weight = turned.f_transpose(1, 2)?.f_reshape([
-            groups * inputs,
-            outputs / groups,
-            height,
-            width,
-        ])?;
+        let each = outputs / groups;
+        let turned = self.weight.f_flip([2, 3])?;
+        let turned = turned.f_view([groups, each, inputs, height, width])?;
+        let turned = turned.f_transpose(1, 2)?;
+        let weight = turned.f_reshape([groups * inputs, each, height, width])?;
         let geometry = Geometry {
-            padding: width - 1 - padding,
+            padding: width - 1 - self.geometry.padding,
             ..self.geometry
         };
         Ok(Some(Self::new(weight, geometry)))
@@ -119,12 +103,8 @@ impl Kernel {
         x: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<Tensor, NetworkError> {
-        let Geometry {
-            stride,
-            padding,
-            groups,
-        } = self.geometry;
-        let (stride, padding) = ([stride; 2], [padding; 2]);
+        let (stride, padding) = ([self.geometry.stride; 2], [self.geometry.padding; 2]);
+        let groups = self.geometry.groups;
         Ok(x.f_conv2d(&self.weight, bias, stride, padding, [1, 1], groups)?)
     }
 

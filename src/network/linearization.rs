@@ -3,6 +3,8 @@
 //! With its ReLU masks held fixed a function is a chain of linear maps, so the vector-Jacobian
 //! products of J cotangents for each of B examples are one batched convolution over `J B` rows.
 
+use std::fmt;
+
 use tch::{Kind, Tensor};
 
 use super::error::{count, length};
@@ -14,215 +16,94 @@ use super::{
     Forward, FrozenLayer, FrozenNetwork, Kernel, Mode, NetworkError, Operation, Pass, Plan, Step,
 };
 
+/// Cotangents at a layer's input from those at its output.
+type Map = Box<dyn Fn(&Tensor) -> Result<Tensor, NetworkError> + Send>;
+
 /// The derivative of one layer at the inputs that a batch gave it.
-#[derive(Debug)]
 enum Derivative {
-    Convolution {
-        kernel: Kernel,
-        adjoint: Option<Kernel>,
-        input: [i64; 2],
-    },
     /// Product with `[1, C, 1, 1]` or `[1]`, the same for all examples.
     Scale(Tensor),
     /// Product with `[B, C, H, W]`, the slope of each value: of a ReLU 1 where it was open and 0
     /// elsewhere. Times the scale of the normalisation before it, where there is one.
     Mask(Tensor),
-    MaxPool {
-        indices: Tensor,
-        input: Vec<i64>,
-        kernel: i64,
-        stride: i64,
-        padding: i64,
-    },
-    AveragePool {
-        input: Vec<i64>,
-        kernel: i64,
-        stride: i64,
-        ceiling: bool,
-    },
-    GlobalAveragePool {
-        input: Vec<i64>,
-    },
-    PadShortcut {
-        input: Vec<i64>,
-        channels: i64,
-        stride: i64,
-        before: i64,
-    },
-    /// By the transposed matrix, `[inputs, outputs]`.
-    Mix {
-        matrix: Tensor,
-    },
-    Narrow {
-        input: Vec<i64>,
-        first: i64,
-        count: i64,
-    },
-    Linear {
-        weight: Tensor,
-    },
-    /// Any other operation, by reverse-mode differentiation: one backward pass for each of the J
-    /// cotangents.
-    Recorded {
-        input: Tensor,
-        output: Tensor,
-    },
-    /// Numbers of tokens came in, which have no neighbourhood to differentiate in.
-    Tokens,
+    /// Any other map, of cotangents `[J B, ...]`.
+    Map(Map),
+}
+
+impl fmt::Debug for Derivative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scale(scale) => write!(f, "Scale({scale:?})"),
+            Self::Mask(mask) => write!(f, "Mask({mask:?})"),
+            Self::Map(_) => f.write_str("Map"),
+        }
+    }
 }
 
 impl Derivative {
+    fn map(back: impl Fn(&Tensor) -> Result<Tensor, NetworkError> + Send + 'static) -> Self {
+        Self::Map(Box::new(back))
+    }
+
     /// Cotangents at the layer's input from those at its output, `[J B, ...]`.
     fn pull_back(&self, stack: Tensor) -> Result<Tensor, NetworkError> {
-        let rows = length(&stack, 0)?;
-        Ok(match self {
-            Self::Convolution {
-                kernel,
-                adjoint,
-                input,
-            } => match adjoint {
-                Some(adjoint) => adjoint.convolve(&stack, None)?,
-                None => kernel.transposed(&stack, *input)?,
-            },
-            Self::Scale(scale) => stack.f_mul(scale)?,
+        match self {
+            Self::Scale(scale) => Ok(stack.f_mul(scale)?),
             Self::Mask(mask) => {
                 let mut shape = mask.size();
                 shape.insert(0, -1);
                 // In place on the stack, seen as [J, B, C, H, W].
                 let _ = stack.f_view(shape.as_slice())?.f_mul_(mask)?;
-                stack
+                Ok(stack)
             }
-            Self::MaxPool {
-                indices,
-                input,
-                kernel,
-                stride,
-                padding,
-            } => {
-                let copies = rows / length(indices, 0)?.max(1);
-                let indices = indices.f_repeat([copies, 1, 1, 1])?;
-                let like =
-                    stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
-                like.f_max_pool2d_with_indices_backward(
-                    &stack,
-                    [*kernel; 2],
-                    [*stride; 2],
-                    [*padding; 2],
-                    [1, 1],
-                    false,
-                    &indices,
-                )?
-            }
-            Self::AveragePool {
-                input,
-                kernel,
-                stride,
-                ceiling,
-            } => {
-                let like =
-                    stack.f_new_empty(with_rows(input, rows), (stack.kind(), stack.device()))?;
-                like.f_avg_pool2d_backward(
-                    &stack,
-                    [*kernel; 2],
-                    [*stride; 2],
-                    [0, 0],
-                    *ceiling,
-                    false,
-                    None,
-                )?
-            }
-            Self::GlobalAveragePool { input } => {
-                let area = input.iter().skip(2).product::<i64>();
-                let spread = stack.f_div_scalar(area)?.f_unsqueeze(2)?.f_unsqueeze(3)?;
-                super::channels_last(&spread.f_expand(with_rows(input, rows), false)?)?
-            }
-            Self::PadShortcut {
-                input,
-                channels,
-                stride,
-                before,
-            } => {
-                let kept = stack.f_narrow(1, *before, *channels)?;
-                if *stride == 1 {
-                    return Ok(kept);
-                }
-                let full = zeros(&stack, input, rows)?;
-                full.f_slice(2, None, None, *stride)?
-                    .f_slice(3, None, None, *stride)?
-                    .f_copy_(&kept)?;
-                full
-            }
-            Self::Mix { matrix } => mix(&stack, matrix)?,
-            Self::Narrow {
-                input,
-                first,
-                count,
-            } => {
-                let full = zeros(&stack, input, rows)?;
-                full.f_narrow(1, *first, *count)?.f_copy_(&stack)?;
-                full
-            }
-            Self::Linear { weight } => stack.f_matmul(weight)?,
-            Self::Tokens => {
-                return Err(NetworkError::Architecture {
-                    reason: "no gradient reaches the tokens themselves; ask for it at the \
-                             stem's output"
-                        .into(),
-                });
-            }
-            Self::Recorded { input, output } => {
-                let examples = length(output, 0)?.max(1);
-                let mut pulled = Vec::new();
-                for first in (0..rows).step_by(count(examples)?) {
-                    let cotangent = stack.f_narrow(0, first, examples)?;
-                    let product = tch::with_grad(|| {
-                        let pairing = output.f_mul(&cotangent)?.f_sum(None)?;
-                        Tensor::f_run_backward(&[pairing], &[input], true, false)
-                    })?;
-                    pulled.extend(product);
-                }
-                Tensor::f_cat(&pulled, 0)?
-            }
-        })
+            Self::Map(back) => back(&stack),
+        }
     }
 }
 
-/// Zeros like those of `stack`, of this shape with so many rows.
-fn zeros(stack: &Tensor, shape: &[i64], rows: i64) -> Result<Tensor, NetworkError> {
-    let zeros = stack.f_new_zeros(with_rows(shape, rows), (stack.kind(), stack.device()))?;
-    super::channels_last(&zeros)
+/// This shape with as many rows as `stack` has.
+fn with_rows(stack: &Tensor, shape: &[i64]) -> Result<Vec<i64>, NetworkError> {
+    let rows = length(stack, 0)?;
+    Ok(std::iter::once(rows)
+        .chain(shape.iter().skip(1).copied())
+        .collect())
 }
 
-fn with_rows(shape: &[i64], rows: i64) -> Vec<i64> {
-    let mut shape = shape.to_vec();
-    if let Some(first) = shape.first_mut() {
-        *first = rows;
-    }
-    shape
+/// A tensor like `stack`, of this shape with its rows; the values are open.
+fn like(stack: &Tensor, shape: &[i64]) -> Result<Tensor, NetworkError> {
+    Ok(stack.f_new_empty(with_rows(stack, shape)?, (stack.kind(), stack.device()))?)
+}
+
+/// The same of zeros.
+fn zeros(stack: &Tensor, shape: &[i64]) -> Result<Tensor, NetworkError> {
+    super::channels_last(&like(stack, shape)?.f_zero_()?)
 }
 
 /// Output of `layer` at `x`, and its derivative there.
 fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), NetworkError> {
-    let input = x.size();
     let derivative = match layer {
         FrozenLayer::Convolution {
             kernel,
             bias,
             adjoint,
         } => {
-            let derivative = Derivative::Convolution {
-                kernel: kernel.shallow_clone(),
-                adjoint: adjoint.as_ref().map(Kernel::shallow_clone),
-                input: [length(x, 2)?, length(x, 3)?],
-            };
+            let sides = [length(x, 2)?, length(x, 3)?];
             // The masks are those of the ordinary gradient, which the sum over lengths is compared
             // with: in a deep network few roundings open other ReLUs.
-            return Ok((kernel.convolve_by_libtorch(x, bias.as_ref())?, derivative));
+            let y = kernel.convolve_by_libtorch(x, bias.as_ref())?;
+            let (kernel, adjoint) = (kernel.shallow_clone(), adjoint.as_ref());
+            let adjoint = adjoint.map(Kernel::shallow_clone);
+            let back = move |stack: &Tensor| match &adjoint {
+                Some(adjoint) => adjoint.convolve(stack, None),
+                None => kernel.transposed(stack, sides),
+            };
+            return Ok((y, Derivative::map(back)));
         }
         FrozenLayer::Affine { scale, .. } => Derivative::Scale(scale.shallow_clone()),
-        FrozenLayer::Linear { weight, .. } => Derivative::Linear {
-            weight: weight.shallow_clone(),
-        },
+        FrozenLayer::Linear { weight, .. } => {
+            let weight = weight.shallow_clone();
+            Derivative::map(move |stack| Ok(stack.f_matmul(&weight)?))
+        }
         FrozenLayer::Plain {
             layer: plain,
             parameters,
@@ -238,75 +119,131 @@ fn linearize(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), Ne
                 let one = Tensor::f_ones([1, 1, 1, 1], (x.kind(), x.device()))?;
                 Derivative::Scale(layer.forward(&one, Mode::Evaluation)?)
             }
+            Operation::Mix {
+                outputs, ref base, ..
+            } => {
+                let matrix = matrix(base, outputs, parameters.first(), x)?.f_transpose(0, 1)?;
+                Derivative::map(move |stack| mix(stack, &matrix))
+            }
             Operation::MaxPool {
                 kernel,
                 stride,
                 padding,
-            } => {
-                let (y, indices) = x.f_max_pool2d_with_indices(
-                    [kernel; 2],
-                    [stride; 2],
-                    [padding; 2],
-                    [1, 1],
-                    false,
-                )?;
-                return Ok((
-                    y,
-                    Derivative::MaxPool {
-                        indices,
-                        input,
-                        kernel,
-                        stride,
-                        padding,
-                    },
-                ));
-            }
-            Operation::AveragePool {
-                kernel,
-                stride,
-                ceiling,
-            } => Derivative::AveragePool {
-                input,
-                kernel,
-                stride,
-                ceiling,
+            } => return max_pool(x, [kernel; 2], [stride; 2], [padding; 2]),
+            ref operation => match moving(operation, x)? {
+                Some(derivative) => derivative,
+                None => return recorded(layer, x),
             },
-            Operation::PadShortcut { stride, before, .. } => Derivative::PadShortcut {
-                channels: length(x, 1)?,
-                input,
-                stride,
-                before,
-            },
-            Operation::Mix {
-                outputs, ref base, ..
-            } => {
-                let matrix = matrix(base, outputs, parameters.first(), x)?;
-                Derivative::Mix {
-                    matrix: matrix.f_transpose(0, 1)?,
-                }
-            }
-            Operation::Narrow { first, count } => Derivative::Narrow {
-                input,
-                first,
-                count,
-            },
-            Operation::GlobalAveragePool => Derivative::GlobalAveragePool { input },
-            _ => return recorded(layer, x),
         },
     };
     Ok((layer.forward(x, Mode::Evaluation)?, derivative))
 }
 
-/// Output of `layer` at `x`, with the operations between them recorded.
+/// The derivative of an operation that averages or moves values, whatever they are, at inputs of the
+/// size of `x`; `None` for other operations.
+fn moving(operation: &Operation, x: &Tensor) -> Result<Option<Derivative>, NetworkError> {
+    let input = x.size();
+    Ok(Some(match *operation {
+        Operation::AveragePool {
+            kernel,
+            stride,
+            ceiling,
+        } => Derivative::map(move |stack| {
+            let (kernel, stride) = ([kernel; 2], [stride; 2]);
+            Ok(like(stack, &input)?.f_avg_pool2d_backward(
+                stack,
+                kernel,
+                stride,
+                [0, 0],
+                ceiling,
+                false,
+                None,
+            )?)
+        }),
+        Operation::GlobalAveragePool => Derivative::map(move |stack| {
+            let area = input.iter().skip(2).product::<i64>();
+            let spread = stack.f_div_scalar(area)?.f_unsqueeze(2)?.f_unsqueeze(3)?;
+            super::channels_last(&spread.f_expand(with_rows(stack, &input)?, false)?)
+        }),
+        Operation::PadShortcut { stride, before, .. } => {
+            let channels = length(x, 1)?;
+            Derivative::map(move |stack| {
+                let kept = stack.f_narrow(1, before, channels)?;
+                if stride == 1 {
+                    return Ok(kept);
+                }
+                let full = zeros(stack, &input)?;
+                full.f_slice(2, None, None, stride)?
+                    .f_slice(3, None, None, stride)?
+                    .f_copy_(&kept)?;
+                Ok(full)
+            })
+        }
+        Operation::Narrow { first, count } => Derivative::map(move |stack| {
+            let full = zeros(stack, &input)?;
+            full.f_narrow(1, first, count)?.f_copy_(stack)?;
+            Ok(full)
+        }),
+        _ => return Ok(None),
+    }))
+}
+
+/// Maxima over windows of `x`, and the derivative there.
+fn max_pool(
+    x: &Tensor,
+    kernel: [i64; 2],
+    stride: [i64; 2],
+    padding: [i64; 2],
+) -> Result<(Tensor, Derivative), NetworkError> {
+    let input = x.size();
+    let (y, indices) = x.f_max_pool2d_with_indices(kernel, stride, padding, [1, 1], false)?;
+    let back = move |stack: &Tensor| {
+        let copies = length(stack, 0)? / length(&indices, 0)?.max(1);
+        let indices = indices.f_repeat([copies, 1, 1, 1])?;
+        Ok(like(stack, &input)?.f_max_pool2d_with_indices_backward(
+            stack,
+            kernel,
+            stride,
+            padding,
+            [1, 1],
+            false,
+            &indices,
+        )?)
+    };
+    Ok((y, Derivative::map(back)))
+}
+
+/// Output of `layer` at `x`, and its derivative by reverse-mode differentiation: one backward pass for
+/// each of the J cotangents.
 fn recorded(layer: &FrozenLayer, x: &Tensor) -> Result<(Tensor, Derivative), NetworkError> {
     if !x.is_floating_point() {
-        return Ok((layer.forward(x, Mode::Evaluation)?, Derivative::Tokens));
+        // Numbers of tokens have no neighbourhood to differentiate in.
+        let refused = |_: &Tensor| {
+            Err(NetworkError::Architecture(
+                "no gradient reaches the tokens themselves; ask for it at the stem's output".into(),
+            ))
+        };
+        let y = layer.forward(x, Mode::Evaluation)?;
+        return Ok((y, Derivative::map(refused)));
     }
     tch::with_grad(|| {
         let input = x.f_detach()?.f_set_requires_grad(true)?;
         let output = layer.forward(&input, Mode::Evaluation)?;
         let y = output.f_detach()?;
-        Ok((y, Derivative::Recorded { input, output }))
+        let back = move |stack: &Tensor| {
+            let examples = length(&output, 0)?.max(1);
+            let mut pulled = Vec::new();
+            for first in (0..length(stack, 0)?).step_by(count(examples)?) {
+                let cotangent = stack.f_narrow(0, first, examples)?;
+                let product = tch::with_grad(|| {
+                    let pairing = output.f_mul(&cotangent)?.f_sum(None)?;
+                    Tensor::f_run_backward(&[pairing], &[&input], true, false)
+                })?;
+                pulled.extend(product);
+            }
+            Ok(Tensor::f_cat(&pulled, 0)?)
+        };
+        Ok((y, Derivative::map(back)))
     })
 }
 
@@ -464,7 +401,7 @@ impl LinearizedBlock {
     /// # Errors
     /// Where libtorch refuses.
     pub fn through_nothing(&self, stack: &Tensor) -> Result<Tensor, NetworkError> {
-        zeros(stack, &self.inner, length(stack, 0)?)
+        zeros(stack, &self.inner)
     }
 
     /// From `u` to the block's input. Overwrites.
@@ -610,9 +547,10 @@ fn block(
         .map(Ok)
         .reduce(|total, output| Ok(total?.f_add(&output?)?))
         .unwrap_or_else(|| {
-            Err(NetworkError::Internal {
-                what: format!("block {} computes neither function nor skip", step.block),
-            })
+            Err(NetworkError::Internal(format!(
+                "block {} computes neither function nor skip",
+                step.block
+            )))
         })?;
     let (y, post) = Chain::of(sum.post, &total)?;
     let linearized = LinearizedBlock {

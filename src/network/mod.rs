@@ -49,13 +49,13 @@ mod winograd;
 
 pub use architecture::{Architecture, Family, Groups, Shortcut, Stem, Terms, Unit};
 pub use cost::Cost;
-pub use densenet::{dense_block, halving};
+pub use densenet::dense_block;
 pub use error::{NetworkError, count, length};
 pub use exchange::Exchange;
 pub use factors::{BlockFactors, Factors};
 pub use fractal::is_fractal;
 pub use fragment::{
-    Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed,
+    Argument, Fragment, Granularity, Length, Node, Opened, Sizes, Value, is_allowed, is_real,
 };
 pub use frozen::{FrozenLayer, FrozenNetwork, channels_last, duplicate};
 pub use index::{BlockIndex, FunctionIndex};

@@ -138,6 +138,33 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The maximum over three by three pixels, every second one: behind the stems of ImageNet networks.
+    pub const STEM_POOL: Self = Self::MaxPool {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+    };
+
+    /// Every `stride`-th pixel, with zero channels `before` and `after` those that there are.
+    #[must_use]
+    pub fn pad(stride: i64, before: i64, after: i64) -> Self {
+        Self::PadShortcut {
+            stride,
+            before,
+            after,
+        }
+    }
+
+    /// The mean over two by two pixels; `ceiling` as in [`Operation::AveragePool`].
+    #[must_use]
+    pub fn mean_of_four(stride: i64, ceiling: bool) -> Self {
+        Self::AveragePool {
+            kernel: 2,
+            stride,
+            ceiling,
+        }
+    }
+
     /// Whether the output has storage that neither the input nor the gradient needs.
     pub(super) fn output_may_be_overwritten(&self) -> bool {
         match self {
@@ -242,6 +269,14 @@ impl Layer {
         }
     }
 
+    /// The piece of a graph that it is.
+    pub(super) fn fragment(&self) -> Option<&Fragment> {
+        match &self.operation {
+            Operation::Fragment(fragment) => Some(fragment),
+            _ => None,
+        }
+    }
+
     /// Whether it multiplies by one number, or by random zeros and ones.
     #[must_use]
     pub fn is_factor(&self) -> bool {
@@ -259,6 +294,11 @@ impl Layer {
             role,
             shape,
         };
+        let weighted = |shape, bias: Option<i64>| {
+            let bias = bias.map(|outputs| parameter("bias", Role::Bias, vec![outputs]));
+            let weight = parameter("weight", Role::Weight, shape);
+            std::iter::once(weight).chain(bias).collect()
+        };
         match self.operation {
             Operation::Convolution {
                 inputs,
@@ -269,11 +309,7 @@ impl Layer {
                 ..
             } => {
                 let shape = vec![outputs, inputs / groups.max(1), kernel, kernel];
-                let mut parameters = vec![parameter("weight", Role::Weight, shape)];
-                if bias {
-                    parameters.push(parameter("bias", Role::Bias, vec![outputs]));
-                }
-                parameters
+                weighted(shape, bias.then_some(outputs))
             }
             Operation::GroupNorm { channels, .. } => vec![
                 parameter("weight", Role::Scale, vec![channels]),
@@ -289,13 +325,7 @@ impl Layer {
                 inputs,
                 outputs,
                 bias,
-            } => {
-                let mut parameters = vec![parameter("weight", Role::Weight, vec![outputs, inputs])];
-                if bias {
-                    parameters.push(parameter("bias", Role::Bias, vec![outputs]));
-                }
-                parameters
-            }
+            } => weighted(vec![outputs, inputs], bias.then_some(outputs)),
             Operation::Factor { from_zero } => {
                 let role = if from_zero { Role::Shift } else { Role::Scale };
                 vec![parameter("weight", role, vec![1])]
@@ -321,6 +351,13 @@ impl Layer {
             found: input.to_string(),
             reason,
         };
+        let shape = |channels, height, width| {
+            Ok(FeatureShape {
+                channels,
+                height,
+                width,
+            })
+        };
         let channels = |expected: i64| {
             if input.channels == expected {
                 Ok(())
@@ -332,12 +369,7 @@ impl Layer {
             let side = |length: i64| (length + 2 * padding - kernel) / stride + 1;
             let fits = |length: i64| stride > 0 && length + 2 * padding >= kernel;
             if fits(input.height) && fits(input.width) {
-                let (height, width) = (side(input.height), side(input.width));
-                Ok(FeatureShape {
-                    channels,
-                    height,
-                    width,
-                })
+                shape(channels, side(input.height), side(input.width))
             } else {
                 Err(refuse(format!("a window of {kernel} pixels does not fit")))
             }
@@ -354,11 +386,10 @@ impl Layer {
                 channels(inputs)?;
                 windows(outputs, kernel, stride, padding)
             }
-            Operation::ZeroPad { padding } => Ok(FeatureShape {
-                channels: input.channels,
-                height: input.height + 2 * padding,
-                width: input.width + 2 * padding,
-            }),
+            Operation::ZeroPad { padding } => {
+                let side = |length: i64| length + 2 * padding;
+                shape(input.channels, side(input.height), side(input.width))
+            }
             Operation::GroupNorm { groups, .. } if groups < 1 || input.channels % groups != 0 => {
                 Err(refuse(format!(
                     "{groups} groups do not divide its channels"
@@ -387,27 +418,18 @@ impl Layer {
             Operation::AveragePool { kernel, stride, .. } => {
                 // Ceiling mode: a window may begin inside and end outside.
                 let side = |length: i64| (length - kernel + stride - 1).max(0) / stride + 1;
-                let (height, width) = (side(input.height), side(input.width));
-                Ok(FeatureShape {
-                    channels: input.channels,
-                    height,
-                    width,
-                })
+                shape(input.channels, side(input.height), side(input.width))
             }
-            Operation::GlobalAveragePool => Ok(FeatureShape {
-                channels: input.channels,
-                height: 1,
-                width: 1,
-            }),
+            Operation::GlobalAveragePool => shape(input.channels, 1, 1),
             Operation::PadShortcut {
                 stride,
                 before,
                 after,
-            } => Ok(FeatureShape {
-                channels: before + input.channels + after,
-                height: (input.height + stride - 1) / stride,
-                width: (input.width + stride - 1) / stride,
-            }),
+            } => {
+                let side = |length: i64| (length + stride - 1) / stride;
+                let channels = before + input.channels + after;
+                shape(channels, side(input.height), side(input.width))
+            }
             Operation::Mix {
                 inputs, outputs, ..
             } if inputs > 0 && input.channels % inputs == 0 => Ok(FeatureShape {
@@ -436,11 +458,7 @@ impl Layer {
                 inputs, outputs, ..
             } => {
                 channels(inputs)?;
-                Ok(FeatureShape {
-                    channels: outputs,
-                    height: 1,
-                    width: 1,
-                })
+                shape(outputs, 1, 1)
             }
         }
     }

@@ -38,10 +38,7 @@ struct Way {
 
 impl Way {
     fn start(channels: usize) -> Self {
-        let all = Channels {
-            first: 0,
-            count: channels,
-        };
+        let all = all(channels);
         let passage = Passage {
             takes: all,
             gives: all,
@@ -51,30 +48,15 @@ impl Way {
     }
 
     fn behind(self, layers: &[Layer]) -> Self {
-        layers.iter().fold(self, |way, layer| way.after(layer))
+        layers.iter().fold(self, Self::after)
     }
 
-    fn after(self, layer: &Layer) -> Self {
-        let Self {
-            passage:
-                Passage {
-                    mut takes,
-                    mut gives,
-                    mixes,
-                },
-            mut channels,
-        } = self;
-        let mixed = |channels| Self {
-            passage: Passage {
-                takes,
-                gives: Channels {
-                    first: 0,
-                    count: channels,
-                },
-                mixes: true,
-            },
-            channels,
-        };
+    fn after(mut self, layer: &Layer) -> Self {
+        let Passage {
+            takes,
+            gives,
+            mixes,
+        } = &mut self.passage;
         match layer.operation {
             Operation::Narrow { first, count } => {
                 let chosen = Channels {
@@ -83,32 +65,31 @@ impl Way {
                 };
                 let nothing = Channels { count: 0, ..chosen };
                 let kept = gives.in_both(chosen).unwrap_or(nothing);
-                if !mixes {
+                if !*mixes {
                     takes.first += kept.first.saturating_sub(gives.first);
                     takes.count = kept.count;
                 }
-                gives = Channels {
-                    first: kept.first - chosen.first,
-                    ..kept
-                };
-                channels = chosen.count;
+                gives.first = kept.first - chosen.first;
+                gives.count = kept.count;
+                self.channels = chosen.count;
             }
             Operation::PadShortcut { before, after, .. } => {
                 gives.first = gives.first.saturating_add(number(before));
-                channels = channels.saturating_add(number(before) + number(after));
+                let new = number(before) + number(after);
+                self.channels = self.channels.saturating_add(new);
             }
             Operation::Convolution { outputs, .. } | Operation::Linear { outputs, .. } => {
-                return mixed(number(outputs));
+                self.mix(number(outputs));
             }
             Operation::Mix {
                 inputs, outputs, ..
             } => {
-                let each = channels.checked_div(number(inputs)).unwrap_or(0);
-                return mixed(each.saturating_mul(number(outputs)));
+                let each = self.channels.checked_div(number(inputs)).unwrap_or(0);
+                self.mix(each.saturating_mul(number(outputs)));
             }
             // Behind these every channel may depend on every other one.
-            Operation::GroupNorm { .. } => return mixed(channels),
-            Operation::Fragment(_) => return mixed(usize::MAX),
+            Operation::GroupNorm { .. } => self.mix(self.channels),
+            Operation::Fragment(_) => self.mix(usize::MAX),
             Operation::BatchNorm { .. }
             | Operation::Relu
             | Operation::Sigmoid { .. }
@@ -119,15 +100,19 @@ impl Way {
             | Operation::AveragePool { .. }
             | Operation::GlobalAveragePool => {}
         }
-        Self {
-            passage: Passage {
-                takes,
-                gives,
-                mixes,
-            },
-            channels,
-        }
+        self
     }
+
+    /// What comes out has so many channels, each made of all that came in.
+    fn mix(&mut self, channels: usize) {
+        self.passage.gives = all(channels);
+        self.passage.mixes = true;
+        self.channels = channels;
+    }
+}
+
+fn all(count: usize) -> Channels {
+    Channels { first: 0, count }
 }
 
 fn number(channels: i64) -> usize {

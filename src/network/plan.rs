@@ -1,9 +1,11 @@
+use std::fmt::Display;
+
 use pathscope_analysis::record::LesionKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resolve::Resolved;
-use super::{BlockIndex, BlockShape, FunctionIndex, NetworkError, ResidualNetwork};
+use super::{BlockIndex, BlockShape, FeatureShape, FunctionIndex, NetworkError, ResidualNetwork};
 
 /// What a forward pass computes: which blocks, in which order, with which functions.
 ///
@@ -84,12 +86,9 @@ impl Plan {
     /// Sets one function to `state`.
     #[must_use]
     pub fn with_function(mut self, function: FunctionIndex, state: FunctionState) -> Self {
-        for step in self
-            .steps
-            .iter_mut()
-            .filter(|step| step.block == function.block)
-        {
-            if let Some(function) = step.functions.get_mut(function.function) {
+        let FunctionIndex { block, function } = function;
+        for step in self.steps.iter_mut().filter(|step| step.block == block) {
+            if let Some(function) = step.functions.get_mut(function) {
                 *function = state;
             }
         }
@@ -109,11 +108,9 @@ impl Plan {
     /// Entries beyond the last step are left out.
     #[must_use]
     pub fn reordered(&self, order: &[usize]) -> Self {
+        let steps = order.iter().filter_map(|&from| self.steps.get(from));
         Self {
-            steps: order
-                .iter()
-                .filter_map(|&from| self.steps.get(from).cloned())
-                .collect(),
+            steps: steps.cloned().collect(),
         }
     }
 
@@ -134,18 +131,19 @@ impl Plan {
         network: &ResidualNetwork<L>,
         shapes: &[BlockShape],
     ) -> Result<(), NetworkError> {
+        let mismatch =
+            |block, expected: FeatureShape, found: &dyn Display| NetworkError::ShapeMismatch {
+                block,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            };
         let mut reached = shapes.first().map(|shape| shape.input);
         for step in &self.steps {
             let position = step.block.position();
-            let (block, shape) = network.block(step.block).and_then(|block| {
-                let unknown = NetworkError::UnknownBlock {
-                    block: position,
-                    blocks: shapes.len(),
-                };
-                shapes
-                    .get(position)
-                    .map(|shape| (block, shape))
-                    .ok_or(unknown)
+            let block = network.block(step.block)?;
+            let shape = shapes.get(position).ok_or(NetworkError::UnknownBlock {
+                block: position,
+                blocks: shapes.len(),
             })?;
             if step.functions.len() != block.functions.len() {
                 return Err(NetworkError::UnknownFunction {
@@ -154,30 +152,20 @@ impl Plan {
                     functions: block.functions.len(),
                 });
             }
-            let mismatch = |found: String| NetworkError::ShapeMismatch {
-                block: position,
-                expected: shape.input.to_string(),
-                found,
-            };
             if let Some(found) = reached.filter(|&found| found != shape.input) {
-                return Err(mismatch(found.to_string()));
+                return Err(mismatch(position, shape.input, &found));
             }
             let passed = matches!(block.resolve(step), Resolved::Passed);
             if passed && !shape.is_preserving() {
-                return Err(mismatch(
-                    "nothing: it has no skip and changes the shape".into(),
-                ));
+                let found = "nothing: it has no skip and changes the shape";
+                return Err(mismatch(position, shape.input, &found));
             }
             reached = Some(shape.output);
         }
         let expected = shapes.last().map(|shape| shape.output);
         match (reached, expected) {
             (Some(found), Some(expected)) if found != expected => {
-                Err(NetworkError::ShapeMismatch {
-                    block: network.blocks.len(),
-                    expected: expected.to_string(),
-                    found: found.to_string(),
-                })
+                Err(mismatch(network.blocks.len(), expected, &found))
             }
             _ => Ok(()),
         }

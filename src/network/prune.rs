@@ -15,11 +15,9 @@ impl TrainableNetwork {
     pub fn pruned(&self, plan: &Plan) -> Result<Self, NetworkError> {
         let mut names = HashMap::new();
         let specification = self.specification().pruned(plan, &mut names)?;
-        let mut tensors: HashMap<String, tch::Tensor> = self
-            .named_parameters()
-            .into_iter()
-            .map(|(name, _, tensor)| (name, tensor))
-            .collect();
+        let tensors = self.named_parameters().into_iter();
+        let tensors = tensors.map(|(name, _, tensor)| (name, tensor));
+        let mut tensors: HashMap<String, tch::Tensor> = tensors.collect();
         Self::load(&specification, |name| {
             tensors.remove(names.get(name).map_or(name, String::as_str))
         })
@@ -65,9 +63,10 @@ fn without_what_is_off(
         Resolved::Sum(sum) => sum,
     };
     let refuse = |reason: &str| {
-        Err(NetworkError::Architecture {
-            reason: format!("block {} ({}) {reason}", step.block, block.name),
-        })
+        Err(NetworkError::Architecture(format!(
+            "block {} ({}) {reason}",
+            step.block, block.name
+        )))
     };
     if matches!(sum.skip, Skip::Cut(_)) {
         return refuse("has its skip cut, which no smaller network does");
@@ -165,10 +164,20 @@ mod tests {
         })
     }
 
-    #[test]
-    fn gives_the_same_logits_with_fewer_layers() {
+    /// The smaller network, which gives the logits of `plan`.
+    fn same_without(network: &TrainableNetwork, plan: &Plan, what: &str) -> TrainableNetwork {
         let batch = Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) - 0.5;
         let batch = channels_last(&batch).unwrap();
+        let small = network.pruned(plan).unwrap();
+        let before = network.forward(&batch, plan, &Pass::EVALUATION).unwrap();
+        let whole = Plan::intact(small.specification());
+        let after = small.forward(&batch, &whole, &Pass::EVALUATION).unwrap();
+        assert_eq!(before, after, "{what}");
+        small
+    }
+
+    #[test]
+    fn gives_the_same_logits_with_fewer_layers() {
         for (family, k) in [
             (Family::Resnet, 1),
             (Family::Preresnet, 2),
@@ -185,11 +194,7 @@ mod tests {
                 let (block, function) = (BlockIndex::new(5), 0);
                 plan = plan.with_function(FunctionIndex { block, function }, FunctionState::Off);
             }
-            let small = network.pruned(&plan).unwrap();
-            let before = network.forward(&batch, &plan, &Pass::EVALUATION).unwrap();
-            let whole = Plan::intact(small.specification());
-            let after = small.forward(&batch, &whole, &Pass::EVALUATION).unwrap();
-            assert_eq!(before, after, "{family:?}");
+            let small = same_without(&network, &plan, &format!("{family:?}"));
             let count = |network: &TrainableNetwork| network.specification().parameter_count();
             assert!(count(&small) < count(&network));
         }
@@ -200,22 +205,14 @@ mod tests {
         let mut fractal = Architecture::cifar(Family::Fractal, Unit::Basic, 12, 1, 3, 10).unwrap();
         fractal.width = 4;
         let network = TrainableNetwork::initialized(&fractal.build().unwrap(), 1).unwrap();
-        let batch = Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) - 0.5;
-        let batch = channels_last(&batch).unwrap();
         let lose = |plan: Plan, (block, function)| {
             let block = BlockIndex::new(block);
             plan.with_function(FunctionIndex { block, function }, FunctionState::Off)
         };
         // A layer of the deepest column alone, one of two, two of three.
         let lost = [(0, 0), (1, 0), (3, 1), (3, 2)];
-        let plan = lost
-            .into_iter()
-            .fold(Plan::intact(network.specification()), lose);
-        let small = network.pruned(&plan).unwrap();
-        let before = network.forward(&batch, &plan, &Pass::EVALUATION).unwrap();
-        let whole = Plan::intact(small.specification());
-        let after = small.forward(&batch, &whole, &Pass::EVALUATION).unwrap();
-        assert_eq!(before, after);
+        let intact = Plan::intact(network.specification());
+        same_without(&network, &lost.into_iter().fold(intact, lose), "fractal");
     }
 
     #[test]
@@ -223,12 +220,8 @@ mod tests {
         let network = network(Family::Resnet, 1);
         let plan = off(Plan::intact(network.specification()), &[1, 3]);
         let small = network.pruned(&plan).unwrap();
-        let names: Vec<&str> = small
-            .specification()
-            .blocks
-            .iter()
-            .map(|block| block.name.as_str())
-            .collect();
+        let blocks = small.specification().blocks.iter();
+        let names: Vec<&str> = blocks.map(|block| block.name.as_str()).collect();
         let expected = [
             "layer1.0", "layer1.1", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1",
             "layer3.2",

@@ -6,8 +6,8 @@ use tch::Tensor;
 
 use super::resolve::{Resolved, Skip, Source, Sum, Term};
 use super::{
-    BlockIndex, BlockShape, Exchange, FeatureShape, FunctionIndex, Layer, NetworkError, Parameter,
-    Plan, StandIn, Step, Substitutes,
+    BlockIndex, BlockShape, Exchange, FeatureShape, FunctionIndex, Layer, NetworkError, Operation,
+    Parameter, Plan, StandIn, Step, Substitutes,
 };
 
 /// A stem, residual blocks, and a head, over layers of any kind `L`.
@@ -117,9 +117,7 @@ impl Pass<'_> {
     ) -> Result<&dyn StandIn, NetworkError> {
         self.substitutes
             .and_then(|measured| measured.get(block, function, kind))
-            .ok_or(NetworkError::MissingSubstitute {
-                block: block.position(),
-            })
+            .ok_or(NetworkError::MissingSubstitute(block.position()))
     }
 }
 
@@ -255,10 +253,8 @@ impl<L> ResidualNetwork<L> {
     /// The number of functions in each block.
     #[must_use]
     pub fn functions(&self) -> Vec<usize> {
-        self.blocks
-            .iter()
-            .map(|block| block.functions.len())
-            .collect()
+        let functions = |block: &Block<L>| block.functions.len();
+        self.blocks.iter().map(functions).collect()
     }
 
     /// The same structure over other layers: `convert` sees every run of layers that follow one
@@ -276,17 +272,11 @@ impl<L> ResidualNetwork<L> {
             blocks.push(Block {
                 name: block.name.clone(),
                 pre: convert(&block.pre)?,
-                skip: block.skip.as_ref().map(|skip| convert(skip)).transpose()?,
-                functions: block
-                    .functions
-                    .iter()
-                    .map(|function| {
-                        Ok(Function {
-                            layers: convert(&function.layers)?,
-                        })
-                    })
+                skip: block.skip.as_deref().map(&mut convert).transpose()?,
+                functions: (block.functions.iter())
+                    .map(|function| convert(&function.layers).map(|layers| Function { layers }))
                     .collect::<Result<_, E>>()?,
-                gate: block.gate.as_ref().map(|gate| convert(gate)).transpose()?,
+                gate: block.gate.as_deref().map(&mut convert).transpose()?,
                 mean: block.mean,
                 post: convert(&block.post)?,
             });
@@ -317,6 +307,24 @@ impl<L> Function<L> {
 }
 
 impl<L> Block<L> {
+    /// A block of this skip and these functions, with nothing around them.
+    pub fn new(
+        name: impl Into<String>,
+        skip: Option<Vec<L>>,
+        functions: impl IntoIterator<Item = Vec<L>>,
+    ) -> Self {
+        let functions = functions.into_iter().map(|layers| Function { layers });
+        Self {
+            name: name.into(),
+            pre: Vec::new(),
+            skip,
+            functions: functions.collect(),
+            gate: None,
+            mean: false,
+            post: Vec::new(),
+        }
+    }
+
     /// All layers of the block: pre, skip, functions, gate, post.
     pub fn layers(&self) -> impl Iterator<Item = &L> {
         let functions = self.functions.iter().flat_map(|function| &function.layers);
@@ -389,9 +397,10 @@ impl<L: Forward> Block<L> {
                 Flow::owned(chain(skip, &u, pass.mode)?.tensor.f_zeros_like()?)
             }
             (None, Skip::Carried(_) | Skip::Absent) => {
-                return Err(NetworkError::Internal {
-                    what: format!("block {} computes neither function nor skip", step.block),
-                });
+                return Err(NetworkError::Internal(format!(
+                    "block {} computes neither function nor skip",
+                    step.block
+                )));
             }
         };
         Ok(total.through(sum.post, pass.mode)?.tensor)
@@ -409,11 +418,8 @@ impl<L: Forward> Block<L> {
     ) -> Result<(Tensor, Vec<Tensor>), NetworkError> {
         let u = chain(&self.pre, x, pass.mode)?.tensor;
         let output = |function: &Function<L>| Ok(chain(&function.layers, &u, pass.mode)?.tensor);
-        let outputs = self
-            .functions
-            .iter()
-            .map(output)
-            .collect::<Result<_, NetworkError>>()?;
+        let outputs = self.functions.iter().map(output);
+        let outputs = outputs.collect::<Result<_, NetworkError>>()?;
         Ok((u, outputs))
     }
 }
@@ -454,16 +460,14 @@ impl<L: Forward> Sum<'_, L> {
         if self.gate.is_some() {
             let reason =
                 format!("processes cannot share the functions of block {block}: it has a gate");
-            return Err(NetworkError::Architecture { reason });
+            return Err(NetworkError::Architecture(reason));
         }
         let u = exchange.enter(u)?;
         let taken = exchange.part(&u)?;
         let computes = |function| exchange.computes(FunctionIndex { block, function });
         let total = self.add_terms(block, &taken, pass, None, computes)?;
-        let skip = match self.carried() {
-            Some(skip) => Some(chain(skip, &u, pass.mode)?),
-            None => None,
-        };
+        let skip = self.carried().map(|skip| chain(skip, &u, pass.mode));
+        let skip = skip.transpose()?;
         if self.terms.is_empty() {
             return Ok(skip);
         }
@@ -471,11 +475,9 @@ impl<L: Forward> Sum<'_, L> {
             (Some(total), _) => total.tensor,
             (None, Some(skip)) => skip.tensor.f_zeros_like()?,
             (None, None) => {
-                return Err(NetworkError::Architecture {
-                    reason: format!(
-                        "processes cannot share the functions of block {block}, which has no skip"
-                    ),
-                });
+                return Err(NetworkError::Architecture(format!(
+                    "processes cannot share the functions of block {block}, which has no skip"
+                )));
             }
         };
         // Out of place: what others gave is where their gradients begin.
@@ -529,10 +531,9 @@ impl<L: Forward> Sum<'_, L> {
         let live: Vec<&Function<L>> = live.map(|term| term.function).collect();
         let together = L::sum_of(&live, u, pass.mode)?;
         let alone = |term: &&Term<'_, L>| together.is_none() || term.source != Source::Live;
-        let mut total = match &together {
-            Some(sum) => Some(gated(Flow::owned(sum.shallow_clone()), Source::Live)?),
-            None => None,
-        };
+        let mut total = (together.as_ref())
+            .map(|sum| gated(Flow::owned(sum.shallow_clone()), Source::Live))
+            .transpose()?;
         // Outputs that another function continues are computed once.
         let mut continued: Vec<(&Function<L>, Tensor)> = Vec::new();
         for term in taken().filter(alone) {
@@ -641,40 +642,33 @@ impl Specification {
     /// Whether a pass in training draws random choices within the network.
     #[must_use]
     pub fn draws(&self) -> bool {
-        let random = |layer: &Layer| matches!(layer.operation, super::Operation::Bernoulli { .. });
+        let random = |layer: &Layer| matches!(layer.operation, Operation::Bernoulli { .. });
         self.layers().any(random)
     }
 
     /// Classes of the head; `None` where it does not end in a linear layer.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {
-        match self.head.last()?.operation {
-            super::Operation::Linear { outputs, .. } => usize::try_from(outputs).ok(),
-            super::Operation::Fragment(ref fragment) => {
-                usize::try_from(*fragment.output.last()?).ok()
-            }
-            _ => None,
-        }
+        let classes = match self.head.last()?.operation {
+            Operation::Linear { outputs, .. } => outputs,
+            Operation::Fragment(ref fragment) => *fragment.output.last()?,
+            _ => return None,
+        };
+        usize::try_from(classes).ok()
     }
 
     /// How many different tokens the network knows; `None` where its input is no list of tokens.
     #[must_use]
     pub fn vocabulary(&self) -> Option<i64> {
-        match &self.stem.first()?.operation {
-            super::Operation::Fragment(fragment) => fragment.vocabulary(),
-            _ => None,
-        }
+        self.stem.first()?.fragment()?.vocabulary()
     }
 
     /// How many tokens a sequence has; `None` where the input is no list of tokens.
     #[must_use]
     pub fn sequence_length(&self) -> Option<i64> {
-        match &self.stem.first()?.operation {
-            super::Operation::Fragment(fragment) if fragment.vocabulary().is_some() => {
-                Some(fragment.input.iter().product())
-            }
-            _ => None,
-        }
+        let fragment = self.stem.first()?.fragment()?;
+        fragment.vocabulary()?;
+        Some(fragment.input.iter().product())
     }
 
     /// Predictions for each example: 1, or as many as the head of an exported graph gives rows of
@@ -683,12 +677,10 @@ impl Specification {
     /// # Errors
     /// A head whose output has no countable size.
     pub fn positions(&self) -> Result<usize, NetworkError> {
-        match self.head.last().map(|layer| &layer.operation) {
-            Some(super::Operation::Fragment(fragment)) => match fragment.output.split_last() {
-                Some((_, rows)) => super::error::count(rows.iter().product::<i64>()),
-                None => Ok(1),
-            },
-            _ => Ok(1),
+        let fragment = self.head.last().and_then(Layer::fragment);
+        match fragment.and_then(|fragment| fragment.output.split_last()) {
+            Some((_, rows)) => super::error::count(rows.iter().product::<i64>()),
+            None => Ok(1),
         }
     }
 
@@ -702,9 +694,9 @@ impl Specification {
         examples: i64,
         seed: u64,
     ) -> Result<Tensor, NetworkError> {
-        let each = match self.stem.first().map(|layer| &layer.operation) {
-            Some(super::Operation::Fragment(fragment)) => fragment.input.clone(),
-            _ => vec![input.channels, input.height, input.width],
+        let each = match self.stem.first().and_then(Layer::fragment) {
+            Some(fragment) => fragment.input.clone(),
+            None => vec![input.channels, input.height, input.width],
         };
         super::random_batch(&each, self.vocabulary(), examples, seed)
     }
@@ -713,8 +705,8 @@ impl Specification {
     #[must_use]
     pub fn input_channels(&self) -> Option<i64> {
         self.layers().find_map(|layer| match layer.operation {
-            super::Operation::Convolution { inputs, .. } => Some(inputs),
-            super::Operation::BatchNorm { channels, .. } => Some(channels),
+            Operation::Convolution { inputs, .. } => Some(inputs),
+            Operation::BatchNorm { channels, .. } => Some(channels),
             _ => None,
         })
     }
@@ -732,8 +724,8 @@ impl Block<Layer> {
     #[must_use]
     pub fn convolutions(&self) -> usize {
         let counted = |layer: &Layer| match &layer.operation {
-            super::Operation::Convolution { .. } => 1,
-            super::Operation::Fragment(fragment) => fragment.counted(),
+            Operation::Convolution { .. } => 1,
+            Operation::Fragment(fragment) => fragment.counted(),
             _ => 0,
         };
         let length = |function: &Function<Layer>| function.layers.iter().map(counted).sum();
@@ -766,11 +758,9 @@ impl Block<Layer> {
                     .get(other)
                     .is_some_and(|other| function.after(other, PartialEq::eq).is_some())
             });
-            let order = continued
-                .and_then(|&other| orders.get(other))
-                .map(|order| order + 1);
+            let order = continued.and_then(|&other| orders.get(other).copied());
             if let (Some(order), Some(found)) = (order, orders.get_mut(number)) {
-                *found = order;
+                *found = order + 1;
             }
         }
         orders
@@ -783,33 +773,22 @@ impl Block<Layer> {
     /// Shape of the sum, before `post`.
     pub(super) fn sum_shape(&self, input: FeatureShape) -> Result<FeatureShape, NetworkError> {
         let u = propagate(&self.pre, input)?;
+        let functions = self.functions.iter().map(|function| &function.layers);
         let mut outputs = Vec::new();
-        for layers in self
-            .functions
-            .iter()
-            .map(|function| &function.layers)
-            .chain(&self.skip)
-            .chain(&self.gate)
-        {
+        for layers in functions.chain(&self.skip).chain(&self.gate) {
             outputs.push((propagate(layers, u)?, layers));
         }
         let Some(&(first, _)) = outputs.first() else {
             return Ok(u);
         };
-        for (shape, layers) in outputs {
-            if shape != first {
-                return Err(NetworkError::LayerShape {
-                    layer: layers
-                        .last()
-                        .map_or_else(|| self.name.clone(), |l| l.name.clone()),
-                    found: input.to_string(),
-                    reason: format!(
-                        "it gives {shape} where the block's first function gives {first}"
-                    ),
-                });
-            }
+        match outputs.into_iter().find(|(shape, _)| *shape != first) {
+            None => Ok(first),
+            Some((shape, layers)) => Err(NetworkError::LayerShape {
+                layer: layers.last().map_or(&self.name, |last| &last.name).clone(),
+                found: input.to_string(),
+                reason: format!("it gives {shape} where the block's first function gives {first}"),
+            }),
         }
-        Ok(first)
     }
 }
 

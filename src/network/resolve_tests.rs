@@ -113,19 +113,13 @@ fn specification(form: Form) -> Specification {
         (None, 1..) if form.function == Way::Changing => 5,
         _ => 3,
     };
+    let skip = form.skip.map(|way| way.layers("skip"));
+    let function = |number: usize| form.function.layers(&format!("function{number}"));
     let block = Block {
-        name: "block".into(),
-        pre: if form.pre {
-            normalised("pre")
-        } else {
-            Vec::new()
+        pre: match form.pre {
+            true => normalised("pre"),
+            false => Vec::new(),
         },
-        skip: form.skip.map(|way| way.layers("skip")),
-        functions: (0..form.functions)
-            .map(|number| Function {
-                layers: form.function.layers(&format!("function{number}")),
-            })
-            .collect(),
         gate: form.gate.then(|| {
             let mut gate = match form.skip.unwrap_or(form.function) {
                 Way::Changing => Way::Changing.layers("gate"),
@@ -139,6 +133,7 @@ fn specification(form: Form) -> Specification {
             true => vec![Layer::new("", Operation::Relu)],
             false => Vec::new(),
         },
+        ..Block::new("block", skip, (0..form.functions).map(function))
     };
     let head = Operation::Linear {
         inputs: outputs,
@@ -180,10 +175,9 @@ struct Constant(Tensor);
 
 impl StandIn for Constant {
     fn output(&self, input: &Tensor, _: usize) -> Result<Tensor, NetworkError> {
-        let size = self.0.size();
-        Ok(self
-            .0
-            .f_expand([input.size()[0], size[1], size[2], size[3]], false)?)
+        let mut size = self.0.size();
+        size[0] = input.size()[0];
+        Ok(self.0.f_expand(size, false)?)
     }
 
     fn shallow_clone(&self) -> Box<dyn StandIn> {
@@ -210,10 +204,8 @@ fn expected(
     }
     let u = run(&block.pre, x);
     let mut terms = Vec::new();
-    let gate = block
-        .gate
-        .as_ref()
-        .filter(|_| !step.functions.iter().all(off));
+    let gate = block.gate.as_ref();
+    let gate = gate.filter(|_| !step.functions.iter().all(off));
     let open = gate.map_or(Tensor::from(1.0_f32), |gate| run(gate, &u));
     let closed = match gate {
         Some(_) => 1.0 - &open,
@@ -240,13 +232,8 @@ fn expected(
             false => value.zeros_like(),
         });
     }
-    run(
-        &block.post,
-        &terms
-            .iter()
-            .skip(1)
-            .fold(terms[0].copy(), |sum, term| sum + term),
-    )
+    let sum = terms.into_iter().reduce(|sum, term| sum + term).unwrap();
+    run(&block.post, &sum)
 }
 
 fn pull_back(block: &LinearizedBlock, stack: Tensor) -> Tensor {
@@ -378,20 +365,14 @@ fn agree(
 /// Parameters of what the definition reads, by name.
 fn parameters(specification: &Specification, form: Form, step: &Step) -> i64 {
     let block = &specification.blocks[0];
-    let mut layers: Vec<&Layer> = specification
-        .stem
-        .iter()
-        .chain(&specification.head)
-        .collect();
+    let ends = specification.stem.iter().chain(&specification.head);
+    let mut layers: Vec<&Layer> = ends.collect();
     let computed =
         |state: &FunctionState| matches!(state, FunctionState::On | FunctionState::Detached);
-    for (function, _) in block
-        .functions
-        .iter()
-        .zip(&step.functions)
-        .filter(|(_, s)| computed(s))
-    {
-        layers.extend(&function.layers);
+    for (function, state) in block.functions.iter().zip(&step.functions) {
+        if computed(state) {
+            layers.extend(&function.layers);
+        }
     }
     let carried = form.skip.is_some() && step.skip;
     if carried {

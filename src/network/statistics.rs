@@ -100,12 +100,8 @@ fn first_layers<L>(
         false => &[],
     };
     let outside = |layer| (None, layer);
-    network
-        .stem
-        .iter()
-        .map(outside)
-        .chain(inner)
-        .chain(head.iter().map(outside))
+    let stem = network.stem.iter().map(outside);
+    stem.chain(inner).chain(head.iter().map(outside))
 }
 
 /// A layer that remembers what reaches it, if it is a batch normalisation.
@@ -117,10 +113,8 @@ struct Watched<'n> {
 
 impl<'n> Watched<'n> {
     fn of(layer: &'n TrainableLayer) -> Self {
-        Self {
-            layer,
-            seen: RefCell::default(),
-        }
+        let seen = RefCell::default();
+        Self { layer, seen }
     }
 }
 

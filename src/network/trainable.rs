@@ -1,10 +1,13 @@
 use std::collections::{HashMap, HashSet};
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use tch::{Device, Kind, Tensor};
 
 use super::chance::chosen;
 use super::convolution::convolve;
-use super::initialize::{generator, initialize};
+use super::frozen::reals_in;
+use super::initialize::initialize;
 use super::streams::{matrix, mix};
 use super::{
     Forward, Function, Geometry, Layer, Mode, NetworkError, Operation, Pass, Plan, ResidualNetwork,
@@ -53,18 +56,14 @@ impl Forward for TrainableLayer {
                     None => weight,
                 };
                 // Mixed precision: the activations' kind decides, the values stay in float32.
-                let (weight, bias) = (
-                    &in_kind(weight, x.kind())?,
-                    self.parameter(1)
-                        .map(|bias| in_kind(bias, x.kind()))
-                        .transpose()?,
-                );
+                let weight = &in_kind(weight, x.kind())?;
+                let bias = self.parameter(1).map(|bias| in_kind(bias, x.kind()));
                 let geometry = Geometry {
                     stride: *stride,
                     padding: *padding,
                     groups: *groups,
                 };
-                convolve(x, weight, bias.as_ref(), geometry)?
+                convolve(x, weight, bias.transpose()?.as_ref(), geometry)?
             }
             (Operation::BatchNorm { epsilon, .. }, [scale, shift, mean, variance]) => {
                 let (training, momentum) = match mode {
@@ -223,7 +222,7 @@ impl TrainableNetwork {
     /// # Errors
     /// Where libtorch cannot hold a tensor.
     pub fn initialized(specification: &Specification, seed: u64) -> Result<Self, NetworkError> {
-        let mut generator = generator(seed);
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
         Self::build(specification, |parameter| {
             initialize(parameter, &mut generator)
         })
@@ -254,13 +253,8 @@ impl TrainableNetwork {
                     found: tensor.size(),
                 });
             }
-            // Numbers of positions and masks stay what they are.
-            let tensor = match tensor.is_floating_point() {
-                true => tensor.f_to_kind(Kind::Float)?,
-                false => tensor,
-            };
             // A copy: what was loaded may be shared or mapped from a file.
-            super::duplicate(&tensor)
+            super::duplicate(&reals_in(Kind::Float, &tensor)?)
         })
     }
 
@@ -346,10 +340,8 @@ impl TrainableNetwork {
     /// Where its parameters lie.
     #[must_use]
     pub fn device(&self) -> Device {
-        let parameters = self.named_parameters();
-        parameters
-            .first()
-            .map_or(Device::Cpu, |(_, _, tensor)| tensor.device())
+        let mut parameters = self.structure.layers().flat_map(|layer| &layer.parameters);
+        parameters.next().map_or(Device::Cpu, Tensor::device)
     }
 
     /// The same network with its tensors on `device`.
@@ -365,10 +357,7 @@ impl TrainableNetwork {
     /// # Errors
     /// Where libtorch refuses.
     pub fn to_kind(&self, kind: Kind) -> Result<Self, NetworkError> {
-        self.copied(|tensor| match tensor.is_floating_point() {
-            true => Ok(tensor.f_to_kind(kind)?),
-            false => Ok(tensor.shallow_clone()),
-        })
+        self.copied(|tensor| reals_in(kind, tensor))
     }
 
     /// A network that shares every tensor with this one but those of convolutions, of which it has
@@ -417,13 +406,11 @@ impl TrainableNetwork {
     ) -> Result<Self, NetworkError> {
         let mut tensors = self.named_parameters().into_iter();
         Self::build(&self.specification, |parameter| {
-            let (name, _, tensor) =
-                tensors
-                    .next()
-                    .ok_or_else(|| NetworkError::MissingParameter {
-                        name: parameter.name.clone(),
-                        what: "copy to a device".into(),
-                    })?;
+            let next = tensors.next();
+            let (name, _, tensor) = next.ok_or_else(|| NetworkError::MissingParameter {
+                name: parameter.name.clone(),
+                what: "copy to a device".into(),
+            })?;
             debug_assert_eq!(name, parameter.name);
             super::duplicate(&change(&tensor.f_detach()?)?)
         })

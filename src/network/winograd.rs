@@ -216,9 +216,9 @@ impl Winograd {
         let Self {
             inputs, outputs, ..
         } = self;
-        NetworkError::Architecture {
-            reason: format!("a convolution of {inputs} to {outputs} channels met {what}"),
-        }
+        NetworkError::Architecture(format!(
+            "a convolution of {inputs} to {outputs} channels met {what}"
+        ))
     }
 }
 

@@ -35,15 +35,12 @@ pub use self::value::{Value, number_of};
 
 /// What libtorch says of a call that failed, in one line.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{message}")]
-pub struct TorchError {
-    message: String,
-}
+#[error("{0}")]
+pub struct TorchError(String);
 
 impl TorchError {
     fn new(message: &str) -> Self {
-        let message = message.lines().next().unwrap_or_default().to_owned();
-        Self { message }
+        Self(message.lines().next().unwrap_or_default().to_owned())
     }
 }
 

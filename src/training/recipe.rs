@@ -180,14 +180,12 @@ impl RecipeArchitecture {
             },
         };
         if architecture.depth() != self.depth {
-            return Err(NetworkError::Architecture {
-                reason: format!(
-                    "the stages {:?} make {} layers, not {}",
-                    architecture.stages,
-                    architecture.depth(),
-                    self.depth
-                ),
-            });
+            return Err(NetworkError::Architecture(format!(
+                "the stages {:?} make {} layers, not {}",
+                architecture.stages,
+                architecture.depth(),
+                self.depth
+            )));
         }
         if let Some(width) = self.width {
             architecture = architecture.with_width(width);

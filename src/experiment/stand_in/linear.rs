@@ -77,11 +77,11 @@ impl StandIn for LinearMap {
             [height, width, channels] => vec![1, channels, height, width],
             ref others => [&[1], others].concat(),
         };
-        let step = stride(&input.size(), &positions).ok_or_else(|| NetworkError::Internal {
-            what: format!(
+        let step = stride(&input.size(), &positions).ok_or_else(|| {
+            NetworkError::Internal(format!(
                 "features {:?} at a linear map to {positions:?}",
                 input.size()
-            ),
+            ))
         })?;
         let input = channels_innermost(&at_every(input, step)?)?;
         let map = self.map.f_to_kind(input.kind())?;
@@ -114,9 +114,10 @@ fn channels_innermost(features: &Tensor) -> Result<Tensor, NetworkError> {
 fn products(x: &Tensor, y: &Tensor) -> Result<Tensor, NetworkError> {
     let rows = |features: &Tensor| -> Result<Tensor, NetworkError> {
         let size = features.size();
-        let channels = size.last().copied().ok_or_else(|| NetworkError::Internal {
-            what: "features without channels".into(),
-        })?;
+        let channels = size
+            .last()
+            .copied()
+            .ok_or_else(|| NetworkError::Internal("features without channels".into()))?;
         Ok(features.f_reshape([-1, channels])?)
     };
     Ok(rows(x)?.f_transpose(0, 1)?.f_matmul(&rows(y)?)?)

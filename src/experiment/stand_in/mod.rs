@@ -112,9 +112,8 @@ impl StandIn for Bank {
     fn output(&self, input: &Tensor, first_example: usize) -> Result<Tensor, NetworkError> {
         let Self(bank) = self;
         let rows = count(bank)?;
-        let first = i64::try_from(first_example).map_err(|_| NetworkError::Internal {
-            what: format!("there is no example {first_example}"),
-        })?;
+        let first = i64::try_from(first_example)
+            .map_err(|_| NetworkError::Internal(format!("there is no example {first_example}")))?;
         // Half a bank away, so that an example of the calibration set does not meet itself.
         let taken: Vec<i64> = (first..first + count(input)?)
             .map(|example| (example + rows / 2) % rows.max(1))
@@ -131,9 +130,9 @@ impl StandIn for Bank {
 /// Rows of a tensor `[N, ...]`.
 fn count(tensor: &Tensor) -> Result<i64, NetworkError> {
     let size = tensor.size();
-    size.first().copied().ok_or_else(|| NetworkError::Internal {
-        what: "a batch has no dimensions".into(),
-    })
+    size.first()
+        .copied()
+        .ok_or_else(|| NetworkError::Internal("a batch has no dimensions".into()))
 }
 
 impl Laboratory<'_> {

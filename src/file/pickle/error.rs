@@ -5,11 +5,8 @@
 #[non_exhaustive]
 pub enum PickleError {
     /// The pickle stops in the middle.
-    #[error("it is cut off within the instruction at byte {offset}")]
-    Truncated {
-        /// Where the incomplete instruction starts.
-        offset: usize,
-    },
+    #[error("it is cut off within the instruction at byte {0}")]
+    Truncated(usize),
     /// An instruction outside those that PyTorch and NumPy write.
     #[error("instruction {opcode:#04x} at byte {offset} is not one that PyTorch or NumPy writes")]
     UnknownOpcode {

@@ -144,25 +144,16 @@ impl<'a> Machine<'a> {
             b'C' | b'B' | 0x8e | 0x96 => self.byte_string(),
             b')' => self.push(Value::Tuple(Vec::new())),
             0x85..=0x87 => self.short_tuple(usize::from(self.opcode - 0x84)),
-            b't' => {
-                let items = self.pop_mark()?;
-                self.push(Value::Tuple(items))
-            }
+            b't' => self.collect(Value::Tuple),
             b']' => self.push(Value::List(Vec::new())),
-            b'l' => {
-                let items = self.pop_mark()?;
-                self.push(Value::List(items))
-            }
+            b'l' => self.collect(Value::List),
             b'}' => self.push(Value::Dictionary(Vec::new())),
             b'd' => {
-                let entries = pairs(self.pop_mark()?).ok_or_else(|| self.needs("pairs"))?;
+                let entries = self.pop_pairs()?;
                 self.push(Value::Dictionary(entries))
             }
             0x8f => self.push(Value::Set(Vec::new())),
-            0x91 => {
-                let items = self.pop_mark()?;
-                self.push(Value::Set(items))
-            }
+            0x91 => self.collect(Value::Set),
             b'a' => {
                 let item = self.pop()?;
                 self.extend(vec![item])
@@ -177,7 +168,7 @@ impl<'a> Machine<'a> {
                 self.insert(vec![(key, value)])
             }
             b'u' => {
-                let entries = pairs(self.pop_mark()?).ok_or_else(|| self.needs("pairs"))?;
+                let entries = self.pop_pairs()?;
                 self.insert(entries)
             }
             b'q' | b'r' | 0x94 | b'h' | b'j' => self.memoise(),
@@ -201,18 +192,16 @@ impl<'a> Machine<'a> {
             b'M' => Value::Integer(i64::from(u16::from_le_bytes(self.scanner.take()?))),
             b'J' => Value::Integer(i64::from(i32::from_le_bytes(self.scanner.take()?))),
             _ => {
-                let digits = self
-                    .scanner
-                    .counted(if self.opcode == 0x8a { 1 } else { 4 })?;
-                if digits.len() > 8 {
-                    Value::BigInteger(digits)
-                } else {
-                    let negative = digits.last().is_some_and(|byte| byte & 0x80 != 0);
-                    let mut wide = [if negative { 0xff } else { 0 }; 8];
-                    for (to, from) in wide.iter_mut().zip(digits) {
-                        *to = *from;
+                let width = if self.opcode == 0x8a { 1 } else { 4 };
+                let digits = self.scanner.counted(width)?;
+                let negative = digits.last().is_some_and(|byte| byte & 0x80 != 0);
+                let mut wide = [if negative { 0xff } else { 0 }; 8];
+                match wide.get_mut(..digits.len()) {
+                    None => Value::BigInteger(digits),
+                    Some(low) => {
+                        low.copy_from_slice(digits);
+                        Value::Integer(i64::from_le_bytes(wide))
                     }
-                    Value::Integer(i64::from_le_bytes(wide))
                 }
             }
         };
@@ -341,13 +330,12 @@ impl<'a> Machine<'a> {
             self.spent = self.spent.saturating_add(visited);
             return self.push(Value::Dictionary(entries));
         }
-        let object = Object {
+        self.push(Value::Object(Box::new(Object {
             class,
             arguments,
             state: None,
             entries: Vec::new(),
-        };
-        self.push(Value::Object(Box::new(object)))
+        })))
     }
 
     fn is_dictionary(&self, class: Node) -> bool {
@@ -363,11 +351,7 @@ impl<'a> Machine<'a> {
     /// What a new dictionary holds, and how many values were looked at for it. Python 2 gives an
     /// ordered dictionary its entries as a list of pairs.
     fn initial_entries(&self, arguments: Node) -> (Vec<(Node, Node)>, usize) {
-        let given = self
-            .tree
-            .items(arguments)
-            .and_then(|items| items.last().copied());
-        let Some(given) = given else {
+        let Some(&given) = self.tree.items(arguments).and_then(<[Node]>::last) else {
             return (Vec::new(), 0);
         };
         if let Some(entries) = self.tree.entries(given) {
@@ -405,25 +389,37 @@ impl<'a> Machine<'a> {
     }
 
     fn top(&self) -> Step<Node> {
-        self.stack
-            .top()
-            .ok_or_else(|| self.needs("a value on the stack"))
+        let top = self.stack.top();
+        top.ok_or_else(|| self.needs("a value on the stack"))
     }
 
     fn pop(&mut self) -> Step<Node> {
-        self.stack
-            .pop()
-            .ok_or_else(|| self.needs("a value on the stack"))
+        let top = self.stack.pop();
+        top.ok_or_else(|| self.needs("a value on the stack"))
     }
 
     fn discard(&mut self) -> Step {
-        self.stack
-            .discard()
-            .ok_or_else(|| self.needs("a value on the stack"))
+        let top = self.stack.discard();
+        top.ok_or_else(|| self.needs("a value on the stack"))
     }
 
     fn pop_mark(&mut self) -> Step<Vec<Node>> {
         self.stack.pop_mark().ok_or_else(|| self.needs("a mark"))
+    }
+
+    /// Everything above the innermost mark, as keys and values.
+    fn pop_pairs(&mut self) -> Step<Vec<(Node, Node)>> {
+        let items = self.pop_mark()?;
+        match items.as_chunks::<2>() {
+            (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
+            _ => Err(self.needs("pairs")),
+        }
+    }
+
+    /// Makes one value of everything above the innermost mark.
+    fn collect(&mut self, make: fn(Vec<Node>) -> Value<'a>) -> Step {
+        let items = self.pop_mark()?;
+        self.push(make(items))
     }
 
     fn name(&mut self) -> Step<&'a str> {
@@ -453,10 +449,4 @@ impl<'a> Machine<'a> {
             limit,
         }
     }
-}
-
-fn pairs(items: Vec<Node>) -> Option<Vec<(Node, Node)>> {
-    let (pairs, rest) = items.as_chunks::<2>();
-    rest.is_empty()
-        .then(|| pairs.iter().map(|&[key, value]| (key, value)).collect())
 }

@@ -37,10 +37,7 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let taken = rest
-            .first_chunk::<N>()
-            .copied()
-            .ok_or_else(|| self.truncated())?;
+        let taken = *rest.first_chunk().ok_or_else(|| self.truncated())?;
         self.position += N;
         Ok(taken)
     }
@@ -70,16 +67,13 @@ impl<'a> Scanner<'a> {
     /// Everything up to the next line feed, which is taken as well.
     pub(super) fn line(&mut self) -> Result<&'a [u8], PickleError> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let end = rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or_else(|| self.truncated())?;
-        let line = self.slice(end)?;
+        let end = rest.iter().position(|&byte| byte == b'\n');
+        let line = self.slice(end.ok_or_else(|| self.truncated())?)?;
         self.slice(1)?;
         Ok(line)
     }
 
     fn truncated(&self) -> PickleError {
-        PickleError::Truncated { offset: self.start }
+        PickleError::Truncated(self.start)
     }
 }

@@ -127,9 +127,8 @@ impl<'a> Tree<'a> {
 
     /// All values, in the order in which the pickle makes them.
     pub fn values(&self) -> impl Iterator<Item = (Node, &Value<'a>)> {
-        (0..)
-            .map(Node)
-            .zip(self.slots.iter().map(|slot| &slot.value))
+        let values = self.slots.iter().map(|slot| &slot.value);
+        (0..).map(Node).zip(values)
     }
 
     /// The content of a text.
@@ -178,11 +177,11 @@ impl<'a> Tree<'a> {
         match self.value(node) {
             Value::Tuple(items) | Value::List(items) => Some(items),
             Value::Object(object) if self.global(object.class) == Some(("torch", "Size")) => {
-                match self.value(object.arguments) {
-                    Value::Tuple(arguments) => match self.value(*arguments.first()?) {
-                        Value::Tuple(items) | Value::List(items) => Some(items),
-                        _ => None,
-                    },
+                let Value::Tuple(arguments) = self.value(object.arguments) else {
+                    return None;
+                };
+                match self.value(*arguments.first()?) {
+                    Value::Tuple(items) | Value::List(items) => Some(items),
                     _ => None,
                 }
             }
@@ -201,12 +200,9 @@ impl<'a> Tree<'a> {
 
     /// The value under a text key; the last one, as in Python, where keys repeat.
     pub fn entry(&self, node: Node, key: &str) -> Option<Node> {
-        let entries = self.entries(node)?;
-        entries
-            .iter()
-            .rev()
-            .find(|(name, _)| self.text(*name) == Some(key))
-            .map(|entry| entry.1)
+        let mut entries = self.entries(node)?.iter().rev();
+        let found = entries.find(|(name, _)| self.text(*name) == Some(key));
+        found.map(|entry| entry.1)
     }
 
     /// What stands here, in a few words.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pathscope_network::{Argument, Length, Value};
+use pathscope_network::{Argument, Length};
 use pathscope_torch::{Operation, Schema, Value as Given, number_of};
 use serde_json::Value as Json;
 
@@ -165,13 +165,5 @@ pub(super) fn follow_examples(shape: &mut Argument, examples: i64) {
     {
         let each = length / examples;
         *first = Length::PerExample { each, plus: 0 };
-    }
-}
-
-/// The value that an argument is, where it is one.
-pub(super) fn value(argument: Option<&Argument>) -> Option<Value> {
-    match argument {
-        Some(Argument::Value(value)) => Some(*value),
-        _ => None,
     }
 }

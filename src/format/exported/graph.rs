@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pathscope_network::{Argument, Fragment, Node, Parameter, Sizes, Value, is_allowed};
 
-use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve, value};
+use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve};
 use super::schema::{self, integer, output_names};
 use crate::error::Fault;
 
@@ -73,16 +73,14 @@ impl Translator {
         if !self.unknown.is_empty() {
             let unknown: Vec<String> = self.unknown.into_iter().collect();
             let operations = unknown.join(", ");
-            return Err(Fault::UnsupportedOperations { operations });
+            return Err(Fault::UnsupportedOperations(operations));
         }
         complete.ok_or(Fault::TooMany {
             what: "operations",
             limit: MAX_NODES,
         })?;
-        let result = value(output.and_then(|name| names.get(name)));
-        let result = result.ok_or_else(|| Fault::Graph {
-            what: "the model gives no tensor".into(),
-        })?;
+        let result = output.and_then(|name| names.get(name)?.value());
+        let result = result.ok_or_else(|| Fault::Graph("the model gives no tensor".into()))?;
         let fragment = Fragment {
             input,
             output: Vec::new(),
@@ -238,11 +236,9 @@ impl Translator {
         let place = |name: &str| schema.arguments.iter().position(|known| known.name == name);
         let is_on = |mode: &str| {
             let argument = place(mode).and_then(|place| arguments.get(place));
-            let off = matches!(
-                argument,
-                None | Some(Argument::Truth(false) | Argument::None)
-            );
-            !off && argument != Some(&Argument::Real(0.0))
+            let argument = argument.unwrap_or(&Argument::None);
+            let off = [Argument::None, Argument::Truth(false), Argument::Real(0.0)];
+            !off.contains(argument)
         };
         // Weights may be normalised by their own statistics, but not what follows from the input.
         let (random, training) = (is_on("train") || is_on("dropout_p"), is_on("training"));
@@ -255,10 +251,8 @@ impl Translator {
             return Ok(Meaning::Computes("python::sym_size".into(), arguments));
         }
         if PASSING.contains(&plain) {
-            let first = arguments.into_iter().next();
-            return first
-                .map(Meaning::Passes)
-                .ok_or_else(|| "has no tensor".into());
+            let first = arguments.into_iter().next().ok_or("has no tensor")?;
+            return Ok(Meaning::Passes(first));
         }
         let operation = match (plain, overload) {
             ("view" | "_unsafe_view", "") => "aten::reshape".to_owned(),
@@ -282,10 +276,9 @@ impl Translator {
         };
         let reshapes = operation == "aten::reshape" || operation == "aten::expand";
         if let (true, Some(examples), Some(shape)) = (reshapes, self.examples, shape) {
-            let follows = arguments.first().is_some_and(|x| self.follows_input(x));
             // A constant is repeated for every example.
             if let Some(shape) = arguments.get_mut(shape)
-                && (follows || plain == "expand")
+                && (of_input || plain == "expand")
             {
                 follow_examples(shape, examples);
             }
@@ -329,14 +322,10 @@ impl Translator {
         arguments: Vec<Argument>,
     ) -> Result<Meaning, Refusal> {
         let facts = |name: Option<&str>| Some(graph.tensor_values.get(name?)?.dtype);
-        let source = node
-            .inputs
-            .first()
-            .and_then(|input| schema::tensor_name(&input.arg));
-        let (from, to) = (
-            facts(source),
-            facts(output_names(&node.outputs).first().copied()),
-        );
+        let source = node.inputs.first();
+        let source = source.and_then(|input| schema::tensor_name(&input.arg));
+        let from = facts(source);
+        let to = facts(output_names(&node.outputs).first().copied());
         let first = arguments.into_iter().next().ok_or("has no tensor")?;
         let to = kind(to.ok_or("gives a tensor of an unknown type")?, self.float)?;
         match from.map(|from| kind(from, self.float)) {
@@ -356,10 +345,8 @@ impl Translator {
         let (mut name, mut new, mut earlier) = (name, new, usize::MAX);
         let made_as = |view: &&View, name: &str, earlier| view.name == name && view.node < earlier;
         while let Some(view) = views.iter().rfind(|view| made_as(view, name, earlier)) {
-            let whole = names
-                .get(&view.of)
-                .ok_or("writes to a lost tensor")?
-                .clone();
+            let whole = names.get(&view.of).cloned();
+            let whole = whole.ok_or("writes to a lost tensor")?;
             new = self.again(view, |node| inverse(node, whole, new))?;
             (name, earlier) = (view.of.as_str(), view.node);
             changed.push((name, new));
@@ -409,41 +396,30 @@ impl Translator {
         names: &mut Names,
         depth: usize,
     ) -> Result<(), Refusal> {
-        let graph = node
-            .inputs
-            .iter()
-            .find_map(|input| input.arg.get("as_graph"));
-        let graph = graph
-            .and_then(|graph| graph.get("graph"))
-            .ok_or("has no subgraph")?;
+        let mut inputs = node.inputs.iter();
+        let graph = inputs.find_map(|input| input.arg.get("as_graph"));
+        let graph = graph.and_then(|graph| graph.get("graph"));
+        let graph = graph.ok_or("has no subgraph")?;
         if depth >= MAX_DEPTH {
             return Err("lies too deep".into());
         }
         if node.target.contains("autocast") {
-            let flags = node
-                .inputs
-                .iter()
-                .filter_map(|input| input.arg.get("as_bool"));
-            if flags.take(1).any(|enabled| enabled.as_bool() == Some(true)) {
+            let mut inputs = node.inputs.iter();
+            let flag = inputs.find_map(|input| input.arg.get("as_bool"));
+            if flag.is_some_and(|enabled| enabled.as_bool() == Some(true)) {
                 return Err("turns autocast on".into());
             }
         }
         let graph: schema::Graph =
             serde_json::from_value(graph.clone()).map_err(|_| "has a damaged subgraph")?;
-        let given = node
-            .inputs
-            .iter()
-            .filter(|input| input.arg.get("as_graph").is_none());
-        let given: Vec<Argument> = given
-            .map(|input| resolve(&input.arg, names, self.float))
-            .collect::<Result<_, _>>()?;
+        let given = node.inputs.iter().map(|input| &input.arg);
+        let given = given.filter(|given| given.get("as_graph").is_none());
+        let given = given.map(|given| resolve(given, names, self.float));
+        let given: Vec<Argument> = given.collect::<Result<_, _>>()?;
         let inner = output_names(&graph.inputs);
         // Settings come first, then what the subgraph takes.
-        let first = given
-            .len()
-            .checked_sub(inner.len())
-            .ok_or("lacks operands")?;
-        let given = given.into_iter().skip(first);
+        let first = given.len().checked_sub(inner.len());
+        let given = given.into_iter().skip(first.ok_or("lacks operands")?);
         let mut inside: Names = inner.into_iter().map(str::to_owned).zip(given).collect();
         // Its names are its own.
         let views = std::mem::take(&mut self.views);
@@ -452,9 +428,8 @@ impl Translator {
         complete.ok_or("has too many operations")?;
         let results = output_names(&graph.outputs);
         for (name, inner) in output_names(&node.outputs).into_iter().zip(results) {
-            let value = inside.get(inner).cloned();
-            let value =
-                value.ok_or_else(|| format!("uses `{inner}`, which no earlier node gives"))?;
+            let lost = || format!("uses `{inner}`, which no earlier node gives");
+            let value = inside.get(inner).cloned().ok_or_else(lost)?;
             names.insert(name.to_owned(), value);
         }
         Ok(())

@@ -25,7 +25,7 @@ use super::tensor::view;
 use pathscope_file::shortened;
 use pathscope_network::{
     Argument, Fragment, Granularity, NetworkError, Opened, Parameter, Pass, Plan, Role, Sizes,
-    Specification, TrainableNetwork, Value, random_batch,
+    TrainableNetwork, Value, is_real, random_batch,
 };
 
 /// The schema of the graph that is read.
@@ -34,16 +34,12 @@ const SCHEMA: i64 = 8;
 /// A network that was found in an exported program.
 #[derive(Debug)]
 pub(super) struct Exported {
-    pub specification: Specification,
+    pub opened: Opened,
     pub network: TrainableNetwork,
     /// Shape of the input for one example.
     pub input: Vec<i64>,
     /// The class of the model.
     pub title: String,
-    /// What a person should know about how it was read.
-    pub notes: Vec<String>,
-    /// What the graph calls the operations of each block.
-    pub nodes: Vec<Vec<String>>,
 }
 
 /// What an archive holds, before anything is computed.
@@ -61,7 +57,7 @@ pub(super) fn read(
     length: usize,
     granularity: Granularity,
 ) -> Result<Exported, Fault> {
-    let damaged = |what: String| Fault::Graph { what };
+    let damaged = Fault::Graph;
     let program: Program = json(&mut entries, model)?;
     let found = program.schema_version.major;
     if found < SCHEMA {
@@ -85,26 +81,18 @@ pub(super) fn read(
     let (fragment, declared) =
         translator.translate(graph, contents.names, output.as_deref(), each.clone())?;
     let network = |fault| match fault {
-        NetworkError::Architecture { reason } => damaged(reason),
+        NetworkError::Architecture(reason) => damaged(reason),
         fault => Fault::Network(fault),
     };
     let title = title(&graph.nodes);
-    let (opened, network) = open(
-        fragment,
-        contents.tensors,
-        &declared,
-        &each,
-        kind,
-        granularity,
-    )
-    .map_err(network)?;
+    let tensors = contents.tensors;
+    let (opened, network) =
+        open(fragment, tensors, &declared, &each, kind, granularity).map_err(network)?;
     Ok(Exported {
-        specification: opened.specification,
+        opened,
         network,
         input: each,
         title,
-        notes: opened.notes,
-        nodes: opened.nodes,
     })
 }
 
@@ -124,14 +112,10 @@ fn open(
         }
     }
     let vocabulary = graph.vocabulary();
-    let is_real = matches!(
-        kind,
-        Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16
-    );
-    if vocabulary.is_none() && !is_real {
-        return Err(NetworkError::Architecture {
-            reason: "its input is neither real numbers nor the tokens of a table".into(),
-        });
+    if vocabulary.is_none() && !is_real(kind) {
+        return Err(NetworkError::Architecture(
+            "its input is neither real numbers nor the tokens of a table".into(),
+        ));
     }
     let batch = random_batch(each, vocabulary, 3, 0)?;
     let batch = match vocabulary {
@@ -152,10 +136,12 @@ fn examples_stay_apart(
     batch: &Tensor,
     together: &Tensor,
 ) -> Result<(), NetworkError> {
-    let mixed = || NetworkError::Architecture {
-        reason: "its examples influence each other; export the model in eval mode with a dynamic \
+    let mixed = || {
+        NetworkError::Architecture(
+            "its examples influence each other; export the model in eval mode with a dynamic \
                  batch axis, or with a batch of two examples"
-            .into(),
+                .into(),
+        )
     };
     if together.size().first() != batch.size().first() {
         return Err(mixed());
@@ -193,11 +179,8 @@ fn input_facts(
         .get(input)
         .ok_or_else(|| format!("nothing is said of its input `{input}`"))?;
     let examples = facts.sizes.first().and_then(integer);
-    let each: Vec<i64> = facts
-        .sizes
-        .iter()
-        .skip(1)
-        .map(integer)
+    let each = facts.sizes.iter().skip(1).map(integer);
+    let each: Vec<i64> = each
         .collect::<Option<_>>()
         .ok_or("an axis of its input other than the first is dynamic; export it fixed")?;
     let too_large = each.len() > 4 || each.iter().any(|&n| n < 1);
@@ -206,20 +189,15 @@ fn input_facts(
         return Err(format!("its input would have the shape {each:?}"));
     }
     let kind = Element::from_export(facts.dtype).map(Element::kind);
-    Ok((
-        examples,
-        each,
-        kind.ok_or("its input has numbers of an unknown type")?,
-    ))
+    let kind = kind.ok_or("its input has numbers of an unknown type")?;
+    Ok((examples, each, kind))
 }
 
 /// The number that torch.export gives to the kind of real numbers that most weights have.
 fn float_of(contents: &Contents) -> i64 {
     let numbers = |kind: Kind| -> usize {
-        let weights = contents
-            .tensors
-            .iter()
-            .filter(|tensor| tensor.kind() == kind);
+        let weights = contents.tensors.iter();
+        let weights = weights.filter(|tensor| tensor.kind() == kind);
         weights.map(Tensor::numel).sum()
     };
     let kinds = [
@@ -238,7 +216,7 @@ impl Contents {
         mut entries: Entries<'_>,
         length: usize,
     ) -> Result<Self, Fault> {
-        let damaged = |what: String| Fault::Graph { what };
+        let damaged = Fault::Graph;
         let mut lists = HashMap::new();
         let mut dictionaries: Vec<StateDict> = Vec::new();
         let mut unread = None;
@@ -302,10 +280,7 @@ impl Contents {
             let tensor = match lists.get(name) {
                 Some((kind, payload)) => {
                     let path = format!("data/{kind}/{}", payload.path_name);
-                    load(&mut pool, &path, payload).map_err(|fault| Fault::Entry {
-                        entry: shortened(name),
-                        fault,
-                    })?
+                    load(&mut pool, &path, payload).map_err(|fault| fault.of(name))?
                 }
                 None => dictionaries
                     .iter()
@@ -343,16 +318,15 @@ impl<'a> StorageSource<'a> for PayloadFiles<'a> {
 
 fn json<T: DeserializeOwned>(entries: &mut Entries<'_>, name: &str) -> Result<T, Fault> {
     let bytes = entry(entries, name)?;
-    serde_json::from_slice(bytes).map_err(|fault| Fault::Graph {
-        what: format!("`{name}` does not have the form that PyTorch writes: {fault}"),
+    serde_json::from_slice(bytes).map_err(|fault| {
+        Fault::Graph(format!(
+            "`{name}` does not have the form that PyTorch writes: {fault}"
+        ))
     })
 }
 
 fn entry<'a>(entries: &mut Entries<'a>, name: &str) -> Result<&'a [u8], Fault> {
-    entries.plain(name).map_err(|fault| Fault::Entry {
-        entry: name.to_owned(),
-        fault,
-    })
+    entries.plain(name).map_err(|fault| fault.of(name))
 }
 
 fn load<'a>(
@@ -360,15 +334,14 @@ fn load<'a>(
     path: &str,
     payload: &schema::Payload,
 ) -> Result<Tensor, EntryError> {
-    let malformed = |what| EntryError::Malformed { what };
+    let malformed = EntryError::Malformed;
     if payload.use_pickle {
         return Err(malformed("plain bytes (it is pickled)"));
     }
     let facts = payload.tensor_meta.as_ref().ok_or(malformed("a shape"))?;
-    let element =
-        Element::from_export(facts.dtype).ok_or_else(|| EntryError::UnsupportedElement {
-            element: format!("number {} of torch.export", facts.dtype),
-        })?;
+    let element = Element::from_export(facts.dtype).ok_or_else(|| {
+        EntryError::UnsupportedElement(format!("number {} of torch.export", facts.dtype))
+    })?;
     let integers = |list: &[Json]| list.iter().map(integer).collect::<Option<Vec<i64>>>();
     let size = integers(&facts.sizes).ok_or(malformed("a fixed shape"))?;
     let strides = integers(&facts.strides).ok_or(malformed("strides"))?;

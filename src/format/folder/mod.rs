@@ -106,7 +106,7 @@ fn weights(folder: &Path) -> Result<(StateDict, String), FormatError> {
 /// The files that an index lists: names in its own folder, and nothing beyond it.
 fn shards(index: &Path) -> Result<Vec<PathBuf>, FormatError> {
     let listed = json(index)?;
-    let damaged = |what| Fault::FolderIndex { what }.at(index);
+    let damaged = |what| Fault::FolderIndex(what).at(index);
     let map = listed.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| damaged("it lacks a `weight_map`"))?;
     let names = map.values().map(Value::as_str);

@@ -23,7 +23,7 @@ impl Preparation {
     /// # Errors
     /// A preparation that is not supported, named.
     pub fn of(config: &Value, preprocessor: Option<&Value>) -> Result<Self, Fault> {
-        let unsupported = |what: String| Fault::Preparation { what };
+        let unsupported = Fault::Preparation;
         match (config.get("pretrained_cfg"), preprocessor) {
             (Some(timm), _) if timm.is_object() => of_timm(timm).map_err(unsupported),
             (_, Some(preprocessor)) => of_transformers(preprocessor).map_err(unsupported),

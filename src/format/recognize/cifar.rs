@@ -31,17 +31,11 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     if let Some(last) = names.last {
         head = head.normalization(last)?.relu();
     }
-    let projects = blocks.iter().any(|block| {
-        block
-            .skip
-            .iter()
-            .flatten()
-            .any(|layer| !layer.name.is_empty())
-    });
+    let mut skips = blocks.iter().flat_map(|block| block.skip.iter().flatten());
+    let projects = skips.any(|layer| !layer.name.is_empty());
     let head = head.classifier(names.classifier)?;
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         names.order,
         names.origin(projects),
         32,
@@ -63,30 +57,29 @@ impl CifarNames {
     fn read(tensors: Tensors<'_>) -> Option<Self> {
         let classifier = ["linear", "fc"]
             .into_iter()
-            .find(|name| tensors.has(&format!("{name}.weight")))
+            .find(|name| tensors.has_weight(name))
             .unwrap_or("fc");
         let stages = (1..=4)
-            .take_while(|stage| tensors.has(&format!("layer{stage}.0.conv1.weight")))
+            .take_while(|stage| tensors.has_weight(&format!("layer{stage}.0.conv1")))
             .count();
         let shortcut = ["shortcut", "downsample"].into_iter().find(|name| {
-            (1..=stages).any(|stage| tensors.has(&format!("layer{stage}.0.{name}.0.weight")))
+            (1..=stages).any(|stage| tensors.has_weight(&format!("layer{stage}.0.{name}.0")))
         });
         // A normalisation before the convolution has the width of its input.
         let normalized = tensors.outputs("layer2.0.bn1.weight")?;
         let weight = tensors.shape("layer2.0.conv1.weight")?;
         let before = weight.first() != Some(&normalized) && weight.get(1) == Some(&normalized);
         // A wide residual network: its last normalisation has the name of a stem's.
-        if before && tensors.has("bn1.weight") {
+        if before && tensors.has_weight("bn1") {
             return None;
         }
         let last = ["bn", "bn_final"]
             .into_iter()
-            .find(|name| tensors.has(&format!("{name}.weight")));
+            .find(|name| tensors.has_weight(name));
         Some(Self {
-            order: if before {
-                Family::Preresnet
-            } else {
-                Family::Resnet
+            order: match before {
+                true => Family::Preresnet,
+                false => Family::Resnet,
             },
             stages,
             shortcut: shortcut.unwrap_or("shortcut"),
@@ -98,19 +91,13 @@ impl CifarNames {
     fn block(&self, tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
         let function = FunctionNames::numbered(tensors, &place.name, "bn")?;
         let input = tensors.run(place.channels);
-        let projection = format!("{}.{}.0", place.name, self.shortcut);
-        let projects = tensors.has(&format!("{projection}.weight"));
+        let shortcut = |number: u8| format!("{}.{}.{number}", place.name, self.shortcut);
+        let projects = tensors.has_weight(&shortcut(0));
         if self.order == Family::Resnet {
-            let function = function.post_activation(input.clone(), place.stride)?;
-            let skip = if projects {
-                let normalization = format!("{}.{}.1", place.name, self.shortcut);
-                input
-                    .convolution(&projection, place.stride)?
-                    .normalization(&normalization)?
-            } else {
-                padded(input, function.channels, place.stride)?
-            };
-            return Some(post_activation(place, skip.layers, function));
+            return post_activation(place, &function, input, |input, channels| match projects {
+                true => input.projected(&shortcut(0), &shortcut(1), place.stride),
+                false => padded(input, channels, place.stride),
+            });
         }
         // kuangliu projects what the first ReLU gives, bearpaw the block's input; and pathscope
         // shares that ReLU in the first block of every stage.
@@ -119,19 +106,16 @@ impl CifarNames {
             Some("bn_final") => opens_stage,
             _ => projects && self.shortcut == "shortcut",
         };
-        let mut shared = input.clone();
-        if shares {
-            shared = shared
-                .normalization(function.normalizations.first()?.as_deref()?)?
-                .relu();
-        }
-        let function = function.pre_activation(input.clone(), place.stride, shares)?;
-        let skip = if projects {
-            input.convolution(&projection, place.stride)?
-        } else {
-            padded(input, function.channels, place.stride)?
-        };
-        Some(pre_activation(place, shared.layers, skip.layers, function))
+        pre_activation(
+            place,
+            &function,
+            input,
+            shares,
+            |input, channels| match projects {
+                true => input.convolution(&shortcut(0), place.stride),
+                false => padded(input, channels, place.stride),
+            },
+        )
     }
 
     fn origin(&self, projects: bool) -> String {
@@ -139,10 +123,9 @@ impl CifarNames {
             Family::Resnet => "after the addition",
             _ => "before the convolutions",
         };
-        let shortcut = if projects {
-            "projections"
-        } else {
-            "zero channels"
+        let shortcut = match projects {
+            true => "projections",
+            false => "zero channels",
         };
         format!(
             "a CIFAR network of {} stages, ReLU {activation}, shortcuts by {shortcut}",

@@ -25,32 +25,22 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         marker,
         |place| {
             let layer = |number: usize, part: &str| format!("{}.layer.{number}.{part}", place.name);
-            let count = tensors.count(|number| format!("{}.weight", layer(number, "convolution")));
-            let names = FunctionNames {
-                convolutions: (0..count).map(|n| layer(n, "convolution")).collect(),
-                normalizations: (0..count)
-                    .map(|n| Some(layer(n, "normalization")))
-                    .collect(),
-                // The first of two, the middle one of three.
-                strided: count.checked_sub(2)?,
-            };
+            let names = FunctionNames::counted(
+                tensors,
+                |number| layer(number, "convolution"),
+                |number| layer(number, "normalization"),
+            )?;
             let input = tensors.run(place.channels);
-            let function = names.post_activation(input.clone(), place.stride)?;
-            let shortcut = format!("{}.shortcut", place.name);
-            let skip = if tensors.has(&format!("{shortcut}.convolution.weight")) {
-                input
-                    .convolution(&format!("{shortcut}.convolution"), place.stride)?
-                    .normalization(&format!("{shortcut}.normalization"))?
-            } else {
-                input
-            };
-            Some(post_activation(place, skip.layers, function))
+            let shortcut = |part: &str| format!("{}.shortcut.{part}", place.name);
+            let (projection, normalization) = (shortcut("convolution"), shortcut("normalization"));
+            post_activation(place, &names, input, |input, _| {
+                input.projected(&projection, &normalization, place.stride)
+            })
         },
     )?;
     let head = tensors.run(channels).classifier("classifier.1")?;
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         Family::Resnet,
         "names of Hugging Face's transformers, ReLU after the addition".into(),
         224,

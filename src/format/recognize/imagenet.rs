@@ -8,7 +8,7 @@ use super::{Assumed, Candidate};
 use pathscope_network::Family;
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
-    let deep = tensors.has("conv1.0.weight");
+    let deep = tensors.has_weight("conv1.0");
     let stem = if deep {
         tensors
             .images("conv1.0")?
@@ -32,11 +32,11 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         |stage, position| format!("layer{}.{position}", stage + 1),
         "conv2.weight",
         |place| {
+            let names = FunctionNames::numbered(tensors, &place.name, "bn")?;
             let input = tensors.run(place.channels);
-            let function = FunctionNames::numbered(tensors, &place.name, "bn")?
-                .post_activation(input.clone(), place.stride)?;
-            let skip = shortcut(tensors, input, &place.name, place.stride)?;
-            Some(post_activation(place, skip.layers, function))
+            post_activation(place, &names, input, |input, _| {
+                shortcut(tensors, input, &place.name, place.stride)
+            })
         },
     )?;
     let head = tensors.run(channels).classifier("fc")?;
@@ -45,9 +45,8 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     } else {
         "names of torchvision and timm"
     };
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         Family::Resnet,
         format!("{origin}, ReLU after the addition"),
         224,
@@ -58,9 +57,9 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
 /// `downsample.0/1`, or behind a pooling layer `downsample.1/2`.
 fn shortcut<'a>(tensors: Tensors<'_>, input: Run<'a>, block: &str, stride: i64) -> Option<Run<'a>> {
     let name = |number: usize| format!("{block}.downsample.{number}");
-    if tensors.has(&format!("{}.weight", name(0))) {
+    if tensors.has_weight(&name(0)) {
         input.convolution(&name(0), stride)?.normalization(&name(1))
-    } else if tensors.has(&format!("{}.weight", name(1))) {
+    } else if tensors.has_weight(&name(1)) {
         input
             .average_pool(stride)
             .convolution(&name(1), 1)?

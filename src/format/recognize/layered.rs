@@ -1,7 +1,7 @@
 //! What the families share: two orders of operations in a block, and stages of blocks.
 
 use super::run::{Run, Tensors};
-use pathscope_network::{Block, Function, Layer, ResidualNetwork, Specification};
+use pathscope_network::{Block, Layer, Operation, ResidualNetwork, Specification};
 
 /// The names of one residual function: its convolutions and the normalisations that belong to
 /// them, in order.
@@ -14,23 +14,27 @@ pub(super) struct FunctionNames {
 }
 
 impl FunctionNames {
-    /// `PREFIX.conv1`, `PREFIX.bn1`, ... as far as they go; the stride is in the first of two
-    /// convolutions and in the middle one of three.
-    pub fn numbered(tensors: Tensors<'_>, prefix: &str, normalization: &str) -> Option<Self> {
-        let convolution = |number: usize| format!("{prefix}.conv{}", number + 1);
+    /// The names that `convolution` and `normalization` give to the numbers from 0, as far as there
+    /// are such convolutions; the stride is in the last but one.
+    pub fn counted(
+        tensors: Tensors<'_>,
+        convolution: impl Fn(usize) -> String,
+        normalization: impl Fn(usize) -> String,
+    ) -> Option<Self> {
         let count = tensors.count(|number| format!("{}.weight", convolution(number)));
-        let strided = match count {
-            2 => 0,
-            3 => 1,
-            _ => return None,
-        };
+        let normalization = |number| Some(normalization(number));
         Some(Self {
             convolutions: (0..count).map(convolution).collect(),
-            normalizations: (1..=count)
-                .map(|number| Some(format!("{prefix}.{normalization}{number}")))
-                .collect(),
-            strided,
+            normalizations: (0..count).map(normalization).collect(),
+            strided: count.checked_sub(2)?,
         })
+    }
+
+    /// `PREFIX.conv1`, `PREFIX.bn1`, ...: two or three of each.
+    pub fn numbered(tensors: Tensors<'_>, prefix: &str, normalization: &str) -> Option<Self> {
+        let name = |part: &str, number: usize| format!("{prefix}.{part}{}", number + 1);
+        let names = Self::counted(tensors, |n| name("conv", n), |n| name(normalization, n))?;
+        (names.strided < 2).then_some(names)
     }
 
     fn stride(&self, convolution: usize, stride: i64) -> i64 {
@@ -42,7 +46,7 @@ impl FunctionNames {
     }
 
     /// Convolution, normalisation, ReLU, ...; the last normalisation ends it.
-    pub fn post_activation<'a>(&self, mut run: Run<'a>, stride: i64) -> Option<Run<'a>> {
+    fn post_activation<'a>(&self, mut run: Run<'a>, stride: i64) -> Option<Run<'a>> {
         let names = self.convolutions.iter().zip(&self.normalizations);
         let mut normalized = false;
         for (number, (convolution, normalization)) in names.enumerate() {
@@ -59,12 +63,7 @@ impl FunctionNames {
     }
 
     /// Normalisation, ReLU, convolution, ...; without the first two where the block shares them.
-    pub fn pre_activation<'a>(
-        &self,
-        mut run: Run<'a>,
-        stride: i64,
-        shares: bool,
-    ) -> Option<Run<'a>> {
+    fn pre_activation<'a>(&self, mut run: Run<'a>, stride: i64, shares: bool) -> Option<Run<'a>> {
         let names = self.convolutions.iter().zip(&self.normalizations);
         for (number, (convolution, normalization)) in names.enumerate() {
             if let Some(normalization) = normalization
@@ -121,15 +120,11 @@ pub(super) fn stages(
 }
 
 fn outputs(block: &Block<Layer>) -> Option<i64> {
-    let function = block.functions.first()?;
-    function
-        .layers
-        .iter()
-        .rev()
-        .find_map(|layer| match layer.operation {
-            pathscope_network::Operation::Convolution { outputs, .. } => Some(outputs),
-            _ => None,
-        })
+    let mut layers = block.functions.first()?.layers.iter().rev();
+    layers.find_map(|layer| match layer.operation {
+        Operation::Convolution { outputs, .. } => Some(outputs),
+        _ => None,
+    })
 }
 
 /// The network of a stem, blocks and a head.
@@ -141,39 +136,41 @@ pub(super) fn joined(stem: Run<'_>, blocks: Vec<Block<Layer>>, head: Run<'_>) ->
     }
 }
 
-/// `ReLU(skip(x) + f(x))`.
-pub(super) fn post_activation(place: &Place, skip: Vec<Layer>, function: Run<'_>) -> Block<Layer> {
-    Block {
-        gate: None,
-        mean: false,
-        name: place.name.clone(),
-        pre: Vec::new(),
-        skip: Some(skip),
-        functions: vec![Function {
-            layers: function.layers,
-        }],
-        post: vec![Layer::new("", pathscope_network::Operation::Relu)],
-    }
+/// `ReLU(skip(x) + f(x))`; `skip` is given the input and the channels that leave the function.
+pub(super) fn post_activation<'a>(
+    place: &Place,
+    names: &FunctionNames,
+    input: Run<'a>,
+    skip: impl FnOnce(Run<'a>, i64) -> Option<Run<'a>>,
+) -> Option<Block<Layer>> {
+    let function = names.post_activation(input.clone(), place.stride)?;
+    let skip = skip(input, function.channels)?;
+    Some(Block {
+        post: vec![Layer::new("", Operation::Relu)],
+        ..Block::new(&place.name, Some(skip.layers), [function.layers])
+    })
 }
 
-/// `skip(u) + f(u)` with `u = pre(x)`.
-pub(super) fn pre_activation(
+/// `skip(u) + f(u)` with `u = pre(x)`: the first normalisation and its ReLU, where the skip `shares` them
+/// with the function.
+pub(super) fn pre_activation<'a>(
     place: &Place,
-    pre: Vec<Layer>,
-    skip: Vec<Layer>,
-    function: Run<'_>,
-) -> Block<Layer> {
-    Block {
-        gate: None,
-        mean: false,
-        name: place.name.clone(),
-        pre,
-        skip: Some(skip),
-        functions: vec![Function {
-            layers: function.layers,
-        }],
-        post: Vec::new(),
+    names: &FunctionNames,
+    input: Run<'a>,
+    shares: bool,
+    skip: impl FnOnce(Run<'a>, i64) -> Option<Run<'a>>,
+) -> Option<Block<Layer>> {
+    let mut shared = input.clone();
+    if shares {
+        let first = names.normalizations.first()?.as_deref()?;
+        shared = shared.normalization(first)?.relu();
     }
+    let function = names.pre_activation(input.clone(), place.stride, shares)?;
+    let skip = skip(input, function.channels)?;
+    Some(Block {
+        pre: shared.layers,
+        ..Block::new(&place.name, Some(skip.layers), [function.layers])
+    })
 }
 
 /// Subsampling and as many zero channels before as behind, where the shape changes.
@@ -186,9 +183,5 @@ pub(super) fn padded(input: Run<'_>, outputs: i64, stride: i64) -> Option<Run<'_
         return Some(input);
     }
     let before = missing / 2;
-    Some(input.then(pathscope_network::Operation::PadShortcut {
-        stride,
-        before,
-        after: missing - before,
-    }))
+    Some(input.then(Operation::pad(stride, before, missing - before)))
 }

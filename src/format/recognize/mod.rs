@@ -169,9 +169,7 @@ pub(super) fn recognize(
         ));
     }
     if let Some(entry) = groups {
-        return Err(Fault::UnknownGroups {
-            entry: shortened(&entry),
-        });
+        return Err(Fault::UnknownGroups(shortened(&entry)));
     }
     let names: Vec<&str> = state.names().collect();
     Err(Fault::UnknownArchitecture {
@@ -258,9 +256,7 @@ fn describe(candidate: Candidate) -> Option<Recognition> {
             title: title.clone(),
             origin,
         },
-        LoadNote::AssumedNormalization {
-            name: normalization.name,
-        },
+        LoadNote::AssumedNormalization(normalization.name),
     ];
     Some(Recognition {
         card: ModelCard {

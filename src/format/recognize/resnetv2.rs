@@ -11,8 +11,8 @@ use pathscope_network::{Family, Operation};
 const GROUPS: Groups = Groups::Number(32);
 
 pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
-    let deep = tensors.has("stem.conv1.weight");
-    let groups = tensors.has("norm.weight") && !tensors.has("norm.running_mean");
+    let deep = tensors.has_weight("stem.conv1");
+    let groups = tensors.has_weight("norm") && !tensors.has("norm.running_mean");
     // Only Big Transfer has groups behind a stem of one convolution.
     let transfer = groups && !deep;
     let run = |channels| {
@@ -32,22 +32,15 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
             let function = FunctionNames::numbered(tensors, &place.name, "norm")?;
             let projection = format!("{}.downsample.conv", place.name);
             let input = run(place.channels);
-            if !tensors.has(&format!("{projection}.weight")) {
-                let function = function.pre_activation(input, place.stride, false)?;
-                return Some(pre_activation(place, Vec::new(), Vec::new(), function));
-            }
-            let shared = input
-                .clone()
-                .normalization(function.normalizations.first()?.as_deref()?)?
-                .relu();
-            let function = function.pre_activation(input.clone(), place.stride, true)?;
-            // A deep stem comes with pooling before the projections.
-            let skip = if deep {
-                input.average_pool(place.stride).convolution(&projection, 1)
-            } else {
-                input.convolution(&projection, place.stride)
-            }?;
-            Some(pre_activation(place, shared.layers, skip.layers, function))
+            let projects = tensors.has_weight(&projection);
+            pre_activation(place, &function, input, projects, |input, _| {
+                match (projects, deep) {
+                    (false, _) => Some(input),
+                    // A deep stem comes with pooling before the projections.
+                    (_, true) => input.average_pool(place.stride).convolution(&projection, 1),
+                    (_, false) => input.convolution(&projection, place.stride),
+                }
+            })
         },
     )?;
     let mut head = run(channels);
@@ -58,9 +51,8 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         (_, true) => "group normalisation",
         _ => "batch normalisation",
     };
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         Family::Preresnet,
         format!("names of timm's resnetv2, {kind}, ReLU before the convolutions"),
         224,

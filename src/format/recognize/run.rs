@@ -69,6 +69,11 @@ impl<'a> Tensors<'a> {
         self.state.get(name).is_some()
     }
 
+    /// Whether the module `name` has a weight.
+    pub fn has_weight(self, name: &str) -> bool {
+        self.has(&format!("{name}.weight"))
+    }
+
     pub fn shape(self, name: &str) -> Option<Vec<i64>> {
         self.state.get(name).map(tch::Tensor::size)
     }
@@ -189,6 +194,16 @@ impl Run<'_> {
         Some(self)
     }
 
+    /// The convolution `projection` and the normalisation behind it, where the file has them.
+    pub fn projected(self, projection: &str, normalization: &str, stride: i64) -> Option<Self> {
+        match self.tensors.has_weight(projection) {
+            true => self
+                .convolution(projection, stride)?
+                .normalization(normalization),
+            false => Some(self),
+        }
+    }
+
     /// Batch normalisation where there are running statistics, normalisation over groups of
     /// channels where there are none.
     pub fn normalization(mut self, name: &str) -> Option<Self> {
@@ -242,7 +257,7 @@ impl Run<'_> {
         };
         let (name, outputs) = match fits(name) {
             Some(outputs) => (name.to_owned(), outputs),
-            None if run.tensors.has(&format!("{name}.weight")) => {
+            None if run.tensors.has_weight(name) => {
                 let what = format!("a matrix of {inputs} columns is expected");
                 return run.tensors.stop(&format!("{name}.weight"), &what);
             }
@@ -277,26 +292,17 @@ impl Run<'_> {
 
     /// The mean over two by two pixels where `stride` is 2, nothing where it is 1.
     pub fn average_pool(self, stride: i64) -> Self {
-        if stride == 1 {
-            return self;
+        match stride {
+            1 => self,
+            _ => self.then(Operation::mean_of_four(stride, true)),
         }
-        self.then(Operation::AveragePool {
-            kernel: 2,
-            stride,
-            ceiling: true,
-        })
     }
 
     /// The maximum over three by three pixels, every second one, as after ImageNet stems; or
     /// what the file states instead.
     pub fn max_pool(self) -> Self {
-        let usual = Operation::MaxPool {
-            kernel: 3,
-            stride: 2,
-            padding: 1,
-        };
         match self.tensors.stated_pool() {
-            None => self.then(usual),
+            None => self.then(Operation::STEM_POOL),
             Some(Some(stated)) => self.then(stated),
             Some(None) => self,
         }

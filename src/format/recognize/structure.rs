@@ -61,19 +61,12 @@ impl<'u> Arrangement<'u> {
             let words: Vec<&str> = unit.name.split('.').take(depth).collect();
             groups.entry(words.join(".")).or_default().push(unit);
         }
-        let convolutions = |group: &[&Unit]| {
-            let kernels = group
-                .iter()
-                .filter(|unit| matches!(unit.kind, Kind::Convolution { .. }));
-            kernels.count()
-        };
+        let convolutions = |group: &[&Unit]| group.iter().filter(|unit| unit.convolves()).count();
         let (inner, outer): (Vec<_>, Vec<_>) = groups
             .into_iter()
             .partition(|(_, group)| convolutions(group) > 1);
         let outer: Vec<&Unit> = outer.into_iter().flat_map(|(_, group)| group).collect();
-        let mut stems = outer
-            .iter()
-            .filter(|unit| matches!(unit.kind, Kind::Convolution { .. }));
+        let mut stems = outer.iter().filter(|unit| unit.convolves());
         let (Some(&stem), None) = (stems.next(), stems.next()) else {
             return None;
         };
@@ -187,39 +180,30 @@ impl<'u> Arrangement<'u> {
         Some(joined(stem, blocks, head))
     }
 
-    fn block(
+    fn block<'t>(
         &self,
-        tensors: Tensors<'_>,
+        tensors: Tensors<'t>,
         place: &Place,
         parts: &BlockUnits<'_>,
         choice: Choice,
     ) -> Option<Block<Layer>> {
         let input = tensors.run(place.channels);
         let names = parts.names(choice.swapped);
-        let skip = |input: Run<'_>| match parts.projection {
-            None => padded(input, parts.outputs, place.stride).map(|run| run.layers),
+        let skip = |input: Run<'t>, _: i64| match parts.projection {
+            None => padded(input, parts.outputs, place.stride),
             Some((projection, normalization)) => {
                 let run = input.convolution(&projection.name, place.stride)?;
-                let run = match normalization {
-                    Some(normalization) => run.normalization(&normalization.name)?,
-                    None => run,
-                };
-                Some(run.layers)
+                match normalization {
+                    Some(normalization) => run.normalization(&normalization.name),
+                    None => Some(run),
+                }
             }
         };
         if self.order() == Family::Resnet {
-            let function = names.post_activation(input.clone(), place.stride)?;
-            return Some(post_activation(place, skip(input)?, function));
+            return post_activation(place, &names, input, skip);
         }
         let shares = choice.shares && parts.projection.is_some();
-        let mut shared = input.clone();
-        if shares {
-            shared = shared
-                .normalization(names.normalizations.first()?.as_deref()?)?
-                .relu();
-        }
-        let function = names.pre_activation(input.clone(), place.stride, shares)?;
-        Some(pre_activation(place, shared.layers, skip(input)?, function))
+        pre_activation(place, &names, input, shares, skip)
     }
 
     fn described(&self, specification: Specification) -> Candidate {
@@ -257,28 +241,18 @@ struct BlockUnits<'u> {
 impl<'u> BlockUnits<'u> {
     /// Takes the units of a block apart that `channels` channels enter.
     fn of(group: &[&'u Unit], channels: i64) -> Option<Self> {
-        let is_convolution = |unit: &&&Unit| matches!(unit.kind, Kind::Convolution { .. });
-        let convolutions: Vec<&Unit> = group.iter().filter(is_convolution).copied().collect();
-        let mut norms: Vec<&Unit> = group
-            .iter()
-            .filter(|unit| !is_convolution(unit))
-            .copied()
-            .collect();
-        if norms
-            .iter()
-            .any(|unit| !matches!(unit.kind, Kind::Normalization { .. }))
-        {
+        let (convolutions, mut norms): (Vec<&Unit>, Vec<&Unit>) =
+            group.iter().copied().partition(|unit| unit.convolves());
+        let normalizes = |unit: &&Unit| matches!(unit.kind, Kind::Normalization { .. });
+        if !norms.iter().all(normalizes) {
             return None;
         }
         let whole = outputs(&convolutions, channels);
         let (convolutions, projection, outputs) = match whole {
             Some(outputs) => (convolutions, None, outputs),
             None => convolutions.iter().rev().find_map(|&projection| {
-                let rest = convolutions
-                    .iter()
-                    .copied()
-                    .filter(|unit| unit.name != projection.name);
-                let rest: Vec<&Unit> = rest.collect();
+                let rest = convolutions.iter().copied();
+                let rest: Vec<&Unit> = rest.filter(|unit| unit.name != projection.name).collect();
                 let outputs = outputs(&rest, channels)?;
                 let fits = projection.kind
                     == Kind::Convolution {
@@ -296,10 +270,8 @@ impl<'u> BlockUnits<'u> {
             Some(projection) if counts.iter().any(|count| norms.len() == count + 1) => {
                 let at = |name: &str| group.iter().position(|unit| unit.name == name);
                 let place = at(&projection.name)?;
-                let next = group
-                    .get(place + 1..)?
-                    .iter()
-                    .find(|unit| !is_convolution(unit));
+                let mut behind = group.get(place + 1..)?.iter();
+                let next = behind.find(|unit| !unit.convolves());
                 let normalization = *next.or(norms.last())?;
                 norms.retain(|unit| unit.name != normalization.name);
                 Some((projection, Some(normalization)))

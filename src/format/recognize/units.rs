@@ -30,6 +30,10 @@ pub(super) struct Unit {
 }
 
 impl Unit {
+    pub fn convolves(&self) -> bool {
+        matches!(self.kind, Kind::Convolution { .. })
+    }
+
     /// Side of a convolution's kernel; 0 for others.
     pub fn kernel(&self) -> i64 {
         match self.kind {

@@ -22,24 +22,12 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         "residual_function.0.weight",
         |place| {
             let layer = |number: usize| format!("{}.residual_function.{number}", place.name);
-            let count = tensors.count(|number| format!("{}.weight", layer(3 * number)));
-            let function = FunctionNames {
-                convolutions: (0..count).map(|number| layer(3 * number)).collect(),
-                normalizations: (0..count)
-                    .map(|number| Some(layer(3 * number + 1)))
-                    .collect(),
-                strided: count.checked_sub(2)?,
-            };
+            let names = FunctionNames::counted(tensors, |n| layer(3 * n), |n| layer(3 * n + 1))?;
             let input = tensors.run(place.channels);
-            let function = function.post_activation(input.clone(), place.stride)?;
-            let projection = format!("{}.shortcut.0", place.name);
-            let mut skip = input;
-            if tensors.has(&format!("{projection}.weight")) {
-                skip = skip
-                    .convolution(&projection, place.stride)?
-                    .normalization(&format!("{}.shortcut.1", place.name))?;
-            }
-            Some(post_activation(place, skip.layers, function))
+            let shortcut = |number: u8| format!("{}.shortcut.{number}", place.name);
+            post_activation(place, &names, input, |input, _| {
+                input.projected(&shortcut(0), &shortcut(1), place.stride)
+            })
         },
     )?;
     let head = tensors.run(channels).classifier("fc")?;
@@ -47,9 +35,8 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
         vec![0.507_075_16, 0.486_548_87, 0.440_917_84],
         vec![0.267_334_28, 0.256_438_46, 0.276_150_47],
     );
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         Family::Resnet,
         "names of weiaicunzai, ReLU after the addition".into(),
         32,

@@ -11,7 +11,7 @@ pub(super) fn candidate(tensors: Tensors<'_>) -> Option<Candidate> {
     if tensors.shape("conv1.weight")?.last() != Some(&3) {
         return None;
     }
-    if tensors.has("block1.layer.0.conv1.weight") {
+    if tensors.has_weight("block1.layer.0.conv1") {
         network(
             tensors,
             |stage, position| format!("block{}.layer.{position}", stage + 1),
@@ -46,9 +46,8 @@ fn network(
         .normalization("bn1")?
         .relu()
         .classifier(classifier)?;
-    let specification = joined(stem, blocks, head);
     Some(Candidate::new(
-        specification,
+        joined(stem, blocks, head),
         Family::Preresnet,
         "a wide residual network, ReLU before the convolutions".into(),
         32,
@@ -60,18 +59,18 @@ fn network(
 fn block_of_layer(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>> {
     let function = FunctionNames::numbered(tensors, &place.name, "bn")?;
     let projection = format!("{}.convShortcut", place.name);
+    let projects = tensors.has_weight(&projection);
     let input = tensors.run(place.channels);
-    if !tensors.has(&format!("{projection}.weight")) {
-        let function = function.pre_activation(input, place.stride, false)?;
-        return Some(pre_activation(place, Vec::new(), Vec::new(), function));
-    }
-    let shared = input
-        .clone()
-        .normalization(function.normalizations.first()?.as_deref()?)?
-        .relu();
-    let function = function.pre_activation(input.clone(), place.stride, true)?;
-    let skip = input.convolution(&projection, place.stride)?;
-    Some(pre_activation(place, shared.layers, skip.layers, function))
+    pre_activation(
+        place,
+        &function,
+        input,
+        projects,
+        |input, _| match projects {
+            true => input.convolution(&projection, place.stride),
+            false => Some(input),
+        },
+    )
 }
 
 /// The stride is in the second convolution, and the shortcut projects the block's own input.
@@ -81,9 +80,8 @@ fn block_with_biases(tensors: Tensors<'_>, place: &Place) -> Option<Block<Layer>
     let input = tensors.run(place.channels);
     let projection = format!("{}.shortcut.0", place.name);
     let mut skip = input.clone();
-    if tensors.has(&format!("{projection}.weight")) {
+    if tensors.has_weight(&projection) {
         skip = skip.convolution(&projection, place.stride)?;
     }
-    let function = function.pre_activation(input, place.stride, false)?;
-    Some(pre_activation(place, Vec::new(), skip.layers, function))
+    pre_activation(place, &function, input, false, |_, _| Some(skip))
 }

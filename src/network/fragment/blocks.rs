@@ -14,57 +14,45 @@ use super::carry::State;
 use super::finder::Finder;
 use super::layers::divide;
 use super::names::name_apart;
-use super::probe::Probe;
 use super::sums::{Candidate, Term};
-use super::{Fragment, Granularity, Value};
-use crate::{Block, Function, Layer, NetworkError, Specification};
+use super::{Granularity, Value};
+use crate::residual::count;
+use crate::{Block, Layer, NetworkError, Specification};
 
 /// Values carried past blocks, at most: each is one of several operations in every block that it is
 /// carried past.
 const MAX_CARRIED: usize = 50_000;
 
-/// What was found in a graph.
-pub(super) struct Found {
-    pub specification: Specification,
-    pub notes: Vec<String>,
-    /// What the graph calls the operations of each block.
-    pub nodes: Vec<Vec<String>>,
-}
-
-impl Found {
+impl Finder<'_> {
+    /// The network in the graph, and what the graph calls the operations of each block.
+    ///
     /// # Errors
     /// A graph without residual blocks, or without layers of several.
-    pub(super) fn of(
-        graph: &Fragment,
-        probe: &Probe,
+    pub fn network(
+        &self,
         granularity: Granularity,
-    ) -> Result<Self, NetworkError> {
-        let finder = Finder::of(graph, probe);
-        let mut blocks = finder.select();
+    ) -> Result<(Specification, Vec<Vec<String>>), NetworkError> {
+        let mut blocks = self.select();
         if granularity == Granularity::Layer {
-            blocks = finder.layers_of(blocks)?;
+            blocks = self.layers_of(blocks)?;
         }
         loop {
             if blocks.is_empty() {
-                return Err(NetworkError::Architecture {
-                    reason: "its graph has no residual block: no addition or concatenation whose \
+                return Err(NetworkError::Architecture(
+                    "its graph has no residual block: no addition or concatenation whose \
                              terms come from one of them"
                         .into(),
-                });
+                ));
             }
-            match finder.assemble(&blocks)? {
+            match self.assemble(&blocks)? {
                 Assembled::Network(specification) => {
                     let ids = |block: &Candidate| {
                         let nodes = block.interior.iter();
-                        let nodes = nodes.filter_map(|&node| graph.nodes.get(node));
+                        let nodes = nodes.filter_map(|&node| self.graph.nodes.get(node));
                         let named = nodes.filter(|node| !node.id.is_empty());
                         named.map(|node| node.id.clone()).collect()
                     };
-                    return Ok(Self {
-                        notes: finder.notes(&specification),
-                        nodes: blocks.iter().map(ids).collect(),
-                        specification,
-                    });
+                    return Ok((specification, blocks.iter().map(ids).collect()));
                 }
                 // What is alive at that block has no row for each example.
                 Assembled::Refuses(place) => drop(blocks.remove(place)),
@@ -97,10 +85,8 @@ impl Finder<'_> {
             }
             candidates.extend(self.candidate(to, &waists));
         }
-        let by_sum: BTreeMap<Value, &Candidate> = candidates
-            .iter()
-            .map(|candidate| (candidate.to, candidate))
-            .collect();
+        let pairs = candidates.iter().map(|candidate| (candidate.to, candidate));
+        let by_sum: BTreeMap<Value, &Candidate> = pairs.collect();
         let mut taken: BTreeSet<usize> = BTreeSet::new();
         let mut expected: HashSet<Value> = waists.iter().copied().collect();
         let mut chosen = Vec::new();
@@ -153,9 +139,9 @@ impl Finder<'_> {
         }
         match layers.len() < found {
             true => Ok(layers),
-            false => Err(NetworkError::Architecture {
-                reason: "no layer of its graph holds several blocks one after another".into(),
-            }),
+            false => Err(NetworkError::Architecture(
+                "no layer of its graph holds several blocks one after another".into(),
+            )),
         }
     }
 
@@ -208,7 +194,7 @@ impl Finder<'_> {
         let time = |node: usize| sums.get(&node).copied().unwrap_or(node);
         let mut last: BTreeMap<Value, usize> = BTreeMap::new();
         let mut uses = |value: Value, at: usize| {
-            let inside = matches!(value, Value::Output(node, _) if time(node) == at);
+            let inside = value.node().is_some_and(|node| time(node) == at);
             if self.follows(value) && !inside {
                 let last = last.entry(value).or_default();
                 *last = at.max(*last);
@@ -229,16 +215,16 @@ impl Finder<'_> {
         let mut all = 0;
         let state = |block: &Candidate| {
             let carried = last.iter().filter(|&(value, &last)| {
-                let made = matches!(value, Value::Output(node, _) if *node >= block.sum());
+                let made = value.node().is_some_and(|node| node >= block.sum());
                 let later = last > block.sum();
                 !made && (later || last == block.sum() && *value != block.from)
             });
             let carried: Vec<Value> = carried.map(|(&value, _)| value).collect();
             all += carried.len();
             match all > MAX_CARRIED {
-                true => Err(NetworkError::Architecture {
-                    reason: format!("its blocks carry more than {MAX_CARRIED} values past them"),
-                }),
+                true => Err(NetworkError::Architecture(format!(
+                    "its blocks carry more than {MAX_CARRIED} values past them"
+                ))),
                 false => Ok(State {
                     main: block.from,
                     carried,
@@ -254,33 +240,22 @@ impl Finder<'_> {
         state: &State,
         pre: Vec<Layer>,
     ) -> Result<Block<Layer>, NetworkError> {
-        let function = |terms: &Vec<Term>| {
-            let layers = self.function(state, block.to, terms)?;
-            Ok(Function { layers })
-        };
+        let skip = self.skip(state, block.to, block.skip)?;
+        let function = |terms: &Vec<Term>| self.function(state, block.to, terms);
         let functions = block.functions.iter().map(function);
+        let functions = functions.collect::<Result<Vec<_>, _>>()?;
         Ok(Block {
-            gate: None,
-            mean: false,
-            name: self.scope(block.to).to_owned(),
             pre,
-            skip: Some(self.skip(state, block.to, block.skip)?),
-            functions: functions.collect::<Result<_, NetworkError>>()?,
-            post: Vec::new(),
+            ..Block::new(self.scope(block.to), Some(skip), functions)
         })
     }
 
     /// What a person should know: how much of the network is outside its functions.
-    fn notes(&self, specification: &Specification) -> Vec<String> {
-        let functions = specification
-            .blocks
-            .iter()
-            .flat_map(|block| &block.functions)
-            .flat_map(|function| &function.layers);
-        let (inside, all) = (
-            crate::residual::count(functions),
-            crate::residual::count(specification.layers()),
-        );
+    pub fn notes(&self, specification: &Specification) -> Vec<String> {
+        let blocks = specification.blocks.iter();
+        let functions = blocks.flat_map(|block| &block.functions);
+        let inside = count(functions.flat_map(|function| &function.layers));
+        let all = count(specification.layers());
         if all == 0 || inside == all {
             return Vec::new();
         }

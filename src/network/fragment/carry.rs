@@ -9,7 +9,7 @@ use tch::Kind;
 
 use super::finder::Finder;
 use super::layers::{Piece, unclear};
-use super::sums::{Padding, Term};
+use super::sums::Term;
 use super::{Argument, Length, Value};
 use crate::{Layer, NetworkError};
 
@@ -67,6 +67,13 @@ impl Layout {
     }
 }
 
+/// Whether numbers of this kind are real ones.
+#[must_use]
+pub fn is_real(kind: Kind) -> bool {
+    use Kind::{BFloat16, Double, Float, Half};
+    matches!(kind, Float | Double | Half | BFloat16)
+}
+
 impl Finder<'_> {
     /// Whether every value of `state` has its numbers in rows of the examples.
     pub fn can_carry(&self, state: &State) -> bool {
@@ -76,7 +83,7 @@ impl Finder<'_> {
     /// The layout of `state` with `main` as its features.
     fn layout(&self, state: &State, main: Value) -> Option<Layout> {
         let shape = self.probe.each(main)?;
-        if !self.is_real(self.probe.shape(main)?.kind) {
+        if !is_real(self.probe.shape(main)?.kind) {
             return None;
         }
         let (&channels, rest) = shape.split_first()?;
@@ -99,18 +106,12 @@ impl Finder<'_> {
         })
     }
 
-    fn is_real(&self, kind: Kind) -> bool {
-        matches!(
-            kind,
-            Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16
-        )
-    }
-
     fn layout_of(&self, state: &State, main: Value) -> Result<Layout, NetworkError> {
-        self.layout(state, main)
-            .ok_or_else(|| NetworkError::Architecture {
-                reason: "a value beside its blocks has no rows for its examples".into(),
-            })
+        self.layout(state, main).ok_or_else(|| {
+            NetworkError::Architecture(
+                "a value beside its blocks has no rows for its examples".into(),
+            )
+        })
     }
 
     /// The shape of `state` for one example, with `main` as its features.
@@ -145,7 +146,7 @@ impl Finder<'_> {
             let lengths = part.lengths.iter().map(|&length| Argument::Number(length));
             let size = Argument::List(lengths.collect());
             value = piece.push("aten::reshape", vec![Argument::Value(value), size]);
-            if !self.is_real(part.kind) {
+            if !is_real(part.kind) {
                 let kind = Argument::fixed(pathscope_torch::number_of(part.kind));
                 value = piece.push("aten::to.dtype", vec![Argument::Value(value), kind]);
             }
@@ -174,7 +175,7 @@ impl Finder<'_> {
         let mut parts = vec![Argument::Value(features)];
         for part in &layout.parts {
             let mut value = piece.find(part.value)?;
-            if !self.is_real(part.kind) {
+            if !is_real(part.kind) {
                 let to = vec![Argument::Value(value), Argument::WorkingKind];
                 value = piece.push("aten::to.dtype", to);
             }
@@ -184,11 +185,7 @@ impl Finder<'_> {
                 value = piece.push("aten::reshape", flat);
                 value = piece.pad(value, 0, 0, missing);
             }
-            let size = Argument::rows(
-                [part.channels]
-                    .into_iter()
-                    .chain(layout.rest.iter().copied()),
-            );
+            let size = Argument::rows([&[part.channels], layout.rest.as_slice()].concat());
             value = piece.push("aten::reshape", vec![Argument::Value(value), size]);
             parts.push(Argument::Value(value));
         }
@@ -206,10 +203,8 @@ impl Finder<'_> {
         let mut layers = Vec::new();
         let mut piece = Piece::new();
         let mut input = self.state_shape(state, state.main)?;
-        if values
-            .iter()
-            .all(|&value| self.needs_only(value, state.main))
-        {
+        let is_apart = |&value: &Value| self.needs_only(value, state.main);
+        if values.iter().all(is_apart) {
             // What needs only the features is cut into layers of its own.
             let features = self.shape_of(state.main)?;
             if !state.is_pure() {
@@ -253,11 +248,7 @@ impl Finder<'_> {
     fn padded(&self, piece: &mut Piece, term: Term) -> Result<Value, NetworkError> {
         let value = piece.find(term.value)?;
         Ok(match term.padding {
-            Some(Padding {
-                behind,
-                before,
-                after,
-            }) => piece.pad(value, behind, before, after),
+            Some(zeros) => piece.pad(value, zeros.behind, zeros.before, zeros.after),
             None => value,
         })
     }

@@ -42,10 +42,7 @@ impl<'g> Finder<'g> {
     }
 
     pub fn node(&self, value: Value) -> Option<&'g Node> {
-        match value {
-            Value::Output(node, _) => self.graph.nodes.get(node),
-            _ => None,
-        }
+        self.graph.nodes.get(value.node()?)
     }
 
     pub fn operands(&self, node: usize) -> &[Value] {
@@ -69,10 +66,8 @@ impl<'g> Finder<'g> {
 
     /// The operands of `value`'s node that follow from the input.
     pub fn parents(&self, value: Value) -> BTreeSet<Value> {
-        let Value::Output(node, _) = value else {
-            return BTreeSet::new();
-        };
-        let operands = self.operands(node).iter().copied();
+        let operands = value.node().map_or(&[][..], |node| self.operands(node));
+        let operands = operands.iter().copied();
         operands.filter(|&operand| self.follows(operand)).collect()
     }
 
@@ -82,10 +77,9 @@ impl<'g> Finder<'g> {
 
     pub fn users_of(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         // The result is used by whoever reads it.
-        let read = matches!(self.graph.result, Value::Output(result, _) if result == node);
-        let users = self
-            .outputs(node)
-            .filter_map(|value| self.users.get(&value));
+        let read = self.graph.result.node() == Some(node);
+        let outputs = self.outputs(node);
+        let users = outputs.filter_map(|value| self.users.get(&value));
         users.flatten().copied().chain(read.then_some(usize::MAX))
     }
 
@@ -106,11 +100,8 @@ impl<'g> Finder<'g> {
 
     /// The nodes between input and result that `to` needs and that stand behind `from`.
     pub fn behind(&self, from: Value, to: Value) -> BTreeSet<usize> {
-        let first = match from {
-            Value::Output(node, _) => node + 1,
-            _ => 0,
-        };
-        let before = |value| matches!(value, Value::Output(node, _) if node < first);
+        let first = from.node().map_or(0, |node| node + 1);
+        let before = |value: Value| value.node().is_some_and(|node| node < first);
         self.needed(&[to], |value| before(value) || !self.follows(value))
     }
 
@@ -133,11 +124,10 @@ impl<'g> Finder<'g> {
     pub fn interior(&self, from: Value, to: Value) -> BTreeSet<usize> {
         let mut inside = BTreeSet::new();
         for node in self.behind(from, to) {
-            let follows = self.operands(node).iter().any(|&operand| {
-                operand == from
-                    || matches!(operand, Value::Output(before, _) if inside.contains(&before))
-            });
-            if follows {
+            let follows = |&operand: &Value| {
+                operand == from || operand.node().is_some_and(|node| inside.contains(&node))
+            };
+            if self.operands(node).iter().any(follows) {
                 inside.insert(node);
             }
         }
@@ -159,16 +149,14 @@ impl<'g> Finder<'g> {
         last.extend(targets.iter().map(|&target| (target, usize::MAX)));
         let used = |value: &Value| last.contains_key(value);
         let mut live: BTreeSet<Value> = sources.iter().copied().filter(used).collect();
-        let mut waists: Vec<Value> = match (live.len(), live.first()) {
-            (1, Some(&only)) => vec![only],
-            _ => Vec::new(),
-        };
+        let first = live.first().filter(|_| live.len() == 1);
+        let mut waists: Vec<Value> = first.into_iter().copied().collect();
         for node in needed {
             live.retain(|value| last.get(value).is_some_and(|&last| last > node));
             let made = self.outputs(node);
             live.extend(made.filter(|value| used(value) && !stop.contains(value)));
-            if let (1, Some(&only @ Value::Output(of, _))) = (live.len(), live.first())
-                && of == node
+            if let (1, Some(&only)) = (live.len(), live.first())
+                && only.node() == Some(node)
             {
                 waists.push(only);
             }

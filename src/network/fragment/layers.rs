@@ -17,9 +17,7 @@ pub(super) struct Piece {
 }
 
 pub(super) fn unclear() -> NetworkError {
-    NetworkError::Architecture {
-        reason: "a piece of its graph has no rows for its examples".into(),
-    }
+    NetworkError::Architecture("a piece of its graph has no rows for its examples".into())
 }
 
 impl Piece {
@@ -56,11 +54,9 @@ impl Piece {
 
     /// Channels `first` to `end` of `value`.
     pub fn slice(&mut self, value: Value, first: i64, end: i64) -> Value {
-        let numbers = [1, first, end].map(Argument::fixed);
-        self.push(
-            "aten::slice.Tensor",
-            [vec![Argument::Value(value)], numbers.to_vec()].concat(),
-        )
+        let [axis, first, end] = [1, first, end].map(Argument::fixed);
+        let arguments = vec![Argument::Value(value), axis, first, end];
+        self.push("aten::slice.Tensor", arguments)
     }
 }
 
@@ -74,22 +70,13 @@ impl Finder<'_> {
         let needed = self.needed(targets, |value| piece.instead.contains_key(&value));
         for place in needed {
             let node = self.graph.nodes.get(place).ok_or_else(unclear)?;
-            let arguments = node
-                .arguments
-                .iter()
-                .map(|argument| {
-                    argument.try_map(&mut |value| {
-                        Ok(Argument::Value(match value {
-                            Value::Parameter(parameter) => self.parameter(piece, parameter),
-                            value => piece.find(value)?,
-                        }))
-                    })
-                })
-                .collect::<Result<_, NetworkError>>()?;
-            piece.nodes.push(Node {
-                arguments,
-                ..node.clone()
-            });
+            let copied = node.with(&mut |value| {
+                Ok(Argument::Value(match value {
+                    Value::Parameter(parameter) => self.parameter(piece, parameter),
+                    value => piece.find(value)?,
+                }))
+            })?;
+            piece.nodes.push(copied);
             piece.multiply_adds += self.probe.multiply_adds(self.graph, place);
             for (output, value) in self.outputs(place).enumerate() {
                 let new = Value::Output(piece.nodes.len() - 1, output);
@@ -100,11 +87,9 @@ impl Finder<'_> {
     }
 
     fn parameter(&self, piece: &mut Piece, parameter: usize) -> Value {
-        let taken = piece
-            .parameters
-            .iter()
-            .position(|&taken| taken == parameter);
-        let place = taken.unwrap_or_else(|| {
+        let mut taken = piece.parameters.iter();
+        let place = taken.position(|&taken| taken == parameter);
+        let place = place.unwrap_or_else(|| {
             piece.parameters.push(parameter);
             piece.parameters.len() - 1
         });
@@ -127,17 +112,13 @@ impl Finder<'_> {
                 self.parameter(&mut piece, source);
             }
         }
-        let parameters = piece
-            .parameters
-            .iter()
-            .map(|&place| self.graph.parameters.get(place).cloned())
-            .collect::<Option<_>>()
-            .ok_or_else(unclear)?;
+        let parameters = piece.parameters.iter();
+        let parameters = parameters.map(|&place| self.graph.parameters.get(place).cloned());
         let fragment = Fragment {
             input,
             output,
             multiply_adds: piece.multiply_adds,
-            parameters,
+            parameters: parameters.collect::<Option<_>>().ok_or_else(unclear)?,
             nodes: piece.nodes,
             result,
         };
@@ -162,9 +143,8 @@ impl Finder<'_> {
         };
         let mut from = first;
         for (place, &to) in rest.iter().enumerate() {
-            let is_view = self
-                .node(to)
-                .is_some_and(|node| table::is_view(node.name()));
+            let node = self.node(to);
+            let is_view = node.is_some_and(|node| table::is_view(node.name()));
             let ends = place + 1 == rest.len();
             if ends || !is_view && self.probe.each(to).is_some() {
                 layers.push(self.single(from, to)?);

@@ -24,8 +24,10 @@ mod trial;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::carry::is_real;
 pub use self::node::{Argument, Length, Node, Value};
 pub use self::opening::Opened;
+pub use self::table::is_allowed;
 pub use self::trial::Sizes;
 use super::Parameter;
 
@@ -58,12 +60,6 @@ pub struct Fragment {
     pub result: Value,
 }
 
-/// Whether `operation`, such as `aten::add.Tensor`, is one that a graph may consist of.
-#[must_use]
-pub fn is_allowed(operation: &str) -> bool {
-    table::is_allowed(operation)
-}
-
 impl Fragment {
     /// The value that `value` is a view of.
     fn viewed(&self, mut value: Value) -> Value {
@@ -90,8 +86,10 @@ impl Fragment {
 
     /// Convolutions and matrices of parameters: what the length in layers counts.
     pub(super) fn counted(&self) -> usize {
-        let counted = |node: &&Node| self.weight(node).is_some();
-        self.nodes.iter().filter(counted).count()
+        self.nodes
+            .iter()
+            .filter_map(|node| self.weight(node))
+            .count()
     }
 
     /// The rows of the table that the input's numbers choose from; `None` where the input is no

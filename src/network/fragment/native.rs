@@ -1,7 +1,7 @@
 //! Pieces of a graph that are one of the network's own operations.
 
 use super::{Argument, Fragment, Node, Value};
-use crate::{Layer, Operation};
+use crate::{Layer, Operation, Parameter};
 
 impl Fragment {
     /// The layer that computes the fragment: one of the network's own operations where there is
@@ -83,12 +83,7 @@ impl Fragment {
                 if before < 0 || after < 0 {
                     return None;
                 }
-                let operation = Operation::PadShortcut {
-                    stride: 1,
-                    before,
-                    after,
-                };
-                (operation, Vec::new())
+                (Operation::pad(1, before, after), Vec::new())
             }
             "max_pool2d" if node.truth(5) == Some(false) && square(node, 4, 1)? == 1 => {
                 let kernel = square(node, 1, 1)?;
@@ -138,12 +133,10 @@ impl Fragment {
             Some(first) => first.name.strip_suffix(".weight")?,
         };
         let layer = Layer::new(name, operation);
-        let expected = layer.parameters();
-        let names = expected
-            .iter()
-            .map(|parameter| (&parameter.name, &parameter.shape));
-        let own = self.parameters.iter().map(|own| (&own.name, &own.shape));
-        (in_order && names.eq(own)).then_some(layer)
+        let facts = |parameter: &Parameter| (parameter.name.clone(), parameter.shape.clone());
+        let own = self.parameters.iter().map(facts);
+        let fits = in_order && layer.parameters().iter().map(facts).eq(own);
+        fits.then_some(layer)
     }
 }
 

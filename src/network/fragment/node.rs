@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::NetworkError;
+
 /// One operation of a fragment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -107,27 +109,41 @@ impl Argument {
     /// The lengths of a tensor that has a row with these `lengths` for each example.
     pub(super) fn rows(lengths: impl IntoIterator<Item = i64>) -> Self {
         let examples = Length::PerExample { each: 1, plus: 0 };
+        let first = std::iter::once(Self::Number(examples));
         let lengths = lengths.into_iter().map(Self::fixed);
-        Self::List(
-            std::iter::once(Self::Number(examples))
-                .chain(lengths)
-                .collect(),
-        )
+        Self::List(first.chain(lengths).collect())
     }
 
     /// The argument with every value in it replaced.
-    pub(super) fn try_map<E>(
+    fn with(
         &self,
-        replace: &mut impl FnMut(Value) -> Result<Argument, E>,
-    ) -> Result<Self, E> {
+        replace: &mut impl FnMut(Value) -> Result<Self, NetworkError>,
+    ) -> Result<Self, NetworkError> {
         Ok(match self {
             Self::Value(value) => replace(*value)?,
             Self::List(list) => {
-                let mapped = list.iter().map(|entry| entry.try_map(replace));
-                Self::List(mapped.collect::<Result<_, _>>()?)
+                let replaced = list.iter().map(|entry| entry.with(replace));
+                Self::List(replaced.collect::<Result<_, _>>()?)
             }
             other => other.clone(),
         })
+    }
+
+    /// The tensor that it is.
+    #[must_use]
+    pub fn value(&self) -> Option<Value> {
+        match self {
+            Self::Value(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The fixed whole number that it is.
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Number(Length::Fixed(number)) => Some(*number),
+            _ => None,
+        }
     }
 
     fn collect_values(&self, found: &mut Vec<Value>) {
@@ -140,6 +156,14 @@ impl Argument {
 }
 
 impl Value {
+    /// The node that gives it.
+    pub(super) fn node(self) -> Option<usize> {
+        match self {
+            Self::Output(node, _) => Some(node),
+            _ => None,
+        }
+    }
+
     /// Another output of the same node.
     pub(super) fn output(self, place: usize) -> Self {
         match self {
@@ -158,6 +182,19 @@ impl Node {
             scope: String::new(),
             id: String::new(),
         }
+    }
+
+    /// The same with every value among its arguments replaced.
+    pub(super) fn with(
+        &self,
+        replace: &mut impl FnMut(Value) -> Result<Argument, NetworkError>,
+    ) -> Result<Self, NetworkError> {
+        let arguments = self.arguments.iter();
+        let arguments = arguments.map(|argument| argument.with(replace));
+        Ok(Self {
+            arguments: arguments.collect::<Result<_, _>>()?,
+            ..self.clone()
+        })
     }
 
     /// The values among its arguments.
@@ -180,25 +217,18 @@ impl Node {
     }
 
     pub(super) fn value(&self, place: usize) -> Option<Value> {
-        match self.arguments.get(place)? {
-            Argument::Value(value) => Some(*value),
-            _ => None,
-        }
+        self.arguments.get(place)?.value()
     }
 
     pub(super) fn integer(&self, place: usize) -> Option<i64> {
-        match self.arguments.get(place)? {
-            Argument::Number(Length::Fixed(number)) => Some(*number),
-            _ => None,
-        }
+        self.arguments.get(place)?.integer()
     }
 
     pub(super) fn real(&self, place: usize) -> Option<f64> {
         match self.arguments.get(place)? {
             Argument::Real(number) => Some(*number),
             #[expect(clippy::cast_precision_loss, reason = "as libtorch does")]
-            Argument::Number(Length::Fixed(number)) => Some(*number as f64),
-            _ => None,
+            argument => argument.integer().map(|number| number as f64),
         }
     }
 
@@ -212,14 +242,8 @@ impl Node {
     /// A list of fixed whole numbers; one number is a list of one.
     pub(super) fn integers(&self, place: usize) -> Option<Vec<i64>> {
         match self.arguments.get(place)? {
-            Argument::List(list) => list
-                .iter()
-                .map(|entry| match entry {
-                    Argument::Number(Length::Fixed(number)) => Some(*number),
-                    _ => None,
-                })
-                .collect(),
-            _ => self.integer(place).map(|number| vec![number]),
+            Argument::List(list) => list.iter().map(Argument::integer).collect(),
+            argument => Some(vec![argument.integer()?]),
         }
     }
 }

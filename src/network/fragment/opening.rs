@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pathscope_torch::with_bounded_allocations;
 use tch::Tensor;
 
-use super::blocks::Found;
+use super::finder::Finder;
 use super::rewriting::Rewriting;
 use super::trial::{Sizes, Trial};
 use super::{Fragment, Granularity, Value};
@@ -53,11 +53,9 @@ impl Fragment {
                 Rewriting::of(self, tensors, trial).rewrite()
             })?;
             assign_roles(&mut graph);
-            let Found {
-                specification,
-                notes,
-                nodes,
-            } = Found::of(&graph, &probe, granularity)?;
+            let finder = Finder::of(&graph, &probe);
+            let (specification, nodes) = finder.network(granularity)?;
+            let notes = finder.notes(&specification);
             let names = graph.parameters.into_iter().map(|parameter| parameter.name);
             Ok(Opened {
                 specification,

@@ -35,13 +35,8 @@ impl Rewriting {
             return None;
         }
         shape(place)?.each()?;
-        let used = |node: &Node| {
-            node.operands()
-                .iter()
-                .filter(|&&value| value == sum)
-                .count()
-        };
-        if self.old.iter().map(used).sum::<usize>() != 1 {
+        let operands = self.old.iter().flat_map(Node::operands);
+        if operands.filter(|&value| value == sum).count() != 1 {
             return None;
         }
         let terms = [adds.value(0)?, adds.value(1)?];
@@ -80,16 +75,10 @@ impl Rewriting {
     fn reshaped(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
         let row = self.trial.seen.get(place);
         let target = row.and_then(|row| row.first()?.0.clone());
-        let operand = node
-            .value(0)
-            .map(|value| self.replaced(value))
-            .transpose()?;
-        let mut before = match operand {
-            Some(Argument::Value(value)) => Some(value),
-            _ => None,
-        };
+        let operand = node.value(0).map(|value| self.replaced(value));
+        let mut before = operand.transpose()?.and_then(|operand| operand.value());
         while let Some(value) = before {
-            let shape = self.shape(value).zip(target.as_ref());
+            let shape = self.probe.shape(value).zip(target.as_ref());
             let same = |(a, b): (&Shape, &Shape)| (&a.two, &a.three) == (&b.two, &b.three);
             if shape.is_some_and(same) {
                 return Ok(value);
@@ -110,12 +99,8 @@ impl Rewriting {
     /// the list, of that one and the rest.
     fn concatenated(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
         let made = self.push(place, node)?;
-        let given = self
-            .graph
-            .nodes
-            .last_mut()
-            .map(|node| &mut node.arguments[..]);
-        let Some([Argument::List(list), axis]) = given else {
+        let last = self.graph.nodes.last_mut();
+        let Some([Argument::List(list), axis]) = last.map(|node| &mut node.arguments[..]) else {
             return Ok(made);
         };
         if let &[Argument::Value(only)] = list.as_slice() {

@@ -7,7 +7,7 @@ use pathscope_torch as torch;
 use tch::Tensor;
 
 use super::probe::{FEW, Probe, Shape};
-use super::trial::{Trial, TwoRuns};
+use super::trial::Trial;
 use super::{Argument, Fragment, Length, Node, Value, table};
 use crate::{NetworkError, Parameter, Role};
 
@@ -19,16 +19,15 @@ pub(super) struct Rewriting {
     /// The nodes as they were, and what they gave in the trial.
     pub old: Vec<Node>,
     pub trial: Trial,
-    /// The new program, and what its nodes give.
+    /// The new program, and what its values look like.
     pub graph: Fragment,
-    pub shapes: Vec<Vec<Option<Shape>>>,
+    pub probe: Probe,
     tensors: Vec<Tensor>,
     /// What the outputs of the old nodes became; [`Argument::None`] for constants that nothing has
     /// used yet.
     became: HashMap<Value, Argument>,
     /// Trained parameters that a node without input is made from.
     made_from: HashMap<usize, BTreeSet<usize>>,
-    sources: HashMap<usize, Vec<usize>>,
     folded: usize,
     /// The last concatenation whose list begins (`false`) or ends (`true`) with a value.
     pub lists: HashMap<(bool, Value), Concatenation>,
@@ -50,13 +49,16 @@ impl Rewriting {
     pub fn of(mut graph: Fragment, tensors: Vec<Tensor>, trial: Trial) -> Self {
         Self {
             old: std::mem::take(&mut graph.nodes),
+            probe: Probe {
+                input: trial.input.clone(),
+                nodes: Vec::new(),
+                sources: HashMap::new(),
+            },
             trial,
             graph,
-            shapes: Vec::new(),
             tensors,
             became: HashMap::new(),
             made_from: HashMap::new(),
-            sources: HashMap::new(),
             folded: 0,
             lists: HashMap::new(),
         }
@@ -68,23 +70,17 @@ impl Rewriting {
         for place in 0..self.old.len() {
             self.rewrite_node(place)?;
         }
-        let refused = |reason: &str| NetworkError::Architecture {
-            reason: reason.into(),
-        };
+        let refused = |reason: &str| NetworkError::Architecture(reason.into());
         self.graph.result = match self.replaced(self.graph.result)? {
             Argument::Value(value) if !matches!(value, Value::Parameter(_)) => value,
             _ => return Err(refused("its output does not depend on its input")),
         };
-        let probe = Probe {
-            input: self.trial.input,
-            nodes: self.shapes,
-            sources: self.sources,
-        };
         let unclear = |what: &str| refused(&format!("its {what} is not one row for each example"));
-        let output = probe.each(self.graph.result);
+        let output = self.probe.each(self.graph.result);
         self.graph.output = output.ok_or_else(|| unclear("output"))?;
-        self.graph.input = probe.input.each().ok_or_else(|| unclear("input"))?;
-        Ok((self.graph, self.tensors, probe, self.trial.logits))
+        let input = self.probe.each(Value::Input);
+        self.graph.input = input.ok_or_else(|| unclear("input"))?;
+        Ok((self.graph, self.tensors, self.probe, self.trial.logits))
     }
 
     fn rewrite_node(&mut self, place: usize) -> Result<(), NetworkError> {
@@ -155,15 +151,6 @@ impl Rewriting {
         }
     }
 
-    /// What the new program's `value` looks like.
-    pub fn shape(&self, value: Value) -> Option<&Shape> {
-        match value {
-            Value::Input => Some(&self.trial.input),
-            Value::Output(node, output) => self.shapes.get(node)?.get(output)?.as_ref(),
-            Value::Parameter(_) => None,
-        }
-    }
-
     /// What the outputs of the old node at `place` look like.
     pub fn shapes_of(&self, place: usize) -> Vec<Option<Shape>> {
         let seen = self.trial.seen.get(place).into_iter().flatten();
@@ -173,21 +160,13 @@ impl Rewriting {
     /// Adds a node whose outputs look like `shapes`; its first output.
     pub fn add(&mut self, node: Node, shapes: Vec<Option<Shape>>) -> Value {
         self.graph.nodes.push(node);
-        self.shapes.push(shapes);
+        self.probe.nodes.push(shapes);
         Value::Output(self.graph.nodes.len() - 1, 0)
     }
 
     /// Takes a node over, with its arguments replaced; its first output.
     pub fn push(&mut self, place: usize, node: &Node) -> Result<Value, NetworkError> {
-        let arguments = node
-            .arguments
-            .iter()
-            .map(|argument| argument.try_map(&mut |value| self.materialized(value)))
-            .collect::<Result<_, NetworkError>>()?;
-        let node = Node {
-            arguments,
-            ..node.clone()
-        };
+        let node = node.with(&mut |value| self.materialized(value))?;
         let node = self.mean_of_all(&node).unwrap_or(node);
         Ok(self.add(node, self.shapes_of(place)))
     }
@@ -197,11 +176,13 @@ impl Rewriting {
     /// another tensor for every number of examples.
     fn constant(&self, place: usize, output: usize) -> Result<Option<Argument>, NetworkError> {
         let seen = self.trial.seen.get(place).and_then(|row| row.get(output));
-        let Some((_, Some(TwoRuns { two, three }))) = seen else {
+        let Some((_, Some((two, three)))) = seen else {
             return Ok(None);
         };
-        let varies = || NetworkError::Architecture {
-            reason: "a choice in its graph depends on the number of examples".into(),
+        let varies = || {
+            NetworkError::Architecture(
+                "a choice in its graph depends on the number of examples".into(),
+            )
         };
         Ok(Some(match (two, three) {
             (torch::Value::Int(two), torch::Value::Int(three)) => {
@@ -217,10 +198,10 @@ impl Rewriting {
                 if self.folded + three.numel() > FOLDED + self.numbers() {
                     return Ok(None);
                 }
-                match rows(two, three)? {
-                    Rows::Vary => return Ok(None),
-                    Rows::Same | Rows::Equal => Argument::None,
+                if is_repeated(two, three)?.is_none() {
+                    return Ok(None);
                 }
+                Argument::None
             }
             _ => return Err(varies()),
         }))
@@ -237,14 +218,12 @@ impl Rewriting {
             return Ok(became);
         };
         let seen = self.trial.seen.get(place).and_then(|row| row.get(output));
-        let Some((shape, Some(TwoRuns { two, three }))) = seen else {
-            return Ok(became);
-        };
-        let (torch::Value::Tensor(two), torch::Value::Tensor(three)) = (two, three) else {
+        let Some((shape, Some((torch::Value::Tensor(two), torch::Value::Tensor(three))))) = seen
+        else {
             return Ok(became);
         };
         let shape = shape.clone();
-        let is_repeated = matches!(rows(two, three)?, Rows::Equal);
+        let is_repeated = is_repeated(two, three)? == Some(true);
         let tensor = crate::duplicate(&match is_repeated {
             true => two.f_narrow(0, 0, 1)?,
             false => two.shallow_clone(),
@@ -274,40 +253,26 @@ impl Rewriting {
         self.tensors.push(tensor);
         if let Some(sources) = self.made_from.get(&place) {
             let sources = sources.iter().copied().collect();
-            self.sources.insert(parameter, sources);
+            self.probe.sources.insert(parameter, sources);
         }
         Value::Parameter(parameter)
     }
 }
 
-/// How the rows of a tensor depend on the number of examples.
-enum Rows {
-    /// The tensor is the same for every number.
-    Same,
-    /// There is a row for each example, and all are equal.
-    Equal,
-    Vary,
-}
-
-fn rows(two: &Tensor, three: &Tensor) -> Result<Rows, NetworkError> {
+/// Whether a tensor, seen with two and with three examples, has a row for each example, all equal
+/// (`true`), or is the same for every number of examples (`false`); `None` where it varies.
+fn is_repeated(two: &Tensor, three: &Tensor) -> Result<Option<bool>, NetworkError> {
     if two.kind() != three.kind() || two.size().get(1..) != three.size().get(1..) {
-        return Ok(Rows::Vary);
+        return Ok(None);
     }
-    let equal = |a: &Tensor, b: &Tensor| -> Result<bool, NetworkError> { Ok(a.f_equal(b)?) };
     if two.size() == three.size() {
-        return Ok(match equal(two, three)? {
-            true => Rows::Same,
-            false => Rows::Vary,
-        });
+        return Ok(two.f_equal(three)?.then_some(false));
     }
     if (two.size().first(), three.size().first()) != (Some(&FEW), Some(&(FEW + 1))) {
-        return Ok(Rows::Vary);
+        return Ok(None);
     }
     let first = two.f_narrow(0, 0, 1)?;
-    Ok(
-        match equal(two, &first.f_expand_as(two)?)? && equal(three, &first.f_expand_as(three)?)? {
-            true => Rows::Equal,
-            false => Rows::Vary,
-        },
-    )
+    let equal =
+        two.f_equal(&first.f_expand_as(two)?)? && three.f_equal(&first.f_expand_as(three)?)?;
+    Ok(equal.then_some(true))
 }

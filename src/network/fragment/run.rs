@@ -22,15 +22,6 @@ pub(super) struct Budget {
     pub work: f64,
 }
 
-impl Budget {
-    fn unbounded() -> Self {
-        Self {
-            bytes: usize::MAX,
-            work: f64::INFINITY,
-        }
-    }
-}
-
 /// What arguments follow from the batch.
 struct Setting {
     examples: i64,
@@ -61,7 +52,11 @@ impl Fragment {
         parameters: &[Tensor],
         x: &Tensor,
     ) -> Result<Tensor, NetworkError> {
-        let result = self.run(parameters, x, &mut Budget::unbounded(), &mut |_, _| Ok(()))?;
+        let mut unbounded = Budget {
+            bytes: usize::MAX,
+            work: f64::INFINITY,
+        };
+        let result = self.run(parameters, x, &mut unbounded, &mut |_, _| Ok(()))?;
         // Others may write into the output: it must not be the input, nor a parameter.
         if matches!(self.viewed(self.result), Value::Output(..)) {
             Ok(result)
@@ -96,7 +91,7 @@ impl Fragment {
             outputs.push(made);
             // What is not needed any more is let go.
             for value in node.operands() {
-                if let Value::Output(before, _) = value
+                if let Some(before) = value.node()
                     && last_uses.get(&before) == Some(&place)
                     && let Some(made) = outputs.get_mut(before)
                 {
@@ -116,14 +111,10 @@ impl Fragment {
         let mut last = HashMap::new();
         for (place, node) in self.nodes.iter().enumerate() {
             for value in node.operands() {
-                if let Value::Output(before, _) = value {
-                    last.insert(before, place);
-                }
+                last.extend(value.node().map(|before| (before, place)));
             }
         }
-        if let Value::Output(node, _) = self.result {
-            last.remove(&node);
-        }
+        self.result.node().and_then(|node| last.remove(&node));
         last
     }
 }

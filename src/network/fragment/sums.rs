@@ -50,10 +50,7 @@ impl Term {
 impl Candidate {
     /// The node of its sum.
     pub fn sum(&self) -> usize {
-        match self.to {
-            Value::Output(node, _) => node,
-            _ => usize::MAX,
-        }
+        self.to.node().unwrap_or(usize::MAX)
     }
 
     /// Whether the skip hands on what the functions take, and nothing else.
@@ -68,10 +65,13 @@ impl Candidate {
 
     /// Whether the values of `inner` lie between those of this sum.
     fn holds(&self, inner: &Self) -> bool {
-        inner.to != self.to
-            && matches!(inner.to, Value::Output(node, _) if self.interior.contains(&node))
-            && (inner.from == self.from
-                || matches!(inner.from, Value::Output(node, _) if self.interior.contains(&node)))
+        let inside = |value: Value| {
+            value
+                .node()
+                .is_some_and(|node| self.interior.contains(&node))
+        };
+        let begins = inner.from == self.from || inside(inner.from);
+        inner.to != self.to && inside(inner.to) && begins
     }
 }
 
@@ -120,9 +120,7 @@ impl Finder<'_> {
         let behind = self.probe.each(to)?.len() - 1 - axis;
         let mut before = 0;
         let part = |entry: &Argument| {
-            let &Argument::Value(value) = entry else {
-                return None;
-            };
+            let value = entry.value()?;
             let length = *self.probe.each(value)?.get(axis)?;
             let padding = Padding {
                 behind,

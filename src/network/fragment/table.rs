@@ -55,8 +55,9 @@ const ALLOWED: &str = "
     view_as_real vstack where xlogy zero zeros zeros_like
 ";
 
-/// Whether `operation` may run.
-pub(super) fn is_allowed(operation: &str) -> bool {
+/// Whether `operation`, such as `aten::add.Tensor`, may run: a graph may consist of such alone.
+#[must_use]
+pub fn is_allowed(operation: &str) -> bool {
     static NAMES: LazyLock<HashSet<&str>> =
         LazyLock::new(|| ALLOWED.split_ascii_whitespace().collect());
     let (space, name, _) = split(operation);

@@ -19,11 +19,9 @@ pub type Sizes = Vec<Option<Vec<Option<i64>>>>;
 const FLOOR_WORK: f64 = 2e10;
 const WORK_PER_NUMBER: f64 = 1e4;
 
-/// What two runs of a program tell about one output of a node.
-pub(super) struct TwoRuns {
-    pub two: torch::Value,
-    pub three: torch::Value,
-}
+/// What two runs of a program tell about one output of a node: what it looks like where it is a tensor,
+/// and both values where they are kept.
+type Seen = (Option<Shape>, Option<(torch::Value, torch::Value)>);
 
 /// What the runs of a program tell.
 pub(super) struct Trial {
@@ -32,7 +30,7 @@ pub(super) struct Trial {
     pub logits: Tensor,
     /// For every node whether a tensor of its follows from the input's numbers.
     pub follows: Vec<bool>,
-    pub seen: Vec<Vec<(Option<Shape>, Option<TwoRuns>)>>,
+    pub seen: Vec<Vec<Seen>>,
 }
 
 impl Trial {
@@ -83,15 +81,12 @@ impl Trial {
         let (_, two) = runs.pop().ok_or_else(too_few)?;
         let seen = two.into_iter().zip(three).map(|(two, three)| {
             let pairs = two.into_iter().zip(three);
-            pairs
-                .map(|((two, first), (three, second))| {
-                    let shape =
-                        two.zip(three)
-                            .map(|((two, kind), (three, _))| Shape { two, three, kind });
-                    let seen = first.zip(second);
-                    (shape, seen.map(|(two, three)| TwoRuns { two, three }))
-                })
-                .collect()
+            let seen = pairs.map(|((two, first), (three, second))| {
+                let sizes = two.zip(three);
+                let shape = sizes.map(|((two, kind), (three, _))| Shape { two, three, kind });
+                (shape, first.zip(second))
+            });
+            seen.collect()
         });
         let each = batch.size().split_off(1);
         Ok(Self {
@@ -126,11 +121,9 @@ fn agrees(
         if size.len() != declared.len() || !size.iter().zip(declared).all(fits) {
             let node = graph.nodes.get(place);
             let operation = node.map_or("an operation", |node| node.operation.as_str());
-            return Err(NetworkError::Architecture {
-                reason: format!(
-                    "`{operation}` gives the shape {size:?} where the archive declares another"
-                ),
-            });
+            return Err(NetworkError::Architecture(format!(
+                "`{operation}` gives the shape {size:?} where the archive declares another"
+            )));
         }
     }
     Ok(())
