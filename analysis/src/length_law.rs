@@ -25,6 +25,22 @@ pub enum LengthLawError {
         /// Its value.
         value: f64,
     },
+    /// A type of function that the law does not have.
+    #[error("length law: there is no type {index}; the law has {types} types, numbered from 0")]
+    NoSuchType {
+        /// The type asked for.
+        index: usize,
+        /// How many there are.
+        types: usize,
+    },
+    /// A composition with another number of types than the law.
+    #[error("length law: {given} lengths were given for {types} types; give one length per type")]
+    TypesDiffer {
+        /// How many lengths were given.
+        given: usize,
+        /// How many types the law has.
+        types: usize,
+    },
     /// More than a law is written out for.
     #[error("length law: {given} {what} are too many; the limit is {limit}")]
     TooMany {

@@ -40,7 +40,8 @@
 //!
 //! - **Paths**: [`PathPolynomial`] counts exactly, whatever each block holds; it lists and samples
 //!   single [`Path`]s, and [`PathCounts`] tells all about one network. [`Binomial`] and [`BlockwiseLaw`]
-//!   are the laws of their length, with one vocabulary, [`LengthLaw`], and 12 digits in both tails.
+//!   are the laws of their length, with one vocabulary, [`LengthLaw`], and 12 digits in both tails;
+//!   [`Multinomial`] that of the functions by type.
 //! - **Gradient by length**: [`effective_range`], [`fit_decay`] and [`predict_range`] on one network;
 //!   [`fit_power_law`] and [`depth_threshold`] over a family.
 //! - **Orders of blocks**: [`OrderSpace`] draws reorderings within classes of equal shape, also
@@ -75,6 +76,7 @@ mod kendall;
 mod least_squares;
 mod length_law;
 mod lesion_kind;
+mod multinomial;
 mod multiplicity;
 mod orders_at_tau;
 mod paired;
@@ -99,6 +101,7 @@ pub use path_counts::{PathCounts, PathCountsError, PathsBetween, PathsByLength, 
 pub use binomial::Binomial;
 pub use blockwise::{BlockwiseLaw, WeightedTerm};
 pub use length_law::{LengthLaw, LengthLawError};
+pub use multinomial::Multinomial;
 
 pub use decay::{
     Decay, DecayError, DecayShape, PredictedRange, fit_decay, predict_range, predict_range_of,
