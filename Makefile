@@ -16,6 +16,8 @@ test-mpi: libtorch
 # Clippy and rustdoc read the same dependency metadata, in the profile of the other commands.
 check: libtorch
 	cargo fmt --all --check
+	@# Modules that macros declare are not found by cargo.
+	rustfmt --edition 2024 --check $$(find src -name '*.rs')
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
 	@if command -v cargo-deny >/dev/null; then \

@@ -93,7 +93,11 @@ impl Execute for Arguments {
         let team = ranks::team();
         let threads = ranks::threads(arguments.threads)?;
         ranks::use_threads(threads)?;
-        if arguments.batches.iter().any(|batch| batch / 2 < team.size()) {
+        if arguments
+            .batches
+            .iter()
+            .any(|batch| batch / 2 < team.size())
+        {
             return Err(Problem::BadInput(format!(
                 "{} processes need mini-batches of at least two examples each; give larger \
                  --batches",
@@ -104,7 +108,8 @@ impl Execute for Arguments {
         let mut rows = Vec::new();
         let mut notes = Vec::new();
         for &batch in &arguments.batches {
-            let costs = |groups: usize| Costs::measure(&bench, arguments.width, batch / groups, team);
+            let costs =
+                |groups: usize| Costs::measure(&bench, arguments.width, batch / groups, team);
             let comparison = Comparison {
                 bench: &bench,
                 team,
@@ -231,7 +236,8 @@ fn table(rows: &[Row]) -> Table {
             Cell::decimals(1e3 * row.predicted, 0),
             Cell::number(format!("{:+.0} %", 100.0 * error), error),
             Cell::decimals(row.ratio, 2),
-            row.paper_ratio.map_or_else(Cell::missing, |ratio| Cell::decimals(ratio, 2)),
+            row.paper_ratio
+                .map_or_else(Cell::missing, |ratio| Cell::decimals(ratio, 2)),
         ]);
     }
     table

@@ -16,12 +16,7 @@ pub(crate) struct Arguments {
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let mut script = Vec::new();
-        clap_complete::generate(
-            self.shell,
-            &mut help(),
-            "pathscope",
-            &mut script,
-        );
+        clap_complete::generate(self.shell, &mut help(), "pathscope", &mut script);
         terminal.result(&String::from_utf8_lossy(&script))
     }
 }

@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let (first, second) = (read([&self.first])?, read([&self.second])?);
-        let difference = Difference::new(&first, &second, self.share)
-            .map_err(Problem::bad_input)?;
+        let difference =
+            Difference::new(&first, &second, self.share).map_err(Problem::bad_input)?;
         let quantities = difference.quantities();
         let mut met = Vec::new();
         for condition in &self.fail_if {

@@ -10,10 +10,10 @@ use crate::cli::args::{Format, OutputArguments, PICTURES};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::{file, picture_file};
 use crate::cli::{Problem, Terminal};
+use crate::report::Journal;
 use crate::report::family::{Growth, Quantity, RangeMember, Size, growth};
 use crate::report::plot::{SHARE, scaling};
 use crate::report::view::family;
-use crate::report::Journal;
 
 /// Estimate how the effective range of path lengths grows over a family of networks
 ///
@@ -76,7 +76,8 @@ impl Execute for Arguments {
         }
         if let Some(file) = &self.plot {
             for (quantity, size) in QUESTIONS {
-                self.outputs.check(&plot_of(file, quantity, size), PICTURES, &self.files)?;
+                self.outputs
+                    .check(&plot_of(file, quantity, size), PICTURES, &self.files)?;
             }
         }
         let mut members = Vec::new();

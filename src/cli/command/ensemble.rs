@@ -7,9 +7,7 @@ use pathscope_analysis::{AdditivityOptions, EffectOrder, Seed, additivity};
 
 use super::Execute;
 use crate::cli::args::number::positive;
-use crate::cli::args::{
-    ComputeArguments, DataArguments, Format, ModelArguments, ResultsArguments,
-};
+use crate::cli::args::{ComputeArguments, DataArguments, Format, ModelArguments, ResultsArguments};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::outcomes::{answer, outcomes, records};
 use crate::cli::{Problem, Session, Terminal, interrupt};
@@ -71,15 +69,23 @@ pub(crate) struct Arguments {
 impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         let seed = Seed(self.seed);
-        let session =
-            Session::open(&self.model, &self.data, &self.compute, &self.results, terminal)?;
+        let session = Session::open(
+            &self.model,
+            &self.data,
+            &self.compute,
+            &self.results,
+            terminal,
+        )?;
         let laboratory = session.laboratory()?;
         let others = self.others(&session)?;
         let mut independent = Vec::new();
         for Model { card, network, .. } in &others {
             let (data, normalization) = (&session.data, &card.normalization);
             let laboratory = Laboratory::new(network, data, data, normalization, session.compute)?;
-            independent.push((card.title.clone(), laboratory.stopping_when(interrupt::asked)));
+            independent.push((
+                card.title.clone(),
+                laboratory.stopping_when(interrupt::asked),
+            ));
         }
         let settings = EnsembleSettings {
             against: others.iter().map(|other| other.hash.clone()).collect(),
@@ -89,16 +95,20 @@ impl Execute for Arguments {
         let mut journal = session.journal(&laboratory, Options::Ensemble(settings), self.seed)?;
         let whole = [laboratory.questions().intact_measurement()];
         session.measure(&laboratory, &whole, &mut journal)?;
-        session.with_bar(self.delete.len() as u64, "--limit N measures on fewer examples", |progress| {
-            for &deleted in &self.delete {
-                laboratory.ensemble(deleted, self.members, seed, &mut journal)?;
-                progress(1);
-            }
-            match independent.is_empty() {
-                true => Ok(()),
-                false => laboratory.independent(&independent, &mut journal),
-            }
-        })?;
+        session.with_bar(
+            self.delete.len() as u64,
+            "--limit N measures on fewer examples",
+            |progress| {
+                for &deleted in &self.delete {
+                    laboratory.ensemble(deleted, self.members, seed, &mut journal)?;
+                    progress(1);
+                }
+                match independent.is_empty() {
+                    true => Ok(()),
+                    false => laboratory.independent(&independent, &mut journal),
+                }
+            },
+        )?;
         let removable = laboratory.questions().removable().len();
         let most = self.most.unwrap_or(removable.div_ceil(3));
         let subsets = if self.additivity {
@@ -119,7 +129,10 @@ impl Execute for Arguments {
         let whole = outcomes(&journal, &whole);
         let ensembles = records!(journal, Ensemble);
         let mut answer = answer(journal.header(), &whole, "", shown);
-        answer.table("ensembles", ensemble::table(&ensembles, whole.first().copied()));
+        answer.table(
+            "ensembles",
+            ensemble::table(&ensembles, whole.first().copied()),
+        );
         if self.additivity {
             add_additivity(&mut answer, &laboratory, &journal, &subsets, most, seed)?;
         }
@@ -134,7 +147,13 @@ impl Arguments {
         for file in &self.against {
             let reading = &self.model.reading;
             let mut other = reading.read(file)?;
-            reading.settle(&mut other, &session.data, session.compute, None, session.terminal)?;
+            reading.settle(
+                &mut other,
+                &session.data,
+                session.compute,
+                None,
+                session.terminal,
+            )?;
             let mine = session.card.specification.classes();
             let its = other.card.specification.classes();
             if mine != its {
@@ -212,7 +231,9 @@ fn add_additivity(
         options.folds
     ));
     if outcomes.len() < enough {
-        answer.text(format!("A fit with pairs needs at least {enough} sets (--subsets {enough})."));
+        answer.text(format!(
+            "A fit with pairs needs at least {enough} sets (--subsets {enough})."
+        ));
     }
     Ok(())
 }

@@ -5,7 +5,9 @@ use pathscope_analysis::{Interval, Level, Summary, wilson};
 use serde_json::json;
 
 use super::Execute;
-use crate::cli::args::{ComputeArguments, DataArguments, FormatArguments, ReadingArguments, Subject};
+use crate::cli::args::{
+    ComputeArguments, DataArguments, FormatArguments, ReadingArguments, Subject,
+};
 use crate::cli::show::answer::Answer;
 use crate::cli::{Problem, Terminal, ranks};
 use crate::data::Dataset;
@@ -117,7 +119,8 @@ impl Execute for Arguments {
                 ));
             }
             if data.positions() > 1 {
-                table.notes = vec!["The errors are of positions, the intervals over sequences.".into()];
+                table.notes =
+                    vec!["The errors are of positions, the intervals over sequences.".into()];
             }
         }
         let mut answer = Answer::default();

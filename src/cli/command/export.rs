@@ -8,8 +8,8 @@ use super::Execute;
 use crate::cli::args::{OutputArguments, ReadingArguments};
 use crate::cli::show::file;
 use crate::cli::{Problem, Terminal};
-use crate::report::quantity::count;
 use crate::report::lesions::single_lesions;
+use crate::report::quantity::count;
 use crate::report::{Source, node_data, tensorboard_events};
 
 /// Write training logs for TensorBoard, or lesions for Model Explorer
@@ -58,7 +58,9 @@ impl Arguments {
         for path in &self.logs {
             let refuse = |why: &str| Problem::BadInput(format!("{}: {why}", path.display()));
             let Source::Training(log) = Source::read(path)? else {
-                return Err(refuse("this is not a training log; give the log.jsonl of a training"));
+                return Err(refuse(
+                    "this is not a training log; give the log.jsonl of a training",
+                ));
             };
             if !names.insert(log.name.clone()) {
                 return Err(refuse(
@@ -132,7 +134,8 @@ impl Arguments {
         }
         fs::create_dir_all(&self.output).map_err(|fault| Problem::writing(&self.output, fault))?;
         for file in made.keys() {
-            self.outputs.check(file, &[], self.logs.iter().chain(&self.graph))?;
+            self.outputs
+                .check(file, &[], self.logs.iter().chain(&self.graph))?;
         }
         for (path, data) in &made {
             file::write_json(path, data)?;

@@ -166,8 +166,11 @@ impl ValueEnum for MeasureChoice {
 impl Measurement {
     fn options(&self, shapes: &[BlockShape], data: &Dataset) -> Result<SpectrumOptions, Problem> {
         let mut measures = BTreeMap::new();
-        let mut asked: Vec<Measure> =
-            self.measure.iter().flat_map(|choice| choice.measures()).collect();
+        let mut asked: Vec<Measure> = self
+            .measure
+            .iter()
+            .flat_map(|choice| choice.measures())
+            .collect();
         if asked.is_empty() {
             asked = vec![Measure::Coherent, Measure::Energy];
             asked.extend((self.samples.is_some() || self.sample_paths).then_some(Measure::Sampled));
@@ -189,7 +192,11 @@ impl Measurement {
             measures.insert(measure, draws);
         }
         let examples = self.examples.unwrap_or(EXAMPLES.min(data.len()));
-        let most = if self.budget.is_some() { MOST_BATCHES } else { BATCHES };
+        let most = if self.budget.is_some() {
+            MOST_BATCHES
+        } else {
+            BATCHES
+        };
         Ok(SpectrumOptions {
             measures,
             record_paths: self.sample_paths,
@@ -200,7 +207,9 @@ impl Measurement {
                 (true, _) => Some(Grading::Stage(stages(shapes))),
                 (false, by_function) => by_function.then_some(Grading::Function),
             },
-            batches: self.batches.unwrap_or(most.min(data.len() / examples.max(1)).max(1)),
+            batches: self
+                .batches
+                .unwrap_or(most.min(data.len() / examples.max(1)).max(1)),
             examples,
             seed: Seed(self.seed),
             deadline: self.budget.map(|budget| Instant::now() + budget),
@@ -212,10 +221,12 @@ impl Measurement {
 fn stages(shapes: &[BlockShape]) -> Vec<usize> {
     let is_new = |pair: &[BlockShape]| matches!(pair, [a, b] if a.output != b.output);
     let begins = shapes.windows(2).map(is_new);
-    let stages = std::iter::once(false).chain(begins).scan(0, |stage, is_new| {
-        *stage += usize::from(is_new);
-        Some(*stage)
-    });
+    let stages = std::iter::once(false)
+        .chain(begins)
+        .scan(0, |stage, is_new| {
+            *stage += usize::from(is_new);
+            Some(*stage)
+        });
     stages.take(shapes.len()).collect()
 }
 
@@ -236,7 +247,12 @@ impl Execute for Arguments {
         let session = Session::new(subject, self.compute.options()?, &self.results, terminal)?;
         let (journal, summary) = self.measure(&session)?;
         session.first(|| {
-            show::add(&mut answer, journal.header(), &summary, &records!(journal, Spectrum));
+            show::add(
+                &mut answer,
+                journal.header(),
+                &summary,
+                &records!(journal, Spectrum),
+            );
             answer.print(self.format, terminal)?;
             let plotted = Plotted::new(journal.header(), &[]);
             match (&self.plot, spectrum(&[(plotted, summary)])) {
@@ -273,15 +289,13 @@ impl Arguments {
     }
 
     /// The network asked for, and the examples; `answer` says which network it is.
-    fn subject(
-        &self,
-        answer: &mut Answer,
-        terminal: &Terminal,
-    ) -> Result<Subject, Problem> {
+    fn subject(&self, answer: &mut Answer, terminal: &Terminal) -> Result<Subject, Problem> {
         let shape = &self.shape;
         if let Some(file) = &self.model {
             let load = |model: &mut Model| self.data.load(model, file, terminal);
-            return self.reading.open(file, load, self.compute.options()?, terminal);
+            return self
+                .reading
+                .open(file, load, self.compute.options()?, terminal);
         }
         if let Some((file, model)) = shape.asset()? {
             answer.text(format!(

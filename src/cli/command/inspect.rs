@@ -1,7 +1,9 @@
 use clap::Args;
 
 use super::Execute;
-use crate::cli::args::{ComputeArguments, DataArguments, FormatArguments, ModelArguments, TableArguments};
+use crate::cli::args::{
+    ComputeArguments, DataArguments, FormatArguments, ModelArguments, TableArguments,
+};
 use crate::cli::audit::{Finding, Search};
 use crate::cli::show::answer::Answer;
 use crate::cli::show::network::{agreements, blocks, describe};
@@ -68,7 +70,10 @@ impl Execute for Arguments {
 impl Arguments {
     /// The model, after a comparison with the images.
     fn audited(&self, terminal: &Terminal) -> Result<(Model, Option<Finding>), Problem> {
-        let ModelArguments { model: file, reading } = &self.model;
+        let ModelArguments {
+            model: file,
+            reading,
+        } = &self.model;
         let mut model = reading.read(file)?;
         let data = self.data.load(&model, file, terminal)?;
         let (compute, search) = (self.compute.options()?, Some(Search::Everywhere));

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pathscope_analysis::{BlockScores, Seed};
 use pathscope_analysis::record::{
     BatchNormStatistics, Change, Distance, Latency, LesionKind, LesionSettings, Options, Outcome,
     Removal,
 };
+use pathscope_analysis::{BlockScores, Seed};
 use rand::seq::index::sample;
 
 use super::Execute;
@@ -18,14 +18,16 @@ use crate::cli::show::outcomes::{answer, outcomes, records};
 use crate::cli::show::{picture_file, smaller_network};
 use crate::cli::{Problem, Session, Terminal};
 use crate::data::Dataset;
-use crate::experiment::{EarlyStop, Extent, Journal, Laboratory, LesionOptions, Measurement, Questions};
+use crate::experiment::{
+    EarlyStop, Extent, Journal, Laboratory, LesionOptions, Measurement, Questions,
+};
 use crate::network::{BlockIndex, FunctionIndex, TrainableNetwork};
+use crate::report::Picture;
 use crate::report::lesions::{method, single_lesions};
 use crate::report::plot::{self, deletions, removal as removal_plot, synergy};
 use crate::report::view::outcome::{self, Shown};
 use crate::report::view::scores::tables as score_tables;
 use crate::report::view::{distance, removal};
-use crate::report::Picture;
 
 /// Delete blocks of a trained network and measure the change in error
 ///
@@ -151,8 +153,13 @@ impl Execute for Arguments {
     fn run(&self, terminal: &Terminal) -> Result<(), Problem> {
         self.check()?;
         let seed = Seed(self.seed);
-        let mut session =
-            Session::open(&self.model, &self.data, &self.compute, &self.results, terminal)?;
+        let mut session = Session::open(
+            &self.model,
+            &self.data,
+            &self.compute,
+            &self.results,
+            terminal,
+        )?;
         if self.by_class && session.data.positions() > 1 {
             return Err(Problem::BadInput(
                 "--by-class does not apply to networks that predict every position, whose \
@@ -199,14 +206,20 @@ impl Execute for Arguments {
                 laboratory.greedy(extent, options, &mut journal, progress)
             })?
         } else {
-            session.with_bar(measurements.len() as u64, HINT, |progress| match self.early_stop() {
-                Some(stop) => laboratory.measure_until(stop, &measurements, &mut journal, progress),
-                None => laboratory.measure(&measurements, &mut journal, progress),
+            session.with_bar(measurements.len() as u64, HINT, |progress| {
+                match self.early_stop() {
+                    Some(stop) => {
+                        laboratory.measure_until(stop, &measurements, &mut journal, progress)
+                    }
+                    None => laboratory.measure(&measurements, &mut journal, progress),
+                }
             })?;
             measurements
         };
         if self.question.distances {
-            session.with_bar(1, "", |progress| laboratory.distances(&mut journal, progress))?;
+            session.with_bar(1, "", |progress| {
+                laboratory.distances(&mut journal, progress)
+            })?;
         }
         session.first(|| {
             let seconds = match self.latency {
@@ -214,14 +227,21 @@ impl Execute for Arguments {
                 false => Vec::new(),
             };
             let scores = match self.scores {
-                true => laboratory.scores().map_err(|fault| self.results.explain(fault))?,
+                true => laboratory
+                    .scores()
+                    .map_err(|fault| self.results.explain(fault))?,
                 false => Vec::new(),
             };
             self.show(&session, &journal, &measurements, &seconds, &scores)?;
             if let (Some(file), Some(measurement)) = (&self.export, measurements.last()) {
                 let source = &self.model.model;
                 let exported = smaller_network::export(
-                    file, &session, source, &laboratory, measurement, options,
+                    file,
+                    &session,
+                    source,
+                    &laboratory,
+                    measurement,
+                    options,
                 )?;
                 match self.format {
                     Format::Table => terminal.result(&exported)?,
@@ -247,7 +267,8 @@ impl Arguments {
             self.outputs.check(file, PICTURES, inputs.clone())?;
         }
         if let Some(file) = &self.export {
-            self.outputs.check(file, &["safetensors"], inputs.chain(&self.plot))?;
+            self.outputs
+                .check(file, &["safetensors"], inputs.chain(&self.plot))?;
             smaller_network::check_module(file, self.outputs)?;
         }
         let stands_in = !matches!(self.kind, LesionKind::Delete | LesionKind::Skip);
@@ -271,7 +292,10 @@ impl Arguments {
     /// When the measurement of a change is to end before all examples are measured.
     fn early_stop(&self) -> Option<EarlyStop> {
         let width = self.stop_at.map(|points| EarlyStop::Width(points / 100.0));
-        width.or_else(|| self.screen.then_some(EarlyStop::Verdict(self.margin / 100.0)))
+        width.or_else(|| {
+            self.screen
+                .then_some(EarlyStop::Verdict(self.margin / 100.0))
+        })
     }
 
     /// The network with random weights, and with batch-norm statistics that fit them.
@@ -283,7 +307,8 @@ impl Arguments {
         let drawn = TrainableNetwork::initialized(&session.card.specification, self.seed)?;
         let (data, normalization) = (&session.data, &session.card.normalization);
         let calibration = calibration.unwrap_or(data);
-        let laboratory = Laboratory::new(&drawn, data, calibration, normalization, session.compute)?;
+        let laboratory =
+            Laboratory::new(&drawn, data, calibration, normalization, session.compute)?;
         let network = laboratory.recalibrated(&drawn, &laboratory.intact())?;
         Ok(network.to_device(session.compute.device)?)
     }

@@ -24,7 +24,8 @@ impl Execute for Arguments {
         let failed = |fault| Problem::Failed(format!("{}: {fault}", folder.display()));
         fs::create_dir_all(folder).map_err(failed)?;
         for name in pages(&help(), "pathscope") {
-            self.outputs.check(&folder.join(format!("{name}.1")), &["1"], [])?;
+            self.outputs
+                .check(&folder.join(format!("{name}.1")), &["1"], [])?;
         }
         clap_mangen::generate_to(help(), folder).map_err(failed)?;
         terminal.remark(&format!("manual pages: {}", folder.display()));

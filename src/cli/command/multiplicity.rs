@@ -12,9 +12,9 @@ use crate::cli::show::picture_file;
 use crate::cli::{Problem, Terminal};
 use crate::format::load_model;
 use crate::network::{BlockFactors, FunctionIndex, Layer, Operation, Specification};
+use crate::report::PathCountsFile;
 use crate::report::plot::multiplicity;
 use crate::report::view::multiplicity as view;
-use crate::report::PathCountsFile;
 
 /// Count the paths and configurations of a network, and show their distribution by length
 ///
@@ -121,8 +121,7 @@ fn networks(arguments: &Arguments) -> Result<Vec<PathCounts>, Problem> {
         networks.push(of_shape(shape, &arguments.functions)?);
     } else if !arguments.drop_block.is_empty() {
         return Err(Problem::BadInput(
-            "--drop-block needs a network: give --depth, --blocks or --model"
-                .into(),
+            "--drop-block needs a network: give --depth, --blocks or --model".into(),
         ));
     }
     let changed = usize::from(!arguments.drop_block.is_empty());
@@ -246,21 +245,23 @@ fn block_paths(
         let what = "no block has a skip: a network without skips has a single path";
         return Err(Problem::BadInput(what.into()));
     }
-    let counted = blocks.zip(specification.passages()).map(|(block, passages)| {
-        let functions = block.functions.iter();
-        let layers = functions.map(|function| convolutions(&function.layers));
-        let layers = BlockPaths {
-            skip: block.skip.as_deref().map(convolutions),
-            functions: layers.collect(),
-            passages,
-        };
-        let modules = BlockPaths {
-            skip: block.skip.as_ref().map(|_| 0),
-            functions: block.orders(),
-            passages: layers.passages.clone(),
-        };
-        (modules, layers)
-    });
+    let counted = blocks
+        .zip(specification.passages())
+        .map(|(block, passages)| {
+            let functions = block.functions.iter();
+            let layers = functions.map(|function| convolutions(&function.layers));
+            let layers = BlockPaths {
+                skip: block.skip.as_deref().map(convolutions),
+                functions: layers.collect(),
+                passages,
+            };
+            let modules = BlockPaths {
+                skip: block.skip.as_ref().map(|_| 0),
+                functions: block.orders(),
+                passages: layers.passages.clone(),
+            };
+            (modules, layers)
+        });
     Ok(counted.unzip())
 }
 
@@ -303,5 +304,7 @@ fn design(text: &str) -> Result<(usize, usize), String> {
     let parts = text
         .split_once('x')
         .and_then(|(depth, k)| Some((depth.parse::<usize>().ok()?, k.parse::<usize>().ok()?)));
-    parts.ok_or_else(|| format!("`{text}` is not a network; give depth and functions per block, such as 110x1"))
+    parts.ok_or_else(|| {
+        format!("`{text}` is not a network; give depth and functions per block, such as 110x1")
+    })
 }

@@ -72,7 +72,10 @@ impl Execute for Arguments {
             let files = files.join(", ");
             return Err(Problem::BadInput(match all.is_empty() {
                 true => format!("{files}: there is no measurement that has a plot"),
-                false => format!("{files}: there is no plot of this kind, but {}", kinds(&all)),
+                false => format!(
+                    "{files}: there is no plot of this kind, but {}",
+                    kinds(&all)
+                ),
             }));
         }
         let output = self.output.as_deref();

@@ -97,8 +97,13 @@ impl Execute for Arguments {
         }
         let dependent = self.question.commutators.then_some("--commutators");
         self.results.refuse_shard(dependent)?;
-        let session =
-            Session::open(&self.model, &self.data, &self.compute, &self.results, terminal)?;
+        let session = Session::open(
+            &self.model,
+            &self.data,
+            &self.compute,
+            &self.results,
+            terminal,
+        )?;
         let laboratory = session.laboratory()?;
         let measurements = measurements(&self.question, laboratory.questions(), Seed(self.seed))?;
         let settings = ReorderSettings {
@@ -107,7 +112,9 @@ impl Execute for Arguments {
         let mut journal = session.journal(&laboratory, Options::Reorder(settings), self.seed)?;
         session.measure(&laboratory, &measurements, &mut journal)?;
         if self.question.commutators {
-            session.with_bar(1, "", |progress| laboratory.commutators(&mut journal, progress))?;
+            session.with_bar(1, "", |progress| {
+                laboratory.commutators(&mut journal, progress)
+            })?;
         }
         session.first(|| self.show(&session, &journal, &measurements))?;
         Ok(())
@@ -134,11 +141,10 @@ impl Arguments {
         answer.print(self.format, session.terminal)?;
         arranged?;
         let outcomes = records!(journal, Outcome);
-        let picture = order(&[Subject::new(header, &outcomes)]).or_else(|| matrix(header, &commutators));
+        let picture =
+            order(&[Subject::new(header, &outcomes)]).or_else(|| matrix(header, &commutators));
         match (&self.plot, picture) {
-            (Some(file), Some(picture)) => {
-                picture_file::write(&picture, file, session.terminal)
-            }
+            (Some(file), Some(picture)) => picture_file::write(&picture, file, session.terminal),
             _ => Ok(()),
         }
     }

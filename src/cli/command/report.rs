@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Execute;
-use crate::cli::args::number::share;
 use crate::cli::args::OutputArguments;
+use crate::cli::args::number::share;
 use crate::cli::show::page::{read, write};
 use crate::cli::{Problem, Terminal};
 use crate::report::page;

@@ -138,7 +138,10 @@ impl Execute for Arguments {
 impl Arguments {
     /// A place for results.
     fn results(&self, place: PathBuf) -> ResultsArguments {
-        ResultsArguments { results: Some(place), shard: None }
+        ResultsArguments {
+            results: Some(place),
+            shard: None,
+        }
     }
 
     /// What this study is.
@@ -166,7 +169,9 @@ impl Arguments {
             .map_err(|fault| Problem::Failed(format!("{}: {fault}", file.display())))?;
         let known: StudyFile = serde_json::from_slice(&bytes).map_err(|fault| {
             let file = file.display();
-            Problem::BadInput(format!("{file}: {fault}; remove it to start the study again"))
+            Problem::BadInput(format!(
+                "{file}: {fault}; remove it to start the study again"
+            ))
         })?;
         let allotment = known.allotment;
         if known != this(allotment) {
@@ -177,7 +182,9 @@ impl Arguments {
             )));
         }
         let folder = self.output.display();
-        session.terminal.remark(&format!("resuming the study in {folder}"));
+        session
+            .terminal
+            .remark(&format!("resuming the study in {folder}"));
         Ok(allotment)
     }
 
@@ -230,10 +237,7 @@ impl Study<'_> {
         Ok((file, journal))
     }
 
-    fn lesions(
-        &self,
-        laboratory: &Laboratory<'_>,
-    ) -> Result<(ResultsArguments, Journal), Problem> {
+    fn lesions(&self, laboratory: &Laboratory<'_>) -> Result<(ResultsArguments, Journal), Problem> {
         let settings = laboratory.lesion_settings(LesionOptions::default());
         self.journal("lesion.jsonl", laboratory, Options::Lesion(settings))
     }
@@ -244,7 +248,12 @@ impl Study<'_> {
         let (file, mut journal) = self.lesions(&laboratory)?;
         let mut measurements = vec![laboratory.questions().intact_measurement()];
         measurements.extend(laboratory.questions().each_block(LesionOptions::default()));
-        file.measure(&laboratory, &measurements, &mut journal, self.session.terminal)
+        file.measure(
+            &laboratory,
+            &measurements,
+            &mut journal,
+            self.session.terminal,
+        )
     }
 
     /// The gradient by path length.
@@ -258,17 +267,21 @@ impl Study<'_> {
         let (file, mut journal) = self.journal("spectrum.jsonl", &laboratory, options_of)?;
         let plan = laboratory.intact();
         let steps = options.steps(plan.steps().len());
-        file.with_bar(self.session.terminal, steps, "give a shorter --budget", |progress| {
-            laboratory.spectrum(&plan, &options, Kind::Float, &mut journal, progress)
-        })
+        file.with_bar(
+            self.session.terminal,
+            steps,
+            "give a shorter --budget",
+            |progress| laboratory.spectrum(&plan, &options, Kind::Float, &mut journal, progress),
+        )
     }
 
     /// Random sets of blocks deleted, as far as time allows.
     fn deletions(&self, data: &Dataset) -> Result<(), Problem> {
         let laboratory = self.session.laboratory_on(data, data)?;
         let (file, mut journal) = self.lesions(&laboratory)?;
-        let measurements =
-            laboratory.questions().allotted_deletions(&self.allotment, Seed(self.arguments.seed))?;
+        let measurements = laboratory
+            .questions()
+            .allotted_deletions(&self.allotment, Seed(self.arguments.seed))?;
         // What the orders need is left to them.
         let now = Instant::now();
         let half = self.deadline.saturating_duration_since(now) / 2;
@@ -285,7 +298,8 @@ impl Study<'_> {
     /// Blocks in another order, as far as time allows; a remark where none can change places.
     fn orders(&self, data: &Dataset) -> Result<(), Problem> {
         if self.allotment.swaps == 0 {
-            self.session.terminal
+            self.session
+                .terminal
                 .remark("no two blocks have equal shape, so their order cannot change");
             return Ok(());
         }
@@ -296,7 +310,11 @@ impl Study<'_> {
         let (file, mut journal) = self.journal("reorder.jsonl", &laboratory, settings)?;
         let mut measurements = vec![laboratory.questions().intact_measurement()];
         let seed = Seed(self.arguments.seed);
-        measurements.extend(laboratory.questions().allotted_orders(&self.allotment, seed)?);
+        measurements.extend(
+            laboratory
+                .questions()
+                .allotted_orders(&self.allotment, seed)?,
+        );
         self.until(
             self.deadline,
             "orders",
@@ -320,7 +338,13 @@ impl Study<'_> {
         let mut done = 0;
         for group in measurements.chunks(AT_ONCE) {
             let late = done > 0 && Instant::now() >= end;
-            if self.session.compute.team.firsts(late).map_err(Problem::from)? {
+            if self
+                .session
+                .compute
+                .team
+                .firsts(late)
+                .map_err(Problem::from)?
+            {
                 self.session.terminal.remark(&format!(
                     "time is up: {done} of {} {what} measured; the same command measures more",
                     measurements.len()
@@ -353,7 +377,11 @@ fn conclude(arguments: &Arguments, terminal: &Terminal) -> Result<(), Problem> {
         "files": files,
         "report": page.display().to_string(),
     }));
-    for Finding { question, answer: found } in &found {
+    for Finding {
+        question,
+        answer: found,
+    } in &found
+    {
         answer.text(format!("{question}\n  {found}"));
     }
     answer.text(format!("report: {}", page.display()));

@@ -53,7 +53,9 @@ impl Execute for Arguments {
             let (header, result) = training_log(run)?;
             let test = result.and_then(|result| result.test);
             let seed = header.seed;
-            let known = designs.iter().position(|design| same_design(&design.header, &header));
+            let known = designs
+                .iter()
+                .position(|design| same_design(&design.header, &header));
             let place = known.unwrap_or_else(|| {
                 designs.push(Design {
                     header,
@@ -90,9 +92,8 @@ impl Execute for Arguments {
 
 /// Test errors of finished trainings that follow a recipe of the paper unchanged, by its name.
 fn results_by_recipe(designs: &[Design]) -> Vec<(&str, String)> {
-    let quoted = |design: &&Design| {
-        design.header.recipe.paper.is_some() && !design.tests.is_empty()
-    };
+    let quoted =
+        |design: &&Design| design.header.recipe.paper.is_some() && !design.tests.is_empty();
     let results = designs.iter().filter(quoted);
     results
         .map(|design| (design.header.recipe.name.as_str(), design.error()))
@@ -157,7 +158,10 @@ impl Design {
             Cell::words(format!("{} x {examples}", recipe.training.epochs)),
             Cell::integer(runs, self.tests.len() as u64),
             error,
-            recipe.paper.as_ref().map_or_else(Cell::missing, |row| Cell::words(printed(row))),
+            recipe
+                .paper
+                .as_ref()
+                .map_or_else(Cell::missing, |row| Cell::words(printed(row))),
         ]
     }
 
@@ -204,8 +208,7 @@ fn equivalence(designs: &[Design], margin: f64) -> Result<String, Problem> {
         lower: -margin,
         upper: margin,
     };
-    let found = equivalent_paired(&one, &other, bounds, Level::P95)
-        .map_err(Problem::bad_input)?;
+    let found = equivalent_paired(&one, &other, bounds, Level::P95).map_err(Problem::bad_input)?;
     Ok(format!(
         "second minus first design, {} pairs of equal seed: {:+.2} points, standard error {:.2}, \
          90 % interval {:+.2} to {:+.2}\n\

@@ -72,7 +72,11 @@ impl Execute for Arguments {
             members.extend(read(file)?);
         }
         members.sort_by_key(|member| (member.k, member.depth, member.seed));
-        let plots = |k: usize| self.plot.as_ref().map(|file| picture_file::named(file, &format!("k{k}")));
+        let plots = |k: usize| {
+            self.plot
+                .as_ref()
+                .map(|file| picture_file::named(file, &format!("k{k}")))
+        };
         for file in members.iter().filter_map(|member| plots(member.k)) {
             self.outputs.check(&file, PICTURES, &self.files)?;
         }

@@ -125,9 +125,9 @@ impl Family<'_> {
                     "not every training has begun: begin again in another folder".into(),
                 ));
             }
-            let options = self
-                .arguments
-                .options(&self.place(name), &self.share(), self.terminal)?;
+            let options =
+                self.arguments
+                    .options(&self.place(name), &self.share(), self.terminal)?;
             self.arguments
                 .begun(recipe, options, self.shelf, self.terminal)?;
         }
@@ -179,8 +179,11 @@ impl Family<'_> {
             }
         });
         bar.finish_and_clear();
-        let mut problems = problems.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let interrupted = |(_, problem): &(&str, Problem)| matches!(problem, Problem::Interrupted(_));
+        let mut problems = problems
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let interrupted =
+            |(_, problem): &(&str, Problem)| matches!(problem, Problem::Interrupted(_));
         if problems.iter().any(interrupted) || interrupt::asked() {
             return Err(Problem::Interrupted(resumption(self.folder)));
         }
