@@ -1,6 +1,6 @@
 //! Data flows one way through the crates of the workspace; a dependency that points back fails here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -94,4 +94,47 @@ fn commands_do_not_use_one_another() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn types_of_a_crate_have_names_of_their_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = fs::read_dir(root.join("src")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path());
+    let crates = folders.filter(|path| path.is_dir());
+    let mut faults = Vec::new();
+    let mut types = 0;
+    for part in crates.chain([root.join("analysis/src")]) {
+        let mut seen = BTreeMap::new();
+        for file in glob::glob(part.join("**/*.rs").to_str().unwrap()).unwrap() {
+            let file = file.unwrap();
+            let text = fs::read_to_string(&file).unwrap();
+            for name in text.lines().filter_map(type_name) {
+                types += 1;
+                match seen.insert(name.to_owned(), file.clone()) {
+                    // One for each platform.
+                    Some(before) if before == file => {}
+                    // Each command has its own.
+                    Some(_) if name == "Arguments" => {}
+                    Some(before) => faults.push(format!("{name}: {before:?} and {file:?}")),
+                    None => {}
+                }
+            }
+        }
+    }
+    assert!(types > 500, "only {types} types were found");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The name that a line of source gives to a type.
+fn type_name(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub").unwrap_or(line);
+    let line = match line.strip_prefix('(') {
+        Some(rest) => rest.split_once(')')?.1,
+        None => line,
+    };
+    let line = line.trim_start();
+    let kinds = ["struct ", "enum ", "trait "];
+    let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+    rest.split(|letter: char| !letter.is_alphanumeric()).next()
 }

@@ -172,6 +172,52 @@ pub fn paired_bootstrap(
     bootstrap(differences.len(), mean, options)
 }
 
+/// Percentile intervals of the means of several `rows` of values, each of the same observations. They
+/// share their resamples: many rows cost little more than one.
+///
+/// # Errors
+/// When there are no observations or replicates, rows differ in length, or a value is not finite.
+///
+/// ```
+/// use pathscope_analysis::{BootstrapOptions, percentile_intervals_of_means};
+/// let rows = [vec![0.0, 1.0, 0.0, 1.0], vec![1.0, 1.0, 1.0, 1.0]];
+/// let found = percentile_intervals_of_means(&rows, &BootstrapOptions::default())?;
+/// assert!(found[0].contains(0.5) && found[1].lower == 1.0);
+/// # Ok::<(), pathscope_analysis::BootstrapError>(())
+/// ```
+pub fn percentile_intervals_of_means(
+    rows: &[Vec<f64>],
+    options: &BootstrapOptions,
+) -> Result<Vec<Interval>, BootstrapError> {
+    let observations = rows.first().map_or(0, Vec::len);
+    if let Some(other) = rows.iter().find(|row| row.len() != observations) {
+        return Err(BootstrapError::LengthsDiffer(observations, other.len()));
+    }
+    // Zeros add nothing, and most values are zeros where few observations tell networks apart.
+    let held = |row: &Vec<f64>| -> Vec<(usize, f64)> {
+        let values = row.iter().copied().enumerate();
+        values.filter(|&(_, value)| value != 0.0).collect()
+    };
+    let held: Vec<_> = rows.iter().map(held).collect();
+    let means = |sample: &[usize]| -> Vec<f64> {
+        let mut times = vec![0.0; observations];
+        for &index in sample {
+            times[index] += 1.0;
+        }
+        let sum = |row: &Vec<(usize, f64)>| -> f64 {
+            row.iter().map(|&(index, value)| times[index] * value).sum()
+        };
+        held.iter()
+            .map(|row| sum(row) / observations as f64)
+            .collect()
+    };
+    let replicates = resample(observations, options, means)?;
+    let column = |row: usize| -> Vec<f64> { replicates.iter().map(|means| means[row]).collect() };
+    (0..rows.len())
+        .map(|row| percentile_interval(&column(row), options.level))
+        .collect()
+}
+
 /// The replicates themselves, in order of their index: any value type, one stream per replicate.
 ///
 /// # Errors
@@ -359,6 +405,26 @@ mod tests {
         let average = mean(&(0..10).collect::<Vec<_>>());
         let variance = DATA.iter().map(|x| (x - average).powi(2)).sum::<f64>() / 10.0;
         assert!((result.standard_error / (variance / 10.0).sqrt() - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn rows_together_have_the_intervals_of_each_alone() {
+        let options = BootstrapOptions {
+            method: BootstrapMethod::Percentile,
+            ..BootstrapOptions::with_replicates(500)
+        };
+        let rows = [
+            vec![0.0, 1.0, -1.0, 1.0, 0.0],
+            vec![1.0, 0.0, 0.0, 0.0, 3.0],
+        ];
+        let together = percentile_intervals_of_means(&rows, &options).unwrap();
+        for (row, interval) in rows.iter().zip(together) {
+            let alone = paired_bootstrap(&[0.0; 5], row, &options).unwrap();
+            assert_eq!(interval, alone.interval);
+        }
+        let uneven = [vec![0.0], vec![1.0, 2.0]];
+        assert!(percentile_intervals_of_means(&uneven, &options).is_err());
+        assert!(percentile_intervals_of_means(&[], &options).is_err());
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub use additivity::{Additivity, AdditivityError, AdditivityOptions, EffectOrder
 pub use block_scores::{BlockScores, SCORES, spearman, spearman_interval};
 pub use bootstrap::{
     BootstrapError, BootstrapInterval, BootstrapMethod, BootstrapOptions, bca_interval, bootstrap,
-    paired_bootstrap, percentile_interval, resample,
+    paired_bootstrap, percentile_interval, percentile_intervals_of_means, resample,
 };
 pub use clustered::{clustered_mcnemar, clustered_wilson};
 pub use comparison::{ComparisonError, benjamini_hochberg, holm};

@@ -3,7 +3,7 @@
 use pathscope_analysis::record::{Header, Outcome};
 use pathscope_analysis::{
     BootstrapMethod, BootstrapOptions, Interval, Level, paired_bootstrap, percentile_interval,
-    resample,
+    percentile_intervals_of_means, resample,
 };
 
 use crate::picture::Axis;
@@ -44,23 +44,35 @@ pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)
     paired(&error_of_each(from), &error_of_each(to))
 }
 
+/// The intervals of [`difference`] between one outcome and each of others, from the same resamples;
+/// none where the two measured different examples.
+pub(super) fn intervals(from: &Outcome, others: &[&Outcome]) -> Vec<Option<Interval>> {
+    let from = error_of_each(from);
+    let rows = others.iter().map(|outcome| {
+        let to = error_of_each(outcome);
+        let differences = || to.iter().zip(&from).map(|(to, from)| to - from).collect();
+        (to.len() == from.len()).then(differences)
+    });
+    let rows: Vec<Option<Vec<f64>>> = rows.collect();
+    let comparable: Vec<Vec<f64>> = rows.iter().flatten().cloned().collect();
+    let found =
+        percentile_intervals_of_means(&comparable, &BootstrapOptions::with_replicates(2_000));
+    let mut found = found.unwrap_or_default().into_iter();
+    let intervals = rows
+        .iter()
+        .map(|row| row.as_ref().and_then(|_| found.next()));
+    intervals.collect()
+}
+
 /// Mean difference of two values of the same examples with its paired bootstrap interval; none where
 /// there are not as many of both.
 pub(super) fn paired(from: &[f64], to: &[f64]) -> Option<(f64, Interval)> {
     let options = BootstrapOptions {
         method: BootstrapMethod::Percentile,
-        ..resamples(2_000)
+        ..BootstrapOptions::with_replicates(2_000)
     };
     let found = paired_bootstrap(from, to, &options).ok()?;
     Some((found.estimate, found.interval))
-}
-
-/// A bootstrap of so many resamples.
-pub(super) fn resamples(replicates: usize) -> BootstrapOptions {
-    BootstrapOptions {
-        replicates,
-        ..BootstrapOptions::default()
-    }
 }
 
 /// Mean error rate over draws, with the 95 % bootstrap interval of that mean where there are three
@@ -71,9 +83,11 @@ pub fn mean_error(draws: &[&Outcome]) -> (f64, Option<Interval>) {
     let mean = of(&mut errors.iter().copied());
     let interval = (errors.len() > 2)
         .then(|| {
-            let replicates = resample(errors.len(), &resamples(1_000), |sample| {
-                of(&mut sample.iter().filter_map(|&i| errors.get(i).copied()))
-            });
+            let replicates = resample(
+                errors.len(),
+                &BootstrapOptions::with_replicates(1_000),
+                |sample| of(&mut sample.iter().filter_map(|&i| errors.get(i).copied())),
+            );
             percentile_interval(&replicates.ok()?, Level::P95).ok()
         })
         .flatten();

@@ -2,11 +2,11 @@
 
 use pathscope_analysis::record::{BlockIdentity, Header, Meaning, Measure, PerLength, Spectrum};
 use pathscope_analysis::{
-    BatchMagnitudes, Decay, Interval, LengthRange, Level, PathPolynomial, PredictedRange,
-    fit_decay, percentile_interval, predict_range, predict_range_of, shares_by_length,
+    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PathPolynomial,
+    PredictedRange, fit_decay, percentile_interval, predict_range, predict_range_of,
+    shares_by_length,
 };
 
-use crate::error_rate::resamples;
 use crate::group::common;
 
 /// One measure over all mini-batches.
@@ -125,7 +125,8 @@ fn measured(
             BatchMagnitudes::new(*examples, by_example.collect(), mean)
         })
         .collect();
-    let found = shares_by_length(&batches, share, &resamples(2_000)).ok()?;
+    let found =
+        shares_by_length(&batches, share, &BootstrapOptions::with_replicates(2_000)).ok()?;
     let range = found.range;
     let in_range = path_shares.get(range.first..=range.last)?;
     Some(MeasuredGradient {

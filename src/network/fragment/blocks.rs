@@ -14,7 +14,7 @@ use super::carry::State;
 use super::finder::Finder;
 use super::layers::divide;
 use super::names::name_apart;
-use super::sums::{Candidate, Term};
+use super::sums::{Addend, Candidate};
 use super::{Granularity, Value};
 use crate::residual::count;
 use crate::{Block, Layer, NetworkError, Specification};
@@ -241,7 +241,7 @@ impl Finder<'_> {
         pre: Vec<Layer>,
     ) -> Result<Block<Layer>, NetworkError> {
         let skip = self.skip(state, block.to, block.skip)?;
-        let function = |terms: &Vec<Term>| self.function(state, block.to, terms);
+        let function = |terms: &Vec<Addend>| self.function(state, block.to, terms);
         let functions = block.functions.iter().map(function);
         let functions = functions.collect::<Result<Vec<_>, _>>()?;
         Ok(Block {

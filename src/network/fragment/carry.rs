@@ -9,7 +9,7 @@ use tch::Kind;
 
 use super::finder::Finder;
 use super::layers::{Piece, unclear};
-use super::sums::Term;
+use super::sums::Addend;
 use super::{Argument, Length, Value};
 use crate::{Layer, NetworkError};
 
@@ -197,7 +197,7 @@ impl Finder<'_> {
         &self,
         state: &State,
         to: Value,
-        terms: &[Term],
+        terms: &[Addend],
     ) -> Result<Vec<Layer>, NetworkError> {
         let values: Vec<Value> = terms.iter().map(|term| term.value).collect();
         let mut layers = Vec::new();
@@ -245,7 +245,7 @@ impl Finder<'_> {
     }
 
     /// What stands for `term` in the piece.
-    fn padded(&self, piece: &mut Piece, term: Term) -> Result<Value, NetworkError> {
+    fn padded(&self, piece: &mut Piece, term: Addend) -> Result<Value, NetworkError> {
         let value = piece.find(term.value)?;
         Ok(match term.padding {
             Some(zeros) => piece.pad(value, zeros.behind, zeros.before, zeros.after),
@@ -254,11 +254,11 @@ impl Finder<'_> {
     }
 
     /// The layers of a skip that makes `term` the features of `state` for the sum `to`.
-    pub fn skip(&self, state: &State, to: Value, term: Term) -> Result<Vec<Layer>, NetworkError> {
+    pub fn skip(&self, state: &State, to: Value, term: Addend) -> Result<Vec<Layer>, NetworkError> {
         if state.is_pure() {
             return self.function(state, to, &[term]);
         }
-        if term == Term::whole(state.main) {
+        if term == Addend::whole(state.main) {
             return Ok(Vec::new());
         }
         let to = State {
@@ -286,21 +286,21 @@ impl Finder<'_> {
         }
         let waists = self.waists_with_rows(&from.values(), &to.values());
         let (Some(&first), Some(&last)) = (waists.first(), waists.last()) else {
-            return Ok(vec![self.transition(from, to, Term::whole(to.main))?]);
+            return Ok(vec![self.transition(from, to, Addend::whole(to.main))?]);
         };
         let mut layers = Vec::new();
         if !from.is_pure() {
-            layers.push(self.transition(from, &State::pure(first), Term::whole(first))?);
+            layers.push(self.transition(from, &State::pure(first), Addend::whole(first))?);
         }
         layers.extend(self.cut(&waists)?);
         if !to.is_pure() || last != to.main {
-            layers.push(self.transition(&State::pure(last), to, Term::whole(to.main))?);
+            layers.push(self.transition(&State::pure(last), to, Addend::whole(to.main))?);
         }
         Ok(layers)
     }
 
     /// The layer that makes state `to` out of state `from`, with `main` as its features.
-    fn transition(&self, from: &State, to: &State, main: Term) -> Result<Layer, NetworkError> {
+    fn transition(&self, from: &State, to: &State, main: Addend) -> Result<Layer, NetworkError> {
         let mut piece = Piece::new();
         self.decode(&mut piece, from)?;
         self.copy(&mut piece, &[&[main.value], to.carried.as_slice()].concat())?;

@@ -11,7 +11,7 @@ use super::{Argument, Node, Value};
 
 /// A term of a sum, with zeros around it where the sum is a concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Term {
+pub(super) struct Addend {
     pub value: Value,
     pub padding: Option<Padding>,
 }
@@ -30,9 +30,9 @@ pub(super) struct Padding {
 pub(super) struct Candidate {
     pub from: Value,
     pub to: Value,
-    pub skip: Term,
+    pub skip: Addend,
     /// The terms of each function, which is their sum.
-    pub functions: Vec<Vec<Term>>,
+    pub functions: Vec<Vec<Addend>>,
     /// What is computed between `from` and `to`, the sum included.
     pub interior: BTreeSet<usize>,
     /// Whether a function holds a convolution or matrix: sums without one, such as those that rotate
@@ -40,7 +40,7 @@ pub(super) struct Candidate {
     pub has_matrix: bool,
 }
 
-impl Term {
+impl Addend {
     pub fn whole(value: Value) -> Self {
         let padding = None;
         Self { value, padding }
@@ -55,7 +55,7 @@ impl Candidate {
 
     /// Whether the skip hands on what the functions take, and nothing else.
     pub fn is_plain(&self) -> bool {
-        self.skip == Term::whole(self.from)
+        self.skip == Addend::whole(self.from)
     }
 
     /// Whether the sum is a concatenation.
@@ -111,7 +111,7 @@ impl Finder<'_> {
     }
 
     /// The parts of a concatenation of values that follow from the input.
-    fn parts(&self, to: Value) -> Option<Vec<Term>> {
+    fn parts(&self, to: Value) -> Option<Vec<Addend>> {
         let node = self.node(to)?;
         let (true, Argument::List(list)) = (node.name() == "cat", node.arguments.first()?) else {
             return None;
@@ -128,7 +128,7 @@ impl Finder<'_> {
                 after: all - before - length,
             };
             before += length;
-            self.follows(value).then_some(Term {
+            self.follows(value).then_some(Addend {
                 value,
                 padding: Some(padding),
             })
@@ -147,7 +147,7 @@ impl Finder<'_> {
     }
 
     /// What `term` is a slice of, as a term whose slice stands where `term` does.
-    fn whole(&self, term: Term) -> Option<Term> {
+    fn whole(&self, term: Addend) -> Option<Addend> {
         let padding = term.padding?;
         let node = self.node(term.value)?;
         let value = node.value(0)?;
@@ -162,7 +162,7 @@ impl Finder<'_> {
         let after = padding.after - (length - first - shape.get(axis)?);
         let is_slice = node.operation == "aten::slice.Tensor" && node.integer(4) == Some(1);
         let fits = shape.len() - 1 - axis == padding.behind && before.min(after) >= 0;
-        (is_slice && fits).then_some(Term {
+        (is_slice && fits).then_some(Addend {
             value,
             padding: Some(Padding {
                 before,
@@ -174,8 +174,8 @@ impl Finder<'_> {
 
     /// The value of which neighbouring parts of a concatenation are all slices, where something may
     /// be added to each; with the other parts and what is added.
-    fn joined(&self, parts: &[Term]) -> Option<Vec<Term>> {
-        let slices = |part: &Term| -> Vec<(Term, Option<Value>)> {
+    fn joined(&self, parts: &[Addend]) -> Option<Vec<Addend>> {
+        let slices = |part: &Addend| -> Vec<(Addend, Option<Value>)> {
             let alike = |&value: &Value| self.probe.each(value) == self.probe.each(part.value);
             let summands = self
                 .summands(part.value)
@@ -186,12 +186,12 @@ impl Finder<'_> {
             };
             let pairs = pairs.into_iter();
             pairs
-                .filter_map(|(value, added)| Some((self.whole(Term { value, ..*part })?, added)))
+                .filter_map(|(value, added)| Some((self.whole(Addend { value, ..*part })?, added)))
                 .collect()
         };
         let slices: Vec<_> = parts.iter().map(slices).collect();
-        let wholes: BTreeSet<Term> = slices.iter().flatten().map(|(whole, _)| *whole).collect();
-        let length = |term: &Term| {
+        let wholes: BTreeSet<Addend> = slices.iter().flatten().map(|(whole, _)| *whole).collect();
+        let length = |term: &Addend| {
             let shape = self.probe.each(term.value)?;
             shape.into_iter().rev().nth(term.padding?.behind)
         };
@@ -201,7 +201,7 @@ impl Finder<'_> {
                 match slices.iter().find(|(of, _)| *of == whole) {
                     Some((_, added)) => {
                         covered += length(part)?;
-                        others.extend(added.map(|value| Term { value, ..*part }));
+                        others.extend(added.map(|value| Addend { value, ..*part }));
                     }
                     None => others.push(*part),
                 }
@@ -238,7 +238,7 @@ impl Finder<'_> {
         (has_matrix || !found.appends()).then_some(found)
     }
 
-    fn has_matrix(&self, from: Value, skip: Term, interior: &BTreeSet<usize>) -> bool {
+    fn has_matrix(&self, from: Value, skip: Addend, interior: &BTreeSet<usize>) -> bool {
         let on_skip = self.interior(from, skip.value);
         let mut nodes = interior.difference(&on_skip);
         nodes.any(|&node| {
@@ -249,7 +249,7 @@ impl Finder<'_> {
 
     /// A concatenation of a value with what is computed from it: that value, the skip, and the
     /// rest as one function.
-    fn appended(&self, mut parts: Vec<Term>) -> Option<(Value, Term, Vec<Vec<Term>>)> {
+    fn appended(&self, mut parts: Vec<Addend>) -> Option<(Value, Addend, Vec<Vec<Addend>>)> {
         if let Some(mut terms) = self.joined(&parts)
             && let Some((from, skip)) = self.nearest(&terms, &terms)
         {
@@ -268,10 +268,10 @@ impl Finder<'_> {
 
     /// The one among `skips` that the fewest operations separate from a value that all other
     /// `terms` come from, behind that value.
-    fn nearest(&self, skips: &[Term], terms: &[Term]) -> Option<(Value, Term)> {
+    fn nearest(&self, skips: &[Addend], terms: &[Addend]) -> Option<(Value, Addend)> {
         /// Operations on a skip, at most.
         const CHAIN: usize = 32;
-        let mut best: Option<(usize, Value, Term)> = None;
+        let mut best: Option<(usize, Value, Addend)> = None;
         for &skip in skips {
             let others = terms.iter().map(|term| term.value);
             let others: Vec<Value> = others.filter(|&other| other != skip.value).collect();
@@ -292,13 +292,14 @@ impl Finder<'_> {
     }
 
     /// An addition: what all its terms come from, its skip, and its functions.
-    fn added(&self, to: Value, waists: &[Value]) -> Option<(Value, Term, Vec<Vec<Term>>)> {
-        let terms: Vec<Term> = self.terms(to).0.into_iter().map(Term::whole).collect();
+    fn added(&self, to: Value, waists: &[Value]) -> Option<(Value, Addend, Vec<Vec<Addend>>)> {
+        let terms: Vec<Addend> = self.terms(to).0.into_iter().map(Addend::whole).collect();
         let shape = self.probe.each(to).filter(|shape| !shape.is_empty())?;
-        let each = |term: &Term| self.probe.each(term.value);
-        let fits = |term: &Term| each(term).as_ref() == Some(&shape);
-        let (mut whole, repeated): (Vec<Term>, Vec<Term>) = terms.iter().copied().partition(fits);
-        let axes = |term: &Term| each(term).map(|each| each.len());
+        let each = |term: &Addend| self.probe.each(term.value);
+        let fits = |term: &Addend| each(term).as_ref() == Some(&shape);
+        let (mut whole, repeated): (Vec<Addend>, Vec<Addend>) =
+            terms.iter().copied().partition(fits);
+        let axes = |term: &Addend| each(term).map(|each| each.len());
         if whole.len() < 2 || repeated.iter().any(|term| axes(term) != Some(shape.len())) {
             return None;
         }
@@ -308,19 +309,19 @@ impl Finder<'_> {
             None => {
                 let place = waists.iter().position(|&waist| waist == to)?;
                 let from = *waists.get(place.checked_sub(1)?)?;
-                let weight = |term: &&Term| self.behind(from, term.value).len();
+                let weight = |term: &&Addend| self.behind(from, term.value).len();
                 (from, *whole.iter().min_by_key(weight)?)
             }
         };
         whole.remove(whole.iter().position(|&term| term == skip)?);
         whole.sort_unstable();
-        let mut functions: Vec<Vec<Term>> = whole.into_iter().map(|term| vec![term]).collect();
+        let mut functions: Vec<Vec<Addend>> = whole.into_iter().map(|term| vec![term]).collect();
         // What is repeated along an axis, such as the bias of a gate, belongs to the function with
         // which it shares most.
         for term in repeated {
             let own = self.interior(from, term.value);
-            let shared = |function: &&mut Vec<Term>| {
-                let of = |term: &Term| self.interior(from, term.value);
+            let shared = |function: &&mut Vec<Addend>| {
+                let of = |term: &Addend| self.interior(from, term.value);
                 let nodes = function.first().map(of).unwrap_or_default();
                 nodes.intersection(&own).count()
             };

@@ -1,11 +1,10 @@
 use pathscope_analysis::record::{Journal, Measure, Spectrum};
 use pathscope_analysis::{
-    Interval, LengthRange, Level, Seed, effective_range, exchange_test, percentile_interval,
-    resample,
+    BootstrapOptions, Interval, LengthRange, Level, Seed, effective_range, exchange_test,
+    percentile_interval, resample,
 };
 use serde::Serialize;
 
-use crate::error_rate::resamples;
 use crate::gradient::{fall, ln_decimal, summarize};
 use crate::run::Run;
 
@@ -247,7 +246,12 @@ fn resampled<T: Send>(
     statistic: impl Fn(&[usize]) -> Option<T> + Sync,
 ) -> Option<Vec<T>> {
     let several = (batches > 1).then_some(batches)?;
-    let found = resample(several, &resamples(2_000), statistic).ok()?;
+    let found = resample(
+        several,
+        &BootstrapOptions::with_replicates(2_000),
+        statistic,
+    )
+    .ok()?;
     found.into_iter().collect()
 }
 

@@ -18,12 +18,12 @@ const BETWEEN: f64 = 1.4;
 
 /// The entries of a legend at their places.
 pub(super) struct Entries<'a> {
-    entries: Vec<(Entry<'a>, Place)>,
+    entries: Vec<(LegendEntry<'a>, Place)>,
     /// Width and height in pixels.
     pub size: Place,
 }
 
-struct Entry<'a> {
+struct LegendEntry<'a> {
     sample: Sample<'a>,
     lines: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl<'a> Entries<'a> {
                 (left, top, deep) = (0.0, top + deep, 0.0);
             }
             deep = deep.max(LINE * em * lines.len() as f64);
-            entries.push((Entry { sample, lines }, (left, top)));
+            entries.push((LegendEntry { sample, lines }, (left, top)));
             wide = wide.max(left + across);
             left += across + BETWEEN * em;
         }

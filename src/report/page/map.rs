@@ -25,12 +25,12 @@ pub(super) struct Map {
 #[derive(Debug, Serialize)]
 struct Stage {
     shape: String,
-    cells: Vec<Cell>,
+    cells: Vec<BlockTile>,
 }
 
 /// One block.
 #[derive(Debug, Serialize)]
-struct Cell {
+struct BlockTile {
     index: usize,
     changes_shape: bool,
     /// Whether a table has a row about it.
@@ -69,7 +69,7 @@ pub(super) fn map(
         let functions = (0..block.functions)
             .map(|function| effect(Target::Function(index, function)).or(whole))
             .map(|points| points.map(|points| strength(points, most)));
-        stage.cells.push(Cell {
+        stage.cells.push(BlockTile {
             index,
             changes_shape: block.changes_shape,
             has_row: rows.contains(&index),

@@ -27,7 +27,7 @@ use answers::{Answer, Source, answers};
 use effects::Effects;
 pub use error::PageError;
 use map::{Map, map};
-use section::{Chapter, Section, Subject};
+use section::{Chapter, PageSubject, Section};
 
 /// Templates by name; the first is the page, which includes the others.
 const TEMPLATES: [(&str, &str); 4] = [
@@ -78,9 +78,9 @@ pub fn page(run: &Run, share: f64) -> Result<String, PageError> {
     let mut sections = 0;
     for (number, ((group, title), effects)) in groups.iter().zip(&titles).zip(&effects).enumerate()
     {
-        let mut subject = Subject {
+        let mut subject = PageSubject {
             number,
-            ..Subject::default()
+            ..PageSubject::default()
         };
         let mut sources: Vec<Source<'_>> = Vec::new();
         for journal in group {

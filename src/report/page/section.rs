@@ -23,7 +23,7 @@ pub(super) struct Section {
 
 /// What is known of a network from its sections.
 #[derive(Debug, Default)]
-pub(super) struct Subject {
+pub(super) struct PageSubject {
     /// Number of the network on the page.
     pub number: usize,
     /// Blocks that have a row in a table.
@@ -36,7 +36,7 @@ impl Section {
         id: String,
         name: &str,
         view: View,
-        subject: &mut Subject,
+        subject: &mut PageSubject,
     ) -> Result<Self, PageError> {
         let number = subject.number;
         let figures = view.pictures.iter().map(|found| figure(found, number));
@@ -56,7 +56,7 @@ impl Section {
         id: String,
         journal: &Journal,
         share: f64,
-        subject: &mut Subject,
+        subject: &mut PageSubject,
     ) -> Result<Self, PageError> {
         let data = &journal.header.data;
         let examples = thousands(data.examples as u64);
@@ -78,12 +78,12 @@ pub(super) struct Chapter {
     pub id: &'static str,
     pub heading: &'static str,
     /// The networks side by side.
-    pub columns: Vec<Column>,
+    pub columns: Vec<Side>,
 }
 
 /// What a chapter says of one network.
 #[derive(Debug, Serialize)]
-pub(super) struct Column {
+pub(super) struct Side {
     pub subject: usize,
     pub title: String,
     pub sections: Vec<Section>,
@@ -108,7 +108,7 @@ impl Chapter {
     /// A chapter that a view fills and that is about no single network.
     pub fn of(id: &'static str, heading: &'static str, view: View) -> Result<Self, PageError> {
         let name = format!("results-{id}");
-        let section = Section::new(name, id, view, &mut Subject::default())?;
+        let section = Section::new(name, id, view, &mut PageSubject::default())?;
         let mut chapter = Self {
             id,
             heading,
@@ -122,7 +122,7 @@ impl Chapter {
     pub fn push(&mut self, subject: usize, title: &str, section: Section) {
         match self.columns.last_mut() {
             Some(column) if column.subject == subject => column.sections.push(section),
-            _ => self.columns.push(Column {
+            _ => self.columns.push(Side {
                 subject,
                 title: title.to_owned(),
                 sections: vec![section],

@@ -10,7 +10,7 @@ use flate2::write::ZlibEncoder;
 use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 
 use super::fonts::{self, RenderError};
-use page::Page;
+use page::Sheet;
 
 /// Points of a page to the pixel of a drawing.
 const POINTS: f32 = 0.75;
@@ -27,12 +27,12 @@ pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, RenderError> {
     // Hundredths are finer than any printer.
     let points = |pixels: f32| (100.0 * POINTS * pixels).round() / 100.0;
     let (width, height) = (points(tree.size().width()), points(tree.size().height()));
-    let mut page = Page::new(tree.fontdb());
+    let mut page = Sheet::new(tree.fontdb());
     // PDF counts from the bottom, in points.
     page.content
         .transform([POINTS, 0.0, 0.0, -POINTS, 0.0, height]);
     page.group(tree.root())?;
-    let Page {
+    let Sheet {
         content,
         opacities,
         fonts,

@@ -13,7 +13,7 @@ use super::tidy;
 use crate::fonts::RenderError;
 
 /// What is on the page so far.
-pub(super) struct Page<'a> {
+pub(super) struct Sheet<'a> {
     pub content: Content,
     /// Pairs of opacities, of areas and of lines, that are set somewhere.
     pub opacities: Vec<(f32, f32)>,
@@ -26,7 +26,7 @@ pub(super) struct Page<'a> {
     database: &'a Database,
 }
 
-impl<'a> Page<'a> {
+impl<'a> Sheet<'a> {
     pub fn new(database: &'a Database) -> Self {
         Self {
             content: Content::new(),
@@ -153,7 +153,7 @@ impl<'a> Page<'a> {
 
     /// Shows the glyphs of a span, as many at once as stand in a row of the same font.
     fn words(&mut self, span: &Span, transform: Transform) {
-        let mut line: Option<Line> = None;
+        let mut line: Option<TextLine> = None;
         for glyph in &span.positioned_glyphs {
             let mut fonts = self.fonts.iter_mut().enumerate();
             let font = fonts.find(|(_, font)| font.id == glyph.font);
@@ -174,7 +174,7 @@ impl<'a> Page<'a> {
                 }
                 _ => {
                     line.take().inspect(|line| line.write(&mut self.content));
-                    line = Some(Line::new(index, size, place, code, width));
+                    line = Some(TextLine::new(index, size, place, code, width));
                 }
             }
         }
@@ -252,7 +252,7 @@ fn number(glyph: &PositionedGlyph) -> Option<u16> {
 }
 
 /// Glyphs of one font and size in a row.
-struct Line {
+struct TextLine {
     font: usize,
     size: f32,
     /// From the row to the page.
@@ -263,7 +263,7 @@ struct Line {
     parts: Vec<(Vec<u8>, f32)>,
 }
 
-impl Line {
+impl TextLine {
     fn new(font: usize, size: f32, place: Transform, code: u16, width: f32) -> Self {
         Self {
             font,

@@ -1,11 +1,11 @@
 //! Blocks in another order.
 
 use pathscope_analysis::record::{Header, Outcome};
-use pathscope_analysis::{Level, kendall_tau, percentile_interval, resample};
+use pathscope_analysis::{BootstrapOptions, Level, kendall_tau, percentile_interval, resample};
 
 use super::finding::Finding;
 use super::outcome;
-use crate::error_rate::{error, resamples};
+use crate::error_rate::error;
 use crate::lesions::{intact, reordering};
 use crate::quantity::{count, significant, significant_interval};
 use crate::table::Table;
@@ -76,7 +76,8 @@ fn correlation(outcomes: &[&Outcome]) -> Option<String> {
     let orders: usize = chains.iter().map(|(_, points)| points.len()).sum();
     let interval = (orders >= ENOUGH_ORDERS && chains.len() > 2)
         .then(|| {
-            let found = resample(chains.len(), &resamples(1_000), of).ok()?;
+            let found =
+                resample(chains.len(), &BootstrapOptions::with_replicates(1_000), of).ok()?;
             let replicates: Option<Vec<f64>> = found.into_iter().collect();
             percentile_interval(&replicates?, Level::P95).ok()
         })

@@ -6,7 +6,7 @@ use pathscope_analysis::{Interval, Level, McNemar, Verdict, paired_sequence};
 use super::change::{describe, reordered};
 use super::verdict::{self, in_points};
 use crate::ALPHA;
-use crate::error_rate::difference;
+use crate::error_rate::intervals;
 use crate::lesions::{Target, adjusted, lesion, reordering};
 use crate::quantity::{hundredths, points, scaled, significant};
 use crate::table::{Cell, Column, Datum, Mark, Priority, Table};
@@ -154,21 +154,25 @@ impl Comparison {
                 adjusted(&whole.collect::<Vec<_>>())
             }
         };
+        let intervals = match intact {
+            // It may stop at any time.
+            Some(intact) if stops_early(header) => {
+                let sequence = |outcome: &&Outcome| paired_sequence(intact, outcome).ok();
+                let interval = |outcome| Some(scaled(sequence(outcome)?.interval(), 100.0));
+                changed.iter().map(interval).collect()
+            }
+            // None where a settled one measured fewer examples.
+            Some(intact) => intervals(intact, changed),
+            None => vec![None; changed.len()],
+        };
         changed
             .iter()
             .zip(tests)
             .zip(adjusted)
-            .map(|((outcome, test), adjusted_p)| Self {
+            .zip(intervals)
+            .map(|(((outcome, test), adjusted_p), interval)| Self {
                 difference: intact.map(|intact| in_common(intact, outcome)),
-                interval: intact.and_then(|intact| match stops_early(header) {
-                    // It may stop at any time.
-                    true => Some(scaled(
-                        paired_sequence(intact, outcome).ok()?.interval(),
-                        100.0,
-                    )),
-                    // None where a settled one measured fewer examples.
-                    false => Some(difference(intact, outcome)?.1),
-                }),
+                interval,
                 test,
                 adjusted_p,
                 verdict: verdicts.next(),
