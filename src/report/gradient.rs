@@ -2,9 +2,9 @@
 
 use pathscope_analysis::record::{BlockIdentity, Header, Meaning, Measure, PerLength, Spectrum};
 use pathscope_analysis::{
-    BatchMagnitudes, BootstrapOptions, Decay, Interval, LengthRange, Level, PathPolynomial,
-    PredictedRange, fit_decay, percentile_interval, predict_range, predict_range_of,
-    shares_by_length,
+    BatchMagnitudes, BootstrapOptions, Decay, DecayShape, Interval, LengthRange, Level,
+    PathPolynomial, PredictedRange, fit_decay, percentile_interval, predict_range,
+    predict_range_of, shares_by_length,
 };
 
 use crate::group::common;
@@ -40,6 +40,17 @@ pub fn middle_half(ranges: &[LengthRange]) -> Option<(Interval, Interval)> {
         percentile_interval(&ends, level).ok()
     };
     quartiles(|range| range.first).zip(quartiles(|range| range.last))
+}
+
+/// What the tests of the fit say, in words.
+pub(super) fn decay_shape(shape: DecayShape) -> &'static str {
+    match shape {
+        DecayShape::Exponential => "the points are consistent with an exponential decay",
+        DecayShape::Steepening => "the fall steepens with length, so one rho is an approximation",
+        DecayShape::Flattening => "the fall flattens with length, so one rho is an approximation",
+        DecayShape::Irregular => "the points scatter more than their errors allow",
+        _ => "there are too few lengths to test the shape",
+    }
 }
 
 /// The gradient by path length over all mini-batches of a file.

@@ -7,7 +7,7 @@ use pathscope_analysis::record::{
 };
 use pathscope_analysis::{McNemar, holm};
 
-use crate::group::grouped;
+use crate::group::{common, grouped};
 
 /// The network as it is, among outcomes.
 pub fn intact<'a>(outcomes: &[&'a Outcome]) -> Option<&'a Outcome> {
@@ -227,6 +227,19 @@ pub(super) fn block_name(header: &Header, block: usize) -> String {
         Some(identity) => format!("{block} ({})", identity.name),
         None => block.to_string(),
     }
+}
+
+/// What lies at a depth.
+pub(super) fn depth_name(header: &Header, depth: usize) -> String {
+    match depth < header.model.blocks.len() {
+        true => format!("input of block {}", block_name(header, depth)),
+        false => "input of the head".into(),
+    }
+}
+
+/// Layers of a block, where all blocks have as many.
+pub fn layers_per_block(header: &Header) -> Option<usize> {
+    common(header.model.blocks.iter().map(|block| block.layers))
 }
 
 /// Whether the skip of a block changes the shape.

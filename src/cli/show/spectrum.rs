@@ -4,6 +4,7 @@ use pathscope_analysis::record::{Header, Spectrum};
 
 use super::answer::Answer;
 use crate::report::gradient::{GradientSummary, middle_half};
+use crate::report::lesions::layers_per_block;
 use crate::report::quantity::count;
 use crate::report::view::spectrum as view;
 
@@ -17,7 +18,7 @@ pub(crate) fn add(
     summary: &GradientSummary,
     spectra: &[&Spectrum],
 ) {
-    let layers = view::layers_per_block(header).map_or_else(String::new, |layers| {
+    let layers = layers_per_block(header).map_or_else(String::new, |layers| {
         format!("; one block is {}", count(layers, "layer", "layers"))
     });
     answer.text(format!(

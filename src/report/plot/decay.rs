@@ -1,9 +1,8 @@
-use pathscope_analysis::DecayShape;
 use pathscope_analysis::record::Meaning;
 
 use super::spectrum::lengths_axis;
 use super::subject::Subject;
-use crate::gradient::GradientSummary;
+use crate::gradient::{GradientSummary, decay_shape};
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series};
 use crate::quantity::{percent, significant, significant_interval};
 use crate::theme::Colour;
@@ -68,7 +67,7 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
             significant(fit.rho, 3),
             significant_interval(fit.rho_interval, 3),
             percent(fit.r_squared),
-            shape(fit.shape),
+            decay_shape(fit.shape),
         ));
         shown.push(subject);
     }
@@ -91,15 +90,4 @@ pub fn decay(subjects: &[(Subject<'_>, GradientSummary)]) -> Option<Picture> {
             ..Chart::default()
         }),
     })
-}
-
-/// What the tests of the fit say, in words.
-pub(crate) fn shape(shape: DecayShape) -> &'static str {
-    match shape {
-        DecayShape::Exponential => "the points are consistent with an exponential decay",
-        DecayShape::Steepening => "the fall steepens with length, so one rho is an approximation",
-        DecayShape::Flattening => "the fall flattens with length, so one rho is an approximation",
-        DecayShape::Irregular => "the points scatter more than their errors allow",
-        _ => "there are too few lengths to test the shape",
-    }
 }

@@ -1,8 +1,8 @@
 use pathscope_analysis::record::{Distance, Header};
 
+use crate::lesions::depth_name;
 use crate::picture::{Content, Matrix, MatrixEntry, Picture};
 use crate::quantity::significant;
-use crate::view::distance::depth_name;
 
 /// How far the activations at each pair of depths are apart. None without distances.
 pub fn distances(header: &Header, pairs: &[&Distance]) -> Option<Picture> {

@@ -23,7 +23,6 @@ mod veit;
 
 pub use commutators::commutators;
 pub use decay::decay;
-pub(crate) use decay::shape as decay_shape;
 pub use deletions::deletions;
 pub use distances::distances;
 pub use lesion::lesion;

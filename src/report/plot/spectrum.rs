@@ -2,10 +2,10 @@ use pathscope_analysis::record::{Header, Measure};
 
 use super::subject::Subject;
 use crate::gradient::{GradientSummary, MeasuredGradient};
+use crate::lesions::layers_per_block;
 use crate::picture::{Axis, Chart, Content, Dash, Marker, Picture, Point, Series, Stretch};
 use crate::quantity::{percent, significant};
 use crate::theme::Colour;
-use crate::view::spectrum::layers_per_block;
 
 /// The gradient by path length: the share of each length in the first measure with its band and the
 /// effective range; of one network also the distribution of the paths themselves and that which a

@@ -93,14 +93,6 @@ pub(super) fn finding(header: &Header, distances: &[&Distance]) -> Option<Findin
     })
 }
 
-/// What lies at a depth.
-pub(crate) fn depth_name(header: &Header, depth: usize) -> String {
-    match depth < header.model.blocks.len() {
-        true => format!("input of block {}", block_name(header, depth)),
-        false => "input of the head".into(),
-    }
-}
-
 fn by_blocks<'a>(found: &[&'a Distance]) -> BTreeMap<usize, Vec<&'a Distance>> {
     let mut groups: BTreeMap<usize, Vec<&Distance>> = BTreeMap::new();
     for &pair in found {

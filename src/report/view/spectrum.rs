@@ -6,19 +6,13 @@ use pathscope_analysis::Interval;
 use pathscope_analysis::record::{Header, Spectrum};
 
 use super::finding::Finding;
-use crate::gradient::GradientSummary;
-use crate::group::common;
-use crate::plot::decay_shape;
+use crate::gradient::{GradientSummary, decay_shape};
+use crate::lesions::layers_per_block;
 use crate::quantity::{large, percent, significant, significant_interval};
 use crate::table::{Cell, Column, Table};
 
 /// Kinds of paths that [`grades`] lists.
 const MOST_GRADES: usize = 20;
-
-/// Layers of a block, where all blocks have as many.
-pub fn layers_per_block(header: &Header) -> Option<usize> {
-    common(header.model.blocks.iter().map(|block| block.layers))
-}
 
 /// What each measure holds of the whole at each length; lengths are left out whose share is below
 /// `least` by every measure. None without a length.
