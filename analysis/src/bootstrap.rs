@@ -181,31 +181,35 @@ pub fn paired_bootstrap(
 /// ```
 /// use pathscope_analysis::{BootstrapOptions, percentile_intervals_of_means};
 /// let rows = [vec![0.0, 1.0, 0.0, 1.0], vec![1.0, 1.0, 1.0, 1.0]];
-/// let found = percentile_intervals_of_means(&rows, &BootstrapOptions::default())?;
+/// let found = percentile_intervals_of_means(rows, &BootstrapOptions::default())?;
 /// assert!(found[0].contains(0.5) && found[1].lower == 1.0);
 /// # Ok::<(), pathscope_analysis::BootstrapError>(())
 /// ```
 pub fn percentile_intervals_of_means(
-    rows: &[Vec<f64>],
+    rows: impl IntoIterator<Item = Vec<f64>>,
     options: &BootstrapOptions,
 ) -> Result<Vec<Interval>, BootstrapError> {
-    let observations = rows.first().map_or(0, Vec::len);
-    if let Some(other) = rows.iter().find(|row| row.len() != observations) {
-        return Err(BootstrapError::LengthsDiffer(observations, other.len()));
+    let mut observations = None;
+    let mut held: Vec<Vec<(usize, f64)>> = Vec::new();
+    for row in rows {
+        let first = *observations.get_or_insert(row.len());
+        if row.len() != first {
+            return Err(BootstrapError::LengthsDiffer(first, row.len()));
+        }
+        // Zeros add nothing, and most values are zeros where few observations tell networks apart.
+        let values = row.into_iter().enumerate();
+        held.push(values.filter(|&(_, value)| value != 0.0).collect());
     }
-    // Zeros add nothing, and most values are zeros where few observations tell networks apart.
-    let held = |row: &Vec<f64>| -> Vec<(usize, f64)> {
-        let values = row.iter().copied().enumerate();
-        values.filter(|&(_, value)| value != 0.0).collect()
-    };
-    let held: Vec<_> = rows.iter().map(held).collect();
+    let observations = observations.unwrap_or(0);
     let means = |sample: &[usize]| -> Vec<f64> {
         let mut times = vec![0.0; observations];
         for &index in sample {
             times[index] += 1.0;
         }
         let sum = |row: &Vec<(usize, f64)>| -> f64 {
-            row.iter().map(|&(index, value)| times[index] * value).sum()
+            // From 0: the sum of nothing would be -0.
+            row.iter()
+                .fold(0.0, |sum, &(index, value)| sum + times[index] * value)
         };
         held.iter()
             .map(|row| sum(row) / observations as f64)
@@ -213,7 +217,7 @@ pub fn percentile_intervals_of_means(
     };
     let replicates = resample(observations, options, means)?;
     let column = |row: usize| -> Vec<f64> { replicates.iter().map(|means| means[row]).collect() };
-    (0..rows.len())
+    (0..held.len())
         .map(|row| percentile_interval(&column(row), options.level))
         .collect()
 }
@@ -423,8 +427,8 @@ mod tests {
             assert_eq!(interval, alone.interval);
         }
         let uneven = [vec![0.0], vec![1.0, 2.0]];
-        assert!(percentile_intervals_of_means(&uneven, &options).is_err());
-        assert!(percentile_intervals_of_means(&[], &options).is_err());
+        assert!(percentile_intervals_of_means(uneven, &options).is_err());
+        assert!(percentile_intervals_of_means([], &options).is_err());
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub enum Fault {
         /// How names begin.
         names: String,
     },
+    /// A prefix for a file that describes its network itself.
+    #[error("describes the one network that it holds, so no prefix is to be chosen; leave out {0}")]
+    NothingToChoose(String),
     /// An entry of a checkpoint that holds no tensors.
     #[error("has no entry `{key}` that holds tensors; those that do: {held}")]
     NoSuchWeights {

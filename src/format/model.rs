@@ -104,6 +104,7 @@ pub fn load_model_with(file: &Path, options: &LoadOptions) -> Result<Model, Form
         let archived = inflated.as_deref().unwrap_or(bytes);
         let mut model = match archive::exported(archived)? {
             Some(entries) => {
+                nothing_chosen(options)?;
                 let exported =
                     exported::read(archive::GRAPH, entries, archived.len(), options.granularity)?;
                 of_graph(exported, options.normalization.as_ref())?
@@ -122,10 +123,19 @@ pub fn load_model_with(file: &Path, options: &LoadOptions) -> Result<Model, Form
 pub(super) fn of_tensors(state: StateDict, options: &LoadOptions) -> Result<Model, Fault> {
     match state.metadata().get(CARD) {
         Some(text) => {
+            nothing_chosen(options)?;
             let card = serde_json::from_str(text).map_err(Fault::ModelCard)?;
             built(card, state, Open::default(), Vec::new())
         }
         None => recognized(state, options),
+    }
+}
+
+/// Refuses a choice among the networks of a file that describes its only one.
+fn nothing_chosen(options: &LoadOptions) -> Result<(), Fault> {
+    match &options.prefix {
+        Some(prefix) => Err(Fault::NothingToChoose(shortened(prefix))),
+        None => Ok(()),
     }
 }
 

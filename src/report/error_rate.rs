@@ -47,21 +47,22 @@ pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)
 /// The intervals of [`difference`] between one outcome and each of others, from the same resamples;
 /// none where the two measured different examples.
 pub(super) fn intervals(from: &Outcome, others: &[&Outcome]) -> Vec<Option<Interval>> {
-    let from = error_of_each(from);
-    let rows = others.iter().map(|outcome| {
-        let to = error_of_each(outcome);
-        let differences = || to.iter().zip(&from).map(|(to, from)| to - from).collect();
-        (to.len() == from.len()).then(differences)
+    let before = error_of_each(from);
+    let is_comparable = |outcome: &&Outcome| {
+        (outcome.examples, outcome.positions) == (from.examples, from.positions)
+    };
+    let rows = others.iter().copied().filter(is_comparable).map(|outcome| {
+        let after = error_of_each(outcome);
+        after
+            .iter()
+            .zip(&before)
+            .map(|(after, before)| after - before)
+            .collect()
     });
-    let rows: Vec<Option<Vec<f64>>> = rows.collect();
-    let comparable: Vec<Vec<f64>> = rows.iter().flatten().cloned().collect();
-    let found =
-        percentile_intervals_of_means(&comparable, &BootstrapOptions::with_replicates(2_000));
+    let found = percentile_intervals_of_means(rows, &BootstrapOptions::with_replicates(2_000));
     let mut found = found.unwrap_or_default().into_iter();
-    let intervals = rows
-        .iter()
-        .map(|row| row.as_ref().and_then(|_| found.next()));
-    intervals.collect()
+    let next = |outcome: &&Outcome| is_comparable(outcome).then(|| found.next())?;
+    others.iter().map(next).collect()
 }
 
 /// Mean difference of two values of the same examples with its paired bootstrap interval; none where

@@ -93,14 +93,16 @@ impl Execute for Arguments {
             answer.table(name, family::equal_designs(found, &members));
             answer.text(answer_of(found));
         }
+        let results = ThresholdResults {
+            schema: SCHEMA_VERSION,
+            tolerance: self.tolerance,
+            members: &members,
+            thresholds: &found,
+        };
+        let document = serde_json::to_value(&results);
+        answer.document(document.map_err(|fault| Problem::Internal(fault.to_string()))?);
         answer.print(self.format, terminal)?;
         if let Some(file) = &self.results {
-            let results = ThresholdResults {
-                schema: SCHEMA_VERSION,
-                tolerance: self.tolerance,
-                members: &members,
-                thresholds: &found,
-            };
             file::write_json(file, &results)?;
         }
         for found in &found {

@@ -8,6 +8,9 @@ use crate::quantity::count;
 pub fn describe(change: &Change) -> String {
     match change {
         Change::Intact => "intact".to_owned(),
+        Change::Lesion(lesion) if lesion.blocks.is_empty() && lesion.functions.is_empty() => {
+            "none".to_owned()
+        }
         Change::Lesion(lesion) => {
             let blocks = lesion.blocks.iter().map(usize::to_string);
             let functions = lesion.functions.iter();
