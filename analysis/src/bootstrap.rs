@@ -417,11 +417,11 @@ mod tests {
             method: BootstrapMethod::Percentile,
             ..BootstrapOptions::with_replicates(500)
         };
-        let rows = [
-            vec![0.0, 1.0, -1.0, 1.0, 0.0],
-            vec![1.0, 0.0, 0.0, 0.0, 3.0],
-        ];
-        let together = percentile_intervals_of_means(&rows, &options).unwrap();
+        let some = vec![0.0, 1.0, -1.0, 1.0, 0.0];
+        let other = vec![-1.0, 0.0, 0.0, 0.0, 3.0];
+        let rows = [some, other, vec![0.0; 5]];
+        let together = percentile_intervals_of_means(rows.clone(), &options).unwrap();
+        assert!(together[2].lower.is_sign_positive() && together[2].upper.is_sign_positive());
         for (row, interval) in rows.iter().zip(together) {
             let alone = paired_bootstrap(&[0.0; 5], row, &options).unwrap();
             assert_eq!(interval, alone.interval);
