@@ -167,10 +167,8 @@ impl Execute for Arguments {
                     .into(),
             ));
         }
-        let calibration = match &self.calibration {
-            Some(location) => Some(self.data.at(location, &session.card, terminal)?),
-            None => None,
-        };
+        let located = |location| self.data.at(location, &session.card, terminal);
+        let calibration = self.calibration.as_ref().map(located).transpose()?;
         if self.stop_at.is_some() {
             session.data = shuffled(&session.data, seed)?;
         }
