@@ -167,7 +167,7 @@ impl Execute for Arguments {
                     .into(),
             ));
         }
-        let located = |location| self.data.at(location, &session.card, terminal);
+        let located = |place: &PathBuf| self.data.at(place, &session.card, terminal);
         let calibration = self.calibration.as_ref().map(located).transpose()?;
         if self.stop_at.is_some() {
             session.data = shuffled(&session.data, seed)?;
