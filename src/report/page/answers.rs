@@ -123,14 +123,15 @@ fn lengths(journal: &Journal, share: f64) -> Option<(String, String)> {
 fn order(journal: &Journal, _share: f64) -> Option<(String, String)> {
     let outcomes = journal.outcomes();
     let intact = intact(&outcomes)?;
+    // Swaps that undo one another leave the trained order.
     let orders = outcomes
         .iter()
-        .filter_map(|&outcome| Some((reordering(outcome)?, outcome)));
+        .filter_map(|&outcome| Some((reordering(outcome)?, outcome)))
+        .filter(|(order, _)| order.kendall_tau < 1.0);
     let ways = grouped(orders.map(|(order, outcome)| (reordered(order.method), outcome)));
     let closest = ways
         .iter()
         .map(|(way, orders)| (way, orders, mean_tau(orders)))
-        .filter(|(_, _, tau)| *tau < 1.0)
         .max_by(|a, b| a.2.total_cmp(&b.2));
     let (way, orders, tau) = closest?;
     let (mean, _) = mean_error(orders);
