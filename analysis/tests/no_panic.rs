@@ -51,6 +51,9 @@ proptest! {
         for law in [Binomial::new(n, p), Binomial::from_odds(n, p), Binomial::of_path_lengths(n, k)].into_iter().flatten() {
             let _ = (law.pmf(l), law.cdf(l), law.sf(l), law.quantile(p), law.central_interval(p), law.probabilities());
         }
+        if let Ok(law) = Multinomial::from_odds(n, &[p, 1.0]) {
+            let _ = (law.pmf(&[first, last]), law.marginal(first), law.covariance(first, last));
+        }
         let term = |length, weight| WeightedTerm { length, weight };
         let _ = BlockwiseLaw::new(&[vec![term(first, p), term(last, 1.0)]]).map(|law| (law.pmf(l), law.quantile(p)));
     }
@@ -74,7 +77,7 @@ proptest! {
 
     #[test]
     fn statistics(a in numbers(12), b in numbers(12), errors in 0usize..12, examples in 0usize..12, margin in any_number()) {
-        let _ = (wilson(errors, examples, Level::P95), clopper_pearson(errors, examples, Level::P95));
+        let _ = (wilson(errors, examples, Level::P95), clopper_pearson(errors, examples, Level::new(0.99).unwrap()));
         let wrong = |values: &[f64]| values.iter().map(|value| *value > 0.5).collect::<Vec<bool>>();
         let _ = mcnemar(&wrong(&a), &wrong(&b));
         let _ = mcnemar_p_value(errors, examples);

@@ -91,7 +91,12 @@ impl Element {
 
     /// Size of one number in bytes.
     pub(super) fn bytes(self) -> usize {
-        self.kind().elt_size_in_bytes()
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
     }
 }
 
