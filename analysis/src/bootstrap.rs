@@ -196,7 +196,7 @@ pub fn percentile_intervals_of_means(
         if row.len() != first {
             return Err(BootstrapError::LengthsDiffer(first, row.len()));
         }
-        // Zeros add nothing, and most values are zeros where few observations tell networks apart.
+        // Zeros add nothing, and two networks that are wrong about the same images leave little else.
         let values = row.into_iter().enumerate();
         held.push(values.filter(|&(_, value)| value != 0.0).collect());
     }

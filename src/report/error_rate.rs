@@ -2,8 +2,7 @@
 
 use pathscope_analysis::record::{Header, Outcome};
 use pathscope_analysis::{
-    BootstrapMethod, BootstrapOptions, Interval, Level, paired_bootstrap, percentile_interval,
-    percentile_intervals_of_means, resample,
+    BootstrapOptions, Interval, Level, percentile_interval, percentile_intervals_of_means, resample,
 };
 
 use crate::picture::Axis;
@@ -48,32 +47,34 @@ pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)
 /// none where the two measured different examples.
 pub(super) fn intervals(from: &Outcome, others: &[&Outcome]) -> Vec<Option<Interval>> {
     let before = error_of_each(from);
-    let is_comparable = |outcome: &&Outcome| {
-        (outcome.examples, outcome.positions) == (from.examples, from.positions)
-    };
-    let rows = others.iter().copied().filter(is_comparable).map(|outcome| {
-        let after = error_of_each(outcome);
-        after
-            .iter()
-            .zip(&before)
-            .map(|(after, before)| after - before)
-            .collect()
+    let mut comparable = Vec::with_capacity(others.len());
+    let rows = others.iter().filter_map(|outcome| {
+        let row = changes(&before, &error_of_each(outcome));
+        comparable.push(row.is_some());
+        row
     });
     let found = percentile_intervals_of_means(rows, &BootstrapOptions::with_replicates(2_000));
     let mut found = found.unwrap_or_default().into_iter();
-    let next = |outcome: &&Outcome| is_comparable(outcome).then(|| found.next())?;
-    others.iter().map(next).collect()
+    let intervals = comparable.into_iter();
+    intervals
+        .map(|known| known.then(|| found.next())?)
+        .collect()
 }
 
 /// Mean difference of two values of the same examples with its paired bootstrap interval; none where
 /// there are not as many of both.
 pub(super) fn paired(from: &[f64], to: &[f64]) -> Option<(f64, Interval)> {
-    let options = BootstrapOptions {
-        method: BootstrapMethod::Percentile,
-        ..BootstrapOptions::with_replicates(2_000)
-    };
-    let found = paired_bootstrap(from, to, &options).ok()?;
-    Some((found.estimate, found.interval))
+    let row = changes(from, to)?;
+    let mean = row.iter().sum::<f64>() / row.len() as f64;
+    let options = BootstrapOptions::with_replicates(2_000);
+    let found = percentile_intervals_of_means([row], &options).ok()?;
+    Some((mean, found.into_iter().next()?))
+}
+
+/// What the value of each example gains; none where there are not as many of both.
+fn changes(from: &[f64], to: &[f64]) -> Option<Vec<f64>> {
+    let differences = || to.iter().zip(from).map(|(to, from)| to - from).collect();
+    (from.len() == to.len()).then(differences)
 }
 
 /// Mean error rate over draws, with the 95 % bootstrap interval of that mean where there are three
