@@ -2,6 +2,8 @@
 //! path lengths carry the gradient, how many paths is that, and would width now buy more than
 //! depth?
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod cli;
 pub use pathscope_data as data;
 pub use pathscope_experiment as experiment;

@@ -234,6 +234,10 @@ fn broken_idx_files_name_what_is_wrong() {
     assert_says(&path, Split::Test, &["claims 12 bytes", "found 13"]);
     write(folder.path(), images, &gzip(&good)[..20]);
     assert_says(&path, Split::Test, &[images]);
+    for header in [&good[..3], &good[..9]] {
+        write(folder.path(), images, header);
+        assert_says(&path, Split::Test, &[images, "the file is cut off"]);
+    }
     write(folder.path(), images, &[&[1], &good[1..]].concat());
     assert_says(
         &path,
@@ -489,6 +493,11 @@ fn broken_numpy_archives_name_the_array() {
         images(),
         data::npy("<f8", "(1,)", &[0; 8]),
         &["labels.npy", "`<f8`", "integers"],
+    );
+    check(
+        images(),
+        data::npy("<U1", "(1,)", &[b'3', 0, 0, 0]),
+        &["labels.npy", "text", "number of each class"],
     );
     let path = write(folder.path(), "a.npz", b"PK\x03\x04 and no more");
     assert_says(&path, Split::Test, &["a.npz"]);

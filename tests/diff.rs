@@ -38,7 +38,7 @@ fn two_networks_are_compared_in_pairs() {
         "error",
         "effective range (coherent)",
         "rho (sampled)",
-        "deletions give",
+        "deletions change the error",
         "points",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -48,11 +48,13 @@
 //!   uniformly at a given Kendall tau.
 //! - **Statistics**: [`wilson`], [`clopper_pearson`], [`mcnemar`], [`bootstrap`](fn@bootstrap),
 //!   [`holm`], [`equivalent_paired`]; [`clustered_wilson`] and [`clustered_mcnemar`] where answers come
-//!   in clusters; [`ConfidenceSequence`] to stop early; [`additivity`](fn@additivity)
+//!   in clusters; [`exchange_p_value`] of any paired differences; [`ConfidenceSequence`] to stop early; [`additivity`](fn@additivity)
 //!   of effects.
 //!
 //! Every random choice comes from a [`Seed`] through a named stream: the same answer on any number
 //! of threads. What has no answer is a typed error that says what to change; nothing panics.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod additivity;
 mod binomial;
@@ -136,7 +138,7 @@ pub use ensemble::{disagreement, error_correlation, majority_vote};
 pub use equivalence::{Equivalence, EquivalenceError, equivalent_paired};
 pub use exchange::exchange_test;
 pub use interval::{Interval, IntervalError, Level, clopper_pearson, wilson};
-pub use paired::{McNemar, PairedError, mcnemar, mcnemar_p_value};
+pub use paired::{McNemar, PairedError, exchange_p_value, mcnemar, mcnemar_p_value};
 pub use paired_sequence::{observe_pairs, paired_sequence};
 pub use seed::Seed;
 pub use sequential::{ConfidenceSequence, SequentialError};

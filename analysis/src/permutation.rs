@@ -30,7 +30,7 @@ pub enum PermutationError {
     /// No order has this tau.
     #[error(
         "reordering: no order has Kendall tau {tau} within {tolerance}; the nearest is {nearest}, \
-         the least {least}: widen the tolerance or change tau"
+         and {least} is the least of all: ask for one that an order has"
     )]
     Unreachable {
         /// The tau asked for.

@@ -81,6 +81,8 @@ proptest! {
         let wrong = |values: &[f64]| values.iter().map(|value| *value > 0.5).collect::<Vec<bool>>();
         let _ = mcnemar(&wrong(&a), &wrong(&b));
         let _ = mcnemar_p_value(errors, examples);
+        // Numbers of any size, also beyond the range of whole ones.
+        let _ = exchange_p_value(&a.iter().map(|&value| value as i64).collect::<Vec<i64>>());
         let _ = (holm(&a), benjamini_hochberg(&a), kendall_tau(&a, &b));
         let mean = |sample: &[usize]| sample.iter().map(|&i| a[i]).sum::<f64>() / sample.len() as f64;
         for method in [BootstrapMethod::Percentile, BootstrapMethod::default()] {

@@ -270,8 +270,9 @@ def diff(
     """Compares the results of two networks, such as two checkpoints of a training.
 
     Differences are second minus first, paired by example: McNemar's exact test for the intact
-    networks and for each deleted block, a randomisation test over examples for the effective range
-    and rho, and Holm's correction over all p-values.
+    networks, its extension to larger differences for what the loss of each block costs, a
+    randomisation test over examples for the effective range and rho, and Holm's correction over all
+    p-values.
 
     Args:
         first: a result of this package, a folder of results files (.jsonl), or one such file.

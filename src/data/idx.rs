@@ -11,7 +11,7 @@ use super::{DataError, Dataset, ImageShape, ReadRequest, Split};
 use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 pub(super) const READER: Reader = Reader {
@@ -192,7 +192,12 @@ fn decode(file: &str, bytes: &[u8]) -> Result<Idx, DataError> {
 
 /// Reads a stream that can hold `capacity` bytes at most.
 fn decode_stream(file: &str, mut stream: impl Read, capacity: u64) -> Result<Idx, DataError> {
-    let failed = |source| DataError::io(file, source);
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            DataError::malformed(file, 0, "the file is cut off; copy it again")
+        }
+        _ => DataError::io(file, source),
+    };
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).map_err(failed)?;
     let [0, 0, kind, dimensions] = magic else {

@@ -17,6 +17,8 @@
 //! # Ok::<(), data::DataError>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod annotations;
 mod arrivals;
 mod augmentation;

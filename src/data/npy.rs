@@ -99,6 +99,11 @@ impl Array {
                           numbers (`array.astype(numpy.int64)`)";
             return Err(DataError::malformed(&file, 0, reason));
         }
+        if matches!(kind.get(1..2), Some("U" | "S")) {
+            let reason = "the array holds text; save the number of each class, in the order that \
+                          the network was trained with";
+            return Err(DataError::malformed(&file, 0, reason));
+        }
         let sizes = header.shape;
         let width = kind
             .get(2..)

@@ -1,5 +1,7 @@
 //! Questions to a trained network: plans over the one structure, evaluated together.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod audit;
 mod batches;
 mod calibration;

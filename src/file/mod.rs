@@ -4,6 +4,8 @@
 //! it, [`pickle`] reads Python's pickles without running them, [`sha256`] names contents, and
 //! [`printable`] shows names from files on a terminal.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod contents;
 mod draft;
 mod hash;

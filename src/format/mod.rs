@@ -4,6 +4,8 @@
 //! The first bytes of a file decide what it is, never its name. Nothing in a file is ever
 //! executed, and no file costs more memory than a small multiple of its own length.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod archive;
 mod assumption;
 mod card;

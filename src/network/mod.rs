@@ -12,6 +12,8 @@
 //! folded for analysis. A [`Plan`] says what is computed, and `resolve` is the one place that
 //! reads it.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod architecture;
 mod chance;
 mod check;

@@ -40,40 +40,37 @@ pub(super) fn error_of_each(outcome: &Outcome) -> Vec<f64> {
 /// Difference between two error rates on the same examples, in percentage points, with its
 /// paired bootstrap interval; none where the two measured different examples.
 pub(super) fn difference(from: &Outcome, to: &Outcome) -> Option<(f64, Interval)> {
-    paired(&error_of_each(from), &error_of_each(to))
+    let row = changes(from, to)?;
+    let mean = row.iter().sum::<f64>() / row.len() as f64;
+    Some((mean, intervals_of_means([Some(row)]).pop()??))
 }
 
 /// The intervals of [`difference`] between one outcome and each of others, from the same resamples;
 /// none where the two measured different examples.
 pub(super) fn intervals(from: &Outcome, others: &[&Outcome]) -> Vec<Option<Interval>> {
-    let before = error_of_each(from);
-    let mut comparable = Vec::with_capacity(others.len());
-    let rows = others.iter().filter_map(|outcome| {
-        let row = changes(&before, &error_of_each(outcome));
-        comparable.push(row.is_some());
+    intervals_of_means(others.iter().map(|outcome| changes(from, outcome)))
+}
+
+/// The bootstrap intervals of the means of rows of values of the same examples, from the same
+/// resamples; none where there is no row.
+pub(super) fn intervals_of_means(
+    rows: impl IntoIterator<Item = Option<Vec<f64>>>,
+) -> Vec<Option<Interval>> {
+    let mut known = Vec::new();
+    let rows = rows.into_iter().filter_map(|row| {
+        known.push(row.is_some());
         row
     });
     let found = percentile_intervals_of_means(rows, &BootstrapOptions::with_replicates(2_000));
     let mut found = found.unwrap_or_default().into_iter();
-    let intervals = comparable.into_iter();
-    intervals
-        .map(|known| known.then(|| found.next())?)
-        .collect()
+    let known = known.into_iter();
+    known.map(|known| known.then(|| found.next())?).collect()
 }
 
-/// Mean difference of two values of the same examples with its paired bootstrap interval; none where
-/// there are not as many of both.
-pub(super) fn paired(from: &[f64], to: &[f64]) -> Option<(f64, Interval)> {
-    let row = changes(from, to)?;
-    let mean = row.iter().sum::<f64>() / row.len() as f64;
-    let options = BootstrapOptions::with_replicates(2_000);
-    let found = percentile_intervals_of_means([row], &options).ok()?;
-    Some((mean, found.into_iter().next()?))
-}
-
-/// What the value of each example gains; none where there are not as many of both.
-fn changes(from: &[f64], to: &[f64]) -> Option<Vec<f64>> {
-    let differences = || to.iter().zip(from).map(|(to, from)| to - from).collect();
+/// What the error of each example gains, in per cent; none where there are not as many of both.
+fn changes(from: &Outcome, to: &Outcome) -> Option<Vec<f64>> {
+    let (from, to) = (error_of_each(from), error_of_each(to));
+    let differences = || to.iter().zip(&from).map(|(to, from)| to - from).collect();
     (from.len() == to.len()).then(differences)
 }
 

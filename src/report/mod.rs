@@ -4,6 +4,8 @@
 //! records to a [`Picture`], which is data until [`Picture::svg`] draws it: the same bytes for the
 //! same records, with a text alternative inside.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod difference;
 mod draw;
 mod error_rate;

@@ -3,6 +3,8 @@
 //! A process alone is a team of one and exchanges nothing. With the feature `mpi`, a program
 //! started by `mpirun` or `srun` joins the team of all processes that were started with it.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod error;
 #[cfg(feature = "mpi")]
 mod mpi;

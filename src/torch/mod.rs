@@ -15,6 +15,8 @@
 //! # Ok::<(), pathscope_torch::TorchError>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod cuda;
 mod gradient;
 mod operation;

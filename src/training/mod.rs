@@ -22,6 +22,8 @@
 //! convolution of each function by [`Trainer::finished_network`], whose batch-norm
 //! statistics are then re-measured.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod average;
 mod borders;
 mod checkpoint;

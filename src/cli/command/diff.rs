@@ -16,9 +16,9 @@ use crate::report::view;
 /// Compare the results of two networks, such as two checkpoints of a training
 ///
 /// Differences are second minus first, paired by example: McNemar's exact test for the intact
-/// networks and for each deleted block, and a randomisation test over examples for the effective
-/// range and rho. All p-values are corrected together by Holm's method. The exit code is 1 if a
-/// condition of --fail-if holds.
+/// networks, its extension to larger differences for what the loss of each block costs, and a
+/// randomisation test over examples for the effective range and rho. All p-values are corrected
+/// together by Holm's method. The exit code is 1 if a condition of --fail-if holds.
 ///
 /// Example: pathscope diff notebooks-rs/results notebooks-rs/results --fail-if blocks.changed>0
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pathscope_analysis::ScalingError;
 use pathscope_analysis::record::{Measure, SCHEMA_VERSION};
 use serde::Serialize;
 
@@ -90,13 +91,19 @@ impl Execute for Arguments {
         answer.table("ranges", family::ranges(&members, measure, self.share));
         let mut found = Vec::new();
         for (quantity, size) in QUESTIONS {
+            let (along, fixed) = size.letters();
+            let no_fit = format!("no fit of the {} against {along}", quantity.name());
             match growth(&members, quantity, size) {
-                Ok(growth) => found.push(growth),
-                Err(refusal) => terminal.remark(&format!(
-                    "no fit of the {} against {}: {refusal}",
-                    quantity.name(),
-                    size.letters().0
-                )),
+                Ok(growth) => {
+                    for (value, refusal) in &growth.refused {
+                        // Groups too small for a law of their own are the rule.
+                        if matches!(refusal, ScalingError::NoScatter) {
+                            terminal.remark(&format!("{no_fit} at {fixed} = {value}: {refusal}"));
+                        }
+                    }
+                    found.push(growth);
+                }
+                Err(refusal) => terminal.remark(&format!("{no_fit}: {refusal}")),
             }
         }
         for growth in &found {

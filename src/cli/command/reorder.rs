@@ -68,7 +68,7 @@ struct Orders {
     /// Reverse the blocks of equal shape
     #[arg(long)]
     reverse: bool,
-    /// Values of Kendall's tau: orders are drawn uniformly from all that come closest to each
+    /// Values of Kendall's tau: orders are drawn uniformly from all within a pair of blocks of each
     #[arg(
         long,
         value_name = "T,...",

@@ -1,8 +1,8 @@
 use pathscope_analysis::record::Outcome;
-use pathscope_analysis::{Interval, McNemar};
+use pathscope_analysis::{Interval, McNemar, exchange_p_value};
 use serde::Serialize;
 
-use crate::error_rate::{difference, error_of_each, paired};
+use crate::error_rate::{difference, intervals_of_means};
 use crate::lesions::{intact as intact_of, single_lesions};
 use crate::run::Run;
 
@@ -61,9 +61,7 @@ pub struct BlockDifference {
     pub effect_change: f64,
     /// The paired 95 % bootstrap interval of that over examples.
     pub interval: Option<Interval>,
-    /// McNemar's exact test between the two networks without it, before any correction.
-    pub mcnemar: Option<McNemar>,
-    /// Its p-value after Holm's correction.
+    /// The exact paired test of it, after Holm's correction.
     pub p_value: Option<f64>,
 }
 
@@ -124,14 +122,15 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
     let Some((_, lesions, others)) = chosen else {
         return Vec::new();
     };
-    let mut found: Vec<BlockDifference> = Vec::new();
+    let (mut found, mut changes) = (Vec::new(), Vec::new());
     for lesion in lesions {
         let Some(other) = others.iter().find(|other| other.target == lesion.target) else {
             continue;
         };
         let (a, b) = (lesion.outcome, other.outcome);
-        let testable = data == other_data && !a.is_settled() && !b.is_settled();
-        let mcnemar = testable.then(|| b.against(a).ok()).flatten();
+        let change = (data == other_data)
+            .then(|| change_of_each([intact_a, a], [intact_b, b]))
+            .flatten();
         let effect = |without: &Outcome, intact: &Outcome| {
             Errors::of(without).percent() - Errors::of(intact).percent()
         };
@@ -143,23 +142,50 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
             first_effect,
             second_effect,
             effect_change: second_effect - first_effect,
-            interval: mcnemar
-                .as_ref()
-                .and_then(|_| change_interval([intact_a, a], [intact_b, b])),
-            p_value: mcnemar.as_ref().map(|test| test.p_value),
-            mcnemar,
+            interval: None,
+            p_value: change.as_deref().map(exchange_p_value),
         });
+        let percent = 100.0 / a.positions.max(1) as f64;
+        changes.push(change.map(|of_each| {
+            let of_each = of_each.into_iter();
+            of_each.map(|change| percent * change as f64).collect()
+        }));
+    }
+    for (difference, interval) in found.iter_mut().zip(intervals_of_means(changes)) {
+        difference.interval = interval;
     }
     found
 }
 
-/// Paired bootstrap over examples of how much more a lesion costs the second network, in
-/// percentage points. Each pair is (intact, without).
-fn change_interval(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Interval> {
-    let effects = |[intact, without]: [&Outcome; 2]| -> Vec<f64> {
-        let intact = error_of_each(intact).into_iter();
-        let pairs = intact.zip(error_of_each(without));
-        pairs.map(|(intact, without)| without - intact).collect()
+/// How many more errors a lesion costs the second network on each example, or sequence; none where
+/// a measurement ended early. Each pair is (intact, without).
+fn change_of_each(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Vec<i64>> {
+    let outcomes = [first, second].concat();
+    if outcomes.iter().any(|outcome| outcome.is_settled()) {
+        return None;
+    }
+    let costs = [first, second].map(|[intact, without]| {
+        let pairs = errors_of_each(intact)
+            .into_iter()
+            .zip(errors_of_each(without));
+        pairs
+            .map(|(intact, without)| without - intact)
+            .collect::<Vec<i64>>()
+    });
+    let [first, second] = costs;
+    let changes = || {
+        second
+            .iter()
+            .zip(&first)
+            .map(|(second, first)| second - first)
+            .collect()
     };
-    paired(&effects(first), &effects(second)).map(|(_, interval)| interval)
+    (first.len() == second.len()).then(changes)
+}
+
+/// Errors on each example, or on each sequence.
+fn errors_of_each(outcome: &Outcome) -> Vec<i64> {
+    let wrong = outcome.wrong.to_vec(outcome.examples);
+    let errors = |together: &[bool]| together.iter().map(|&wrong| i64::from(wrong)).sum();
+    wrong.chunks(outcome.positions.max(1)).map(errors).collect()
 }

@@ -116,7 +116,7 @@ impl Difference {
         }
     }
 
-    /// Blocks and functions whose lesion changed significantly.
+    /// Blocks and functions whose effect changed significantly.
     pub fn changed_blocks(&self) -> usize {
         let changed = |found: &&BlockDifference| found.p_value.is_some_and(|p| p < ALPHA);
         self.blocks.iter().filter(changed).count()

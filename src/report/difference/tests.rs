@@ -53,6 +53,12 @@ fn what_was_changed_is_found() {
     assert!(error.p_value.unwrap() < 0.001);
     let raw = error.mcnemar.as_ref().unwrap().p_value;
     assert!(error.p_value.unwrap() > raw, "corrected for 14 tests");
+    // Where the first forty examples are wrong anyway, no deletion costs anything.
+    let by_effect =
+        |a: &&BlockDifference, b: &&BlockDifference| a.first_effect.total_cmp(&b.first_effect);
+    let costly = found.blocks.iter().max_by(by_effect).unwrap();
+    assert!(costly.effect_change < 0.0 && costly.p_value.unwrap() < 0.5);
+    assert!(costly.interval.unwrap().contains(costly.effect_change));
     let coherent = &found.effective_ranges[0];
     let moved = [coherent.shift, coherent.first_change, coherent.last_change];
     assert_eq!(moved, [2; 3]);
@@ -63,6 +69,43 @@ fn what_was_changed_is_found() {
     assert_eq!(found.effective_ranges[1].p_value, Some(1.0));
     assert_eq!(found.quantities()["effective_range.shift"], 2.0);
     assert_eq!(found.quantities()["effective_range.energy.shift"], 0.0);
+}
+
+/// A network that errs on more examples whatever is deleted needs its blocks as much as before.
+#[test]
+fn what_a_block_costs_is_tested_not_the_error_without_it() {
+    let outcomes = |run: &Run| -> Vec<Vec<bool>> {
+        let outcomes = run.journals.iter().flat_map(|journal| journal.outcomes());
+        let wrong = outcomes.map(|outcome| outcome.wrong.to_vec(outcome.examples));
+        wrong.collect()
+    };
+    let all = outcomes(&whole());
+    let always_right = |example: usize| all.iter().all(|wrong| !wrong[example]);
+    let mut second = whole();
+    for journal in &mut second.journals {
+        journal.header.model.hash = "ef".repeat(32);
+        for record in &mut journal.records {
+            if let Record::Outcome(outcome) = record {
+                let wrong = outcome.wrong.to_vec(outcome.examples).into_iter();
+                let wrong = wrong.enumerate();
+                let wrong: Vec<bool> = wrong.map(|(i, wrong)| wrong || always_right(i)).collect();
+                outcome.errors = wrong.iter().filter(|&&wrong| wrong).count();
+                outcome.wrong = WrongExamples::new(&wrong);
+            }
+        }
+    }
+    let found = Difference::new(&whole(), &second, 0.95).unwrap();
+    assert!(found.error.as_ref().unwrap().p_value.unwrap() < 0.01);
+    assert_eq!(found.blocks.len(), 9);
+    for block in &found.blocks {
+        assert!(block.second.errors > block.first.errors + 5);
+        assert_eq!(
+            (block.p_value, block.effect_change.abs() < 1e-9),
+            (Some(1.0), true)
+        );
+        assert!(block.interval.unwrap().contains(0.0));
+    }
+    assert_eq!(found.changed_blocks(), 0);
 }
 
 #[test]

@@ -144,6 +144,9 @@ pub struct Growth {
     pub size: Size,
     /// The power law for each value of what is held fixed, where three networks or more allow it.
     pub laws: Vec<(usize, PowerLaw)>,
+    /// Why other values of it have none.
+    #[serde(skip)]
+    pub refused: Vec<(usize, ScalingError)>,
     /// One exponent for all of them.
     pub common: Option<CommonPowerLaw>,
 }
@@ -182,12 +185,11 @@ pub fn growth(
     let split: Vec<(usize, SizesAndValues)> = groups
         .map(|(fixed, points)| (fixed, points.into_iter().unzip()))
         .collect();
-    let mut refusal = None;
-    let mut laws = Vec::new();
+    let (mut laws, mut refused) = (Vec::new(), Vec::new());
     for (fixed, (sizes, values)) in &split {
         match fit_power_law(sizes, values, Level::P95) {
             Ok(law) => laws.push((*fixed, law)),
-            Err(error) => refusal = Some(error),
+            Err(error) => refused.push((*fixed, error)),
         }
     }
     let all: Vec<(&[f64], &[f64])> = split
@@ -196,11 +198,12 @@ pub fn growth(
         .collect();
     let common = fit_common_power_law(&all, Level::P95);
     match (laws.is_empty(), common) {
-        (true, Err(error)) => Err(refusal.unwrap_or(error)),
+        (true, Err(error)) => Err(refused.pop().map_or(error, |(_, refusal)| refusal)),
         (_, common) => Ok(Growth {
             quantity,
             size,
             laws,
+            refused,
             common: common.ok(),
         }),
     }
@@ -226,5 +229,15 @@ mod tests {
         let found = growth(&members, Quantity::Width, Size::Blocks).unwrap();
         assert!((found.laws[0].1.exponent - 1.0).abs() < 0.05);
         assert!(growth(&members, Quantity::Width, Size::Functions).is_err());
+        let doubled = [(9, 3), (18, 6), (27, 9)].map(|(blocks, width)| RangeMember {
+            blocks,
+            width,
+            functions: 2,
+            ..member.clone()
+        });
+        let both = [members, doubled.into()].concat();
+        let found = growth(&both, Quantity::Width, Size::Blocks).unwrap();
+        assert_eq!(found.laws.len(), 1);
+        assert_eq!(found.refused, [(2, ScalingError::NoScatter)]);
     }
 }

@@ -69,7 +69,7 @@ pub fn blocks(difference: &Difference) -> Option<Table> {
             points("second_effect", "change in second").high(),
             points("difference", "difference"),
             Column::interval("difference", "95 % interval"),
-            Column::number("p", "p (McNemar)"),
+            Column::number("p", "p"),
         ],
     );
     let change = |value: f64| Cell::number(format!("{value:+.2}"), value / 100.0);
@@ -91,7 +91,7 @@ pub fn blocks(difference: &Difference) -> Option<Table> {
         ]);
     }
     table.notes = vec![format!(
-        "{} of {} deletions give significantly different errors (p < 0.05)",
+        "{} of {} deletions change the error by significantly different amounts (p < 0.05)",
         difference.changed_blocks(),
         difference.blocks.len()
     )];
