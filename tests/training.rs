@@ -361,6 +361,34 @@ fn killed_at_twenty_random_moments_it_gives_the_same_weights() {
 }
 
 #[test]
+fn a_resumed_training_saves_its_models_as_it_was_begun_to() {
+    let data = place();
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let name = run.to_str().unwrap();
+    let mut arguments = training(data.path().to_str().unwrap(), name);
+    arguments.extend(["--half", "--recalibrate", "2", "--evaluation", "small"]);
+    assert!(output(&arguments).status.success());
+    let card = || -> serde_json::Value {
+        let state = format::open(&run.join("model.safetensors")).unwrap();
+        let mut card: serde_json::Value =
+            serde_json::from_str(&state.metadata()["pathscope"]).unwrap();
+        card["training"]["results"]["seconds"] = 0.into();
+        card
+    };
+    let (begun, weights) = (card(), tensors(&run));
+    assert_eq!(begun["evaluation"], "small");
+    assert_eq!(begun["training"]["recalibration"], 2);
+    fs::remove_file(run.join("model.safetensors")).unwrap();
+    let resume = ["train", "--resume", "-o", name, "--threads", "1"];
+    assert!(output(&resume).status.success());
+    assert_eq!(card(), begun);
+    assert_eq!(tensors(&run), weights);
+    let refused = output(&[&resume[..], &["--half"]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn a_run_keeps_its_books() {
     let data = place();
     let data = data.path().to_str().unwrap();

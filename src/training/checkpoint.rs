@@ -9,11 +9,28 @@ use super::{DataSource, Position, Recipe, Trainer, TrainingError};
 use pathscope_format::{FloatStorage, StateDict, open, save_safetensors};
 use pathscope_network::{TrainableNetwork, channels_last};
 
+/// How the networks of a training are finished and saved: settled when it begins, so that a training
+/// that is continued ends as it would have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    /// The command that began the training, as it was given.
+    pub command: String,
+    /// Mini-batches of the training examples by which normalisations are renewed before a network
+    /// is evaluated and saved; 0 keeps the statistics of training.
+    pub recalibration: usize,
+    /// Whether models store their numbers in 16 bits.
+    pub half: bool,
+    /// Name of the evaluation set that models state.
+    pub evaluation: Option<String>,
+}
+
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointCard {
     /// The recipe that is followed.
     pub recipe: Recipe,
+    /// How its networks are finished and saved.
+    pub saving: Saving,
     /// The examples.
     pub source: DataSource,
     /// Hash of the training examples.
@@ -39,7 +56,7 @@ pub struct Checkpoint {
     file: PathBuf,
 }
 
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const KEY: &str = "pathscope_checkpoint";
 
 /// [`CheckpointCard`] and [`Position`] in a form that keeps every bit: the recipe as TOML, whose
@@ -48,6 +65,7 @@ const KEY: &str = "pathscope_checkpoint";
 struct Written {
     schema: u32,
     recipe: String,
+    saving: Saving,
     source: DataSource,
     data_hash: String,
     channels: i64,
@@ -94,6 +112,7 @@ impl Checkpoint {
         let written = Written {
             schema: SCHEMA,
             recipe: card.recipe.to_toml()?,
+            saving: card.saving.clone(),
             source: card.source.clone(),
             data_hash: card.data_hash.clone(),
             channels: card.channels,
@@ -129,6 +148,7 @@ impl Checkpoint {
         Ok(Self {
             card: CheckpointCard {
                 recipe: Recipe::parse(&written.recipe, &file.display().to_string())?,
+                saving: written.saving,
                 source: written.source,
                 data_hash: written.data_hash,
                 channels: written.channels,

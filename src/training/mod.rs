@@ -49,7 +49,7 @@ mod trainer;
 
 pub use pathscope_analysis::record::{DataSource, EpochRecord, Evaluation};
 
-pub use checkpoint::{Checkpoint, CheckpointCard};
+pub use checkpoint::{Checkpoint, CheckpointCard, Saving};
 pub use error::TrainingError;
 pub use evaluation::{View, evaluate};
 pub use optimizer::{Optimizer, OptimizerOptions};

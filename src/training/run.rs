@@ -11,7 +11,8 @@ use super::run_log::RunLog;
 use super::trainer::order;
 use super::{
     Checkpoint, CheckpointCard, DataSource, EpochRecord, EpochSummary, Evaluation, Parallel,
-    Recipe, RunHeader, RunRecord, RunResult, StepSummary, Trainer, TrainingError, View, evaluate,
+    Recipe, RunHeader, RunRecord, RunResult, Saving, StepSummary, Trainer, TrainingError, View,
+    evaluate,
 };
 use pathscope_data::{Dataset, Normalization, normalized_examples};
 use pathscope_format::{FloatStorage, ModelCard, load_model, save_model};
@@ -35,8 +36,6 @@ pub struct TrainingData {
 pub struct RunOptions {
     /// Folder of its files.
     pub folder: PathBuf,
-    /// The command as it was given.
-    pub command: String,
     /// Device.
     pub device: Device,
     /// Threads, for the record.
@@ -48,13 +47,6 @@ pub struct RunOptions {
     pub checkpoint_every: Duration,
     /// Most mini-batches between checkpoints.
     pub checkpoint_batches: Option<usize>,
-    /// Mini-batches of the training examples by which normalisations are renewed before a network
-    /// is evaluated and saved; 0 keeps the statistics of training.
-    pub recalibration: usize,
-    /// How models store their numbers.
-    pub floats: FloatStorage,
-    /// Name of the evaluation set that models state.
-    pub evaluation: Option<String>,
 }
 
 /// What [`Run::advance`] did.
@@ -110,6 +102,7 @@ impl Run {
     pub fn begin(
         recipe: Recipe,
         data: TrainingData,
+        saving: Saving,
         options: RunOptions,
     ) -> Result<Self, TrainingError> {
         let (channels, classes) = (data.train.shape().channels, data.train.classes());
@@ -130,11 +123,12 @@ impl Run {
             best: None,
             seconds: 0.0,
             recipe,
+            saving,
         };
         let header = RunHeader {
             schema: TRAINING_SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: options.command.clone(),
+            command: card.saving.command.clone(),
             recipe: card.recipe.clone(),
             seed: card.recipe.training.seed,
             source: card.source.clone(),
@@ -401,7 +395,7 @@ impl Run {
         let batches = order
             .chunks(options.batch)
             .filter(|indices| indices.len() > 1)
-            .take(self.options.recalibration)
+            .take(self.card.saving.recalibration)
             .map(|indices| {
                 let [channels, height, width] = train.shape().axes();
                 let size = [indices.len() as i64, channels, height, width];
@@ -409,7 +403,7 @@ impl Run {
                 let batch = Tensor::f_from_slice(&pixels)?.f_view(size)?;
                 Ok::<_, TrainingError>(channels_last(&batch.f_to_device(device)?)?)
             });
-        if self.options.recalibration == 0 {
+        if self.card.saving.recalibration == 0 {
             return Ok(network);
         }
         let network = network.to_device(device)?;
@@ -440,7 +434,7 @@ impl Run {
         network: &TrainableNetwork,
         results: &serde_json::Value,
     ) -> Result<PathBuf, TrainingError> {
-        let recipe = &self.card.recipe;
+        let CheckpointCard { recipe, saving, .. } = &self.card;
         let card = ModelCard {
             title: recipe.architecture.title(),
             specification: network.specification().clone(),
@@ -448,20 +442,24 @@ impl Run {
             normalization: self.normalization()?,
             framing: None,
             class_names: self.data.train.class_names().to_vec(),
-            evaluation: self.options.evaluation.clone(),
+            evaluation: saving.evaluation.clone(),
             training: Some(json!({
                 "version": env!("CARGO_PKG_VERSION"),
-                "command": self.options.command,
+                "command": saving.command,
                 "recipe": recipe,
                 "data_hash": self.card.data_hash,
                 "examples": self.data.train.len(),
                 "threads": self.options.threads,
-                "recalibration": self.options.recalibration,
+                "recalibration": saving.recalibration,
                 "results": results,
             })),
         };
         let file = self.options.folder.join(name);
-        save_model(&file, &card, network, self.options.floats)?;
+        let floats = match saving.half {
+            true => FloatStorage::Half,
+            false => FloatStorage::AsTheyAre,
+        };
+        save_model(&file, &card, network, floats)?;
         Ok(file)
     }
 }

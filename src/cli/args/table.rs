@@ -14,7 +14,7 @@ pub(crate) struct TableArguments {
     /// Number of rows to print, by --sort or else by effect [default: all]
     #[arg(long, value_name = "N", value_parser = positive)]
     top: Option<usize>,
-    /// Columns to print, as CSV calls them [default: as many as fit]
+    /// Columns to print, as CSV calls them; CSV and JSON hold all [default: as many as fit]
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     columns: Vec<String>,
 }

@@ -125,9 +125,7 @@ impl Family<'_> {
                     "not every training has begun: begin again in another folder".into(),
                 ));
             }
-            let options =
-                self.arguments
-                    .options(&self.place(name), &self.share(), self.terminal)?;
+            let options = self.arguments.options(&self.place(name), &self.share())?;
             self.arguments
                 .begun(recipe, options, self.shelf, self.terminal)?;
         }
@@ -205,9 +203,7 @@ impl Family<'_> {
     fn train_one(&self, name: &str, watch: &Watch) -> Result<(), Problem> {
         let share = self.share();
         ranks::use_threads(share.threads()?)?;
-        let options = self
-            .arguments
-            .options(&self.place(name), &share, self.terminal)?;
+        let options = self.arguments.options(&self.place(name), &share)?;
         let mut run = self.arguments.resumed(options, self.shelf, self.terminal)?;
         announce(&run, watch);
         watch.train(&mut run)?;

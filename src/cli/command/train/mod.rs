@@ -11,9 +11,8 @@ use crate::cli::args::{BrokenImages, ComputeArguments, RecipeArguments};
 use crate::cli::show::dry_run;
 use crate::cli::show::evaluation::stated;
 use crate::cli::{Problem, Terminal, allocator, interrupt, ranks};
-use crate::format::FloatStorage;
 use crate::team::Team;
-use crate::training::{DataSource, Parallel, Recipe, Run, RunOptions, TrainingError};
+use crate::training::{DataSource, Parallel, Recipe, Run, RunOptions, Saving, TrainingError};
 
 mod data;
 mod family;
@@ -61,8 +60,9 @@ pub(crate) struct Arguments {
     /// random images, estimates of memory and time
     #[arg(long, conflicts_with_all = ["resume", "output"])]
     dry_run: bool,
-    /// Resume the training in the folder, with its recipe and data
-    #[arg(long, conflicts_with_all = ["recipe", "seeds", "validation", "limit", "skip_broken"])]
+    /// Resume the training in the folder, with its recipe and data, and save its models as it was
+    /// begun to
+    #[arg(long, conflicts_with_all = ["recipe", "seeds", "validation", "limit", "skip_broken", "half", "evaluation", "recalibrate"])]
     resume: bool,
     /// Training examples to hold out; the network of the epoch with the lowest error on them is
     /// saved as well
@@ -158,7 +158,7 @@ impl Execute for Arguments {
         if self.is_family() || self.resume && family::is_in(folder) {
             return self.family(folder, &compute, terminal);
         }
-        let options = self.options(folder, &compute, terminal)?;
+        let options = self.options(folder, &compute)?;
         let mut run = match self.resume {
             true => self.resumed(options, &Shelf::default(), terminal)?,
             false => {
@@ -274,15 +274,10 @@ impl Arguments {
             skip_broken: self.broken.skip_broken,
         };
         let data = shelf.take(source, &recipe, terminal)?;
-        Ok(Run::begin(recipe, data, options)?)
+        Ok(Run::begin(recipe, data, self.saving(terminal), options)?)
     }
 
-    fn options(
-        &self,
-        folder: &Path,
-        compute: &ComputeArguments,
-        terminal: &Terminal,
-    ) -> Result<RunOptions, Problem> {
+    fn options(&self, folder: &Path, compute: &ComputeArguments) -> Result<RunOptions, Problem> {
         let minutes = self.checkpoint_minutes;
         let checkpoint_every = Duration::try_from_secs_f64(60.0 * minutes).map_err(|_| {
             Problem::BadInput(format!(
@@ -291,19 +286,21 @@ impl Arguments {
         })?;
         Ok(RunOptions {
             folder: folder.to_owned(),
-            command: format!("pathscope {}", terminal.command().join(" ")),
             device: compute.device()?,
             threads: compute.threads()?,
             parallel: self.parallel.among(ranks::team())?,
             checkpoint_every,
             checkpoint_batches: self.checkpoint_batches,
-            recalibration: self.recalibrate,
-            floats: match self.half {
-                true => FloatStorage::Half,
-                false => FloatStorage::AsTheyAre,
-            },
-            evaluation: self.evaluation.clone(),
         })
+    }
+
+    fn saving(&self, terminal: &Terminal) -> Saving {
+        Saving {
+            command: format!("pathscope {}", terminal.command().join(" ")),
+            recalibration: self.recalibrate,
+            half: self.half,
+            evaluation: self.evaluation.clone(),
+        }
     }
 }
 
