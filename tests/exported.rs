@@ -35,7 +35,7 @@ struct Fixture {
     deletions: Vec<Vec<f64>>,
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "vit",
     "vit-dynamic",
     "convnext",
@@ -48,6 +48,7 @@ const NAMES: [&str; 15] = [
     "dense",
     "dual",
     "gates",
+    "writes",
     "taps",
     "unet",
     "csp",
@@ -334,6 +335,16 @@ fn unsupported_operations_are_listed_by_name_in_one_error() {
         "{text}"
     );
     assert_eq!(text.matches("from_file").count(), 1);
+}
+
+/// A contiguous tensor is the tensor itself or a copy of it, by its order in memory.
+#[test]
+fn what_may_have_been_overwritten_is_not_used() {
+    let open = changed("writes", |graph| {
+        graph.replace("aten.alias.default", "aten.contiguous.default")
+    });
+    let text = error(&open).to_string();
+    assert!(text.contains("may have been overwritten"), "{text}");
 }
 
 #[test]

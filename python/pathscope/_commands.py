@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Kind = TypeVar("Kind", bound=Result)
-# A count that does not fit into 53 bits is text in JSON; a yes or no of a table is, too.
+# A count that does not fit into 53 bits is text in JSON.
 NUMBERS = ("paths",)
-TRUTHS = ("changes_shape",)
 # Columns that come first, as in the printed table; JSON has them by the alphabet.
 FIRST = (
     "block", "step", "change", "name", "length", "layers", "measure", "output_shape", "input",
@@ -370,9 +369,6 @@ def _cleaned(tables: dict[str, Any], opened: Session) -> dict[str, Any]:
         for name in NUMBERS:
             if isinstance(row.get(name), str) and row[name].isdigit():
                 row[name] = int(row[name])
-        for name in TRUTHS:
-            if row.get(name) in ("true", "false"):
-                row[name] = row[name] == "true"
         worst = row.get("worst_hit_class")
         if opened.classes and isinstance(worst, str):
             row["worst_hit_class"] = _named(worst, opened.classes)

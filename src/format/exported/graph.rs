@@ -16,11 +16,22 @@ const MAX_DEPTH: usize = 8;
 
 /// What an operation of the graph amounts to.
 enum Meaning {
-    /// Another name for a value.
-    Passes(Argument),
+    /// The value of its operand.
+    Passes(Argument, Storage),
     /// A check of the exporter.
     Nothing,
     Computes(String, Vec<Argument>),
+}
+
+/// Where an operation that gives the value of its operand has it.
+#[derive(Clone, Copy, PartialEq)]
+enum Storage {
+    /// In the same tensor.
+    Same,
+    /// In a tensor of its own.
+    Own,
+    /// In either, by the order in memory.
+    Either,
 }
 
 /// A tensor that shares storage with another one, and the operation that makes it.
@@ -43,6 +54,14 @@ pub(super) struct Translator {
     follows: HashSet<usize>,
     /// In the order in which they are made.
     views: Vec<View>,
+    /// The tensor that a name is only another name for.
+    same: HashMap<String, String>,
+    /// Pairs of tensors that may be the same.
+    perhaps_same: Vec<[String; 2]>,
+    /// Tensors that may have been overwritten.
+    lost: HashSet<String>,
+    /// Tensors of a subgraph that it was given.
+    given: HashSet<String>,
     unknown: BTreeSet<String>,
 }
 
@@ -57,6 +76,10 @@ impl Translator {
             known: HashMap::new(),
             follows: HashSet::new(),
             views: Vec::new(),
+            same: HashMap::new(),
+            perhaps_same: Vec::new(),
+            lost: HashSet::new(),
+            given: HashSet::new(),
             unknown: BTreeSet::new(),
         }
     }
@@ -99,6 +122,13 @@ impl Translator {
                 return None;
             }
             if let Err(refusal) = self.node(node, graph, names, depth) {
+                let names = |lost: &String| refusal.contains(&format!("`{lost}`"));
+                let refusal = match self.lost.iter().any(names) {
+                    true => "uses what may have been overwritten after `.contiguous()`; give \
+                             `.clone()` there"
+                        .to_owned(),
+                    false => refusal,
+                };
                 // What follows from an operation that is not understood is not its fault.
                 let follows = refusal.contains("which no earlier node") && !self.unknown.is_empty();
                 if !follows {
@@ -137,11 +167,20 @@ impl Translator {
             self.meaning(node, aten.ok_or("")?, graph, names)?
         };
         let outputs = output_names(&node.outputs);
+        let operand = node.inputs.first();
+        let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
+        let operand = operand.map(|name| self.tensor(name));
         let (operation, arguments) = match meaning {
             Meaning::Nothing => return Ok(()),
-            Meaning::Passes(argument) => {
-                let outputs = outputs.into_iter().map(str::to_owned);
-                names.extend(outputs.map(|name| (name, argument.clone())));
+            Meaning::Passes(argument, storage) => {
+                for name in outputs.into_iter().map(str::to_owned) {
+                    match (storage, operand.clone()) {
+                        (Storage::Same, Some(of)) => drop(self.same.insert(name.clone(), of)),
+                        (Storage::Either, Some(of)) => self.perhaps_same.push([name.clone(), of]),
+                        _ => {}
+                    }
+                    names.insert(name, argument.clone());
+                }
                 return Ok(());
             }
             Meaning::Computes(operation, arguments) => (operation, arguments),
@@ -152,23 +191,29 @@ impl Translator {
             let output = Argument::Value(Value::Output(place, number));
             names.insert((*name).to_owned(), output);
         }
-        let operand = node.inputs.first();
-        let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
         let known = aten.and_then(|(name, overload)| self.known(name, overload));
         let (Some(operand), Some(known)) = (operand, known) else {
             return Ok(());
         };
         if known.schema.writes() {
-            return self.written(operand, Value::Output(place, 0), names);
+            let outputs = outputs.into_iter().map(str::to_owned);
+            self.same
+                .extend(outputs.map(|name| (name, operand.clone())));
+            return self.written(&operand, Value::Output(place, 0), names);
         }
         if let (true, &[view]) = (known.schema.is_view(), outputs.as_slice()) {
             self.views.push(View {
                 name: view.to_owned(),
-                of: operand.to_owned(),
+                of: operand,
                 node: place,
             });
         }
         Ok(())
+    }
+
+    /// The tensor that `name` stands for, by its first name.
+    fn tensor(&self, name: &str) -> String {
+        self.same.get(name).map_or(name, String::as_str).to_owned()
     }
 
     fn push(&mut self, node: Node, declared: Sizes) -> usize {
@@ -252,7 +297,12 @@ impl Translator {
         }
         if PASSING.contains(&plain) {
             let first = arguments.into_iter().next().ok_or("has no tensor")?;
-            return Ok(Meaning::Passes(first));
+            let storage = match plain {
+                "clone" | "lift_fresh_copy" => Storage::Own,
+                "contiguous" => Storage::Either,
+                _ => Storage::Same,
+            };
+            return Ok(Meaning::Passes(first, storage));
         }
         let operation = match (plain, overload) {
             ("view" | "_unsafe_view", "") => "aten::reshape".to_owned(),
@@ -329,7 +379,13 @@ impl Translator {
         let first = arguments.into_iter().next().ok_or("has no tensor")?;
         let to = kind(to.ok_or("gives a tensor of an unknown type")?, self.float)?;
         match from.map(|from| kind(from, self.float)) {
-            Some(Ok(from)) if from == to => Ok(Meaning::Passes(first)),
+            Some(Ok(from)) if from == to => Ok(Meaning::Passes(
+                first,
+                match node.target.contains("_copy") {
+                    true => Storage::Own,
+                    false => Storage::Same,
+                },
+            )),
             _ => {
                 let dtype = vec![first, to];
                 Ok(Meaning::Computes("aten::to.dtype".into(), dtype))
@@ -346,7 +402,7 @@ impl Translator {
         let made_as = |view: &&View, name: &str, earlier| view.name == name && view.node < earlier;
         while let Some(view) = views.iter().rfind(|view| made_as(view, name, earlier)) {
             let whole = names.get(&view.of).cloned();
-            let whole = whole.ok_or("writes to a lost tensor")?;
+            let whole = whole.ok_or_else(|| format!("writes to `{}`, which is lost", view.of))?;
             new = self.again(view, |node| inverse(node, whole, new))?;
             (name, earlier) = (view.of.as_str(), view.node);
             changed.push((name, new));
@@ -361,6 +417,23 @@ impl Translator {
                 };
                 changed.push((&view.name, self.again(view, again)?));
             }
+        }
+        if let Some((name, _)) = changed.iter().find(|(name, _)| self.given.contains(*name)) {
+            return Err(format!("writes to `{name}` from within a subgraph"));
+        }
+        // What may have been overwritten is not known any more.
+        let is_changed = |name: &String| changed.iter().any(|(changed, _)| changed == name);
+        for [one, other] in &self.perhaps_same {
+            match (is_changed(one), is_changed(other)) {
+                (true, false) => drop(self.lost.insert(other.clone())),
+                (false, true) => drop(self.lost.insert(one.clone())),
+                _ => {}
+            }
+        }
+        names.retain(|name, _| !self.lost.contains(name));
+        for (other, name) in &self.same {
+            let new = changed.iter().find(|(changed, _)| changed == name);
+            names.extend(new.map(|&(_, new)| (other.clone(), Argument::Value(new))));
         }
         let changed = changed.into_iter();
         names.extend(changed.map(|(name, value)| (name.to_owned(), Argument::Value(value))));
@@ -423,8 +496,12 @@ impl Translator {
         let mut inside: Names = inner.into_iter().map(str::to_owned).zip(given).collect();
         // Its names are its own.
         let views = std::mem::take(&mut self.views);
+        let same = std::mem::take(&mut self.same);
+        let perhaps_same = std::mem::take(&mut self.perhaps_same);
+        let given = std::mem::replace(&mut self.given, inside.keys().cloned().collect());
         let complete = self.graph(&graph, &mut inside, depth + 1);
-        self.views = views;
+        (self.views, self.given) = (views, given);
+        (self.same, self.perhaps_same) = (same, perhaps_same);
         complete.ok_or("has too many operations")?;
         let results = output_names(&graph.outputs);
         for (name, inner) in output_names(&node.outputs).into_iter().zip(results) {

@@ -162,7 +162,7 @@ fn mark_class(mark: Mark) -> &'static str {
 fn block(cell: &Cell) -> Option<usize> {
     match cell.values.first()? {
         Datum::Integer(block) => usize::try_from(*block).ok(),
-        Datum::Text(_) | Datum::Number(_) => None,
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ use crate::quantity::{hundredths, large, p_value, significant, span, thousands};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Datum {
+    /// Yes or no.
+    Truth(bool),
     /// Words.
     Text(String),
     /// A count.
@@ -19,7 +21,7 @@ pub enum Datum {
 impl Datum {
     fn number(&self) -> Option<f64> {
         match self {
-            Self::Text(_) => None,
+            Self::Truth(_) | Self::Text(_) => None,
             Self::Integer(value) => Some(*value as f64),
             Self::Number(value) => value.is_finite().then_some(*value),
         }
@@ -42,6 +44,14 @@ impl Cell {
         Self {
             values: vec![Datum::Text(text.clone())],
             text: printable(&text).into_owned(),
+        }
+    }
+
+    /// Yes or no, for files.
+    pub fn truth(value: bool) -> Self {
+        Self {
+            text: value.to_string(),
+            values: vec![Datum::Truth(value)],
         }
     }
 

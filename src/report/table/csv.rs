@@ -34,6 +34,7 @@ impl Table {
 
 fn text(value: &Datum) -> String {
     match value {
+        Datum::Truth(value) => value.to_string(),
         Datum::Text(text) => text.clone(),
         Datum::Integer(value) => value.to_string(),
         Datum::Number(value) if *value != 0.0 && value.abs() < 1e-4 => format!("{value:e}"),

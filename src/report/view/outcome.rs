@@ -93,7 +93,7 @@ impl Naming {
                                 values: vec![Datum::Text(identity.name.clone())],
                             },
                             Cell::words(&identity.shape),
-                            Cell::words(identity.changes_shape.to_string()),
+                            Cell::truth(identity.changes_shape),
                         ]
                     }
                     None => [Cell::missing(), Cell::missing(), Cell::missing()],
