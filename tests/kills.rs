@@ -97,6 +97,13 @@ fn greedy_removal() {
     measures(&["lesion", "--greedy", "3"], &["--limit", "24"]);
 }
 
+/// Each is recorded as soon as it is measured.
+#[test]
+fn lesions_with_statistics_of_their_own() {
+    let renewed = ["lesion", "--each", "--bn", "recalibrate"];
+    measures(&renewed, &["--limit", "24"]);
+}
+
 #[test]
 fn reordering() {
     measures(

@@ -55,7 +55,7 @@ pub struct Laboratory<'a> {
 }
 
 /// Measurements that are evaluated together and then recorded: enough to share prefixes, few enough
-/// that a killed run loses little.
+/// that a killed run loses little. Those with statistics of their own share nothing.
 pub(super) const AT_ONCE: usize = 64;
 
 impl<'a> Laboratory<'a> {
@@ -228,7 +228,11 @@ impl<'a> Laboratory<'a> {
             .filter(|measurement| journal.get(&measurement.key).is_none())
             .collect();
         progress((measurements.len() - missing.len()) as u64);
-        for group in missing.chunks(AT_ONCE) {
+        let at_once = match missing.iter().copied().any(recalibrates) {
+            true => self.options.team.size(),
+            false => AT_ONCE,
+        };
+        for group in missing.chunks(at_once.max(1)) {
             for (measurement, outcomes) in group.iter().zip(self.outcomes(group, progress)?) {
                 journal.append(Record::Outcome(self.record(measurement, &outcomes)?))?;
             }
@@ -277,10 +281,6 @@ impl<'a> Laboratory<'a> {
         measurements: &[&Measurement],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Outcomes>, ExperimentError> {
-        let recalibrates = |measurement: &Measurement| match &measurement.change {
-            Change::Lesion(lesion) => lesion.batch_norm == BatchNormStatistics::Recalibrated,
-            _ => false,
-        };
         if !measurements.iter().copied().any(recalibrates) {
             let plans: Vec<Plan> = measurements.iter().map(|m| m.plan.clone()).collect();
             let sweep = self.sweep(&self.frozen, self.data);
@@ -439,5 +439,13 @@ impl<'a> Laboratory<'a> {
             seed: origin.seed,
             shard: None,
         })
+    }
+}
+
+/// Whether a measurement is of a network with statistics of its own.
+fn recalibrates(measurement: &Measurement) -> bool {
+    match &measurement.change {
+        Change::Lesion(lesion) => lesion.batch_norm == BatchNormStatistics::Recalibrated,
+        _ => false,
     }
 }

@@ -68,7 +68,8 @@ struct Orders {
     /// Reverse the blocks of equal shape
     #[arg(long)]
     reverse: bool,
-    /// Values of Kendall's tau: orders are drawn uniformly from all within a pair of blocks of each
+    /// Values of Kendall's tau: orders are drawn uniformly from all that come closest to each; a tau
+    /// below that of every order is refused
     #[arg(
         long,
         value_name = "T,...",
