@@ -60,11 +60,12 @@ impl Schema {
         self.outputs.iter().any(shared)
     }
 
-    /// Whether an argument is written to.
+    /// Which arguments are written to.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        let written = |argument: &SchemaArgument| argument.storage == Storage::Written;
-        self.arguments.iter().any(written)
+    pub fn written(&self) -> Vec<usize> {
+        let arguments = self.arguments.iter().enumerate();
+        let written = arguments.filter(|(_, argument)| argument.storage == Storage::Written);
+        written.map(|(place, _)| place).collect()
     }
 }
 

@@ -89,7 +89,7 @@ fn schemas_say_what_is_a_view_and_what_is_written_to() {
     let schema = |name, overload| Operation::find(name, overload).unwrap().schema().unwrap();
     assert!(schema("aten::transpose", "int").is_view());
     let add = schema("aten::add_", "Tensor");
-    assert!(add.writes());
+    assert_eq!(add.written(), [0]);
     assert_eq!(add.arguments[0].storage, Storage::Written);
     assert_eq!(add.arguments[2].name, "alpha");
     assert!(add.arguments[2].has_default);

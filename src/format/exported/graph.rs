@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use pathscope_network::{Argument, Fragment, Node, Parameter, Sizes, Value, is_allowed};
 
 use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve};
+use super::memory::{Memory, Sharing, View};
 use super::schema::{self, integer, output_names};
 use crate::error::Fault;
 
@@ -17,28 +18,10 @@ const MAX_DEPTH: usize = 8;
 /// What an operation of the graph amounts to.
 enum Meaning {
     /// The value of its operand.
-    Passes(Argument, Storage),
+    Passes(Argument, Sharing),
     /// A check of the exporter.
     Nothing,
     Computes(String, Vec<Argument>),
-}
-
-/// Where an operation that gives the value of its operand has it.
-#[derive(Clone, Copy, PartialEq)]
-enum Storage {
-    /// In the same tensor.
-    Same,
-    /// In a tensor of its own.
-    Own,
-    /// In either, by the order in memory.
-    Either,
-}
-
-/// A tensor that shares storage with another one, and the operation that makes it.
-struct View {
-    name: String,
-    of: String,
-    node: usize,
 }
 
 pub(super) struct Translator {
@@ -52,16 +35,7 @@ pub(super) struct Translator {
     known: HashMap<String, Option<Known>>,
     /// Nodes that follow from the input.
     follows: HashSet<usize>,
-    /// In the order in which they are made.
-    views: Vec<View>,
-    /// The tensor that a name is only another name for.
-    same: HashMap<String, String>,
-    /// Pairs of tensors that may be the same.
-    perhaps_same: Vec<[String; 2]>,
-    /// Tensors that may have been overwritten.
-    lost: HashSet<String>,
-    /// Tensors of a subgraph that it was given.
-    given: HashSet<String>,
+    memory: Memory,
     unknown: BTreeSet<String>,
 }
 
@@ -75,11 +49,7 @@ impl Translator {
             declared: Vec::new(),
             known: HashMap::new(),
             follows: HashSet::new(),
-            views: Vec::new(),
-            same: HashMap::new(),
-            perhaps_same: Vec::new(),
-            lost: HashSet::new(),
-            given: HashSet::new(),
+            memory: Memory::default(),
             unknown: BTreeSet::new(),
         }
     }
@@ -122,10 +92,9 @@ impl Translator {
                 return None;
             }
             if let Err(refusal) = self.node(node, graph, names, depth) {
-                let names = |lost: &String| refusal.contains(&format!("`{lost}`"));
-                let refusal = match self.lost.iter().any(names) {
-                    true => "uses what may have been overwritten after `.contiguous()`; give \
-                             `.clone()` there"
+                let refusal = match self.memory.explains(&refusal) {
+                    true => "uses what an operation in place may have overwritten; give it a \
+                             `.clone()`"
                         .to_owned(),
                     false => refusal,
                 };
@@ -169,17 +138,14 @@ impl Translator {
         let outputs = output_names(&node.outputs);
         let operand = node.inputs.first();
         let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
-        let operand = operand.map(|name| self.tensor(name));
         let (operation, arguments) = match meaning {
             Meaning::Nothing => return Ok(()),
-            Meaning::Passes(argument, storage) => {
-                for name in outputs.into_iter().map(str::to_owned) {
-                    match (storage, operand.clone()) {
-                        (Storage::Same, Some(of)) => drop(self.same.insert(name.clone(), of)),
-                        (Storage::Either, Some(of)) => self.perhaps_same.push([name.clone(), of]),
-                        _ => {}
+            Meaning::Passes(argument, sharing) => {
+                for name in outputs {
+                    names.insert(name.to_owned(), argument.clone());
+                    if let Some(operand) = operand {
+                        self.memory.share(name, operand, sharing, 0);
                     }
-                    names.insert(name, argument.clone());
                 }
                 return Ok(());
             }
@@ -191,29 +157,35 @@ impl Translator {
             let output = Argument::Value(Value::Output(place, number));
             names.insert((*name).to_owned(), output);
         }
-        let known = aten.and_then(|(name, overload)| self.known(name, overload));
-        let (Some(operand), Some(known)) = (operand, known) else {
+        let Some((name, overload)) = aten else {
             return Ok(());
         };
-        if known.schema.writes() {
-            let outputs = outputs.into_iter().map(str::to_owned);
-            self.same
-                .extend(outputs.map(|name| (name, operand.clone())));
-            return self.written(&operand, Value::Output(place, 0), names);
+        // Where it only changes the order of one operand's axes, it is a view.
+        let operand = match name {
+            "einsum" => sole_tensor(node),
+            _ => operand,
+        };
+        let (Some(operand), Some(known)) = (operand, self.known(name, overload)) else {
+            return Ok(());
+        };
+        let (written, is_view) = (known.schema.written(), known.schema.is_view());
+        let sharing = match written.as_slice() {
+            [] if name == "einsum" => Sharing::Perhaps,
+            [] if is_view => {
+                let facts = graph.tensor_values.get(operand);
+                Sharing::of_view(name, outputs.len(), facts)
+            }
+            [] => Sharing::Nothing,
+            [0] => Sharing::Same,
+            _ => return Err("writes to another tensor than its first".into()),
+        };
+        for output in outputs {
+            self.memory.share(output, operand, sharing, place);
         }
-        if let (true, &[view]) = (known.schema.is_view(), outputs.as_slice()) {
-            self.views.push(View {
-                name: view.to_owned(),
-                of: operand,
-                node: place,
-            });
+        match written.is_empty() {
+            true => Ok(()),
+            false => self.written(operand, Value::Output(place, 0), names),
         }
-        Ok(())
-    }
-
-    /// The tensor that `name` stands for, by its first name.
-    fn tensor(&self, name: &str) -> String {
-        self.same.get(name).map_or(name, String::as_str).to_owned()
     }
 
     fn push(&mut self, node: Node, declared: Sizes) -> usize {
@@ -297,12 +269,11 @@ impl Translator {
         }
         if PASSING.contains(&plain) {
             let first = arguments.into_iter().next().ok_or("has no tensor")?;
-            let storage = match plain {
-                "clone" | "lift_fresh_copy" => Storage::Own,
-                "contiguous" => Storage::Either,
-                _ => Storage::Same,
-            };
-            return Ok(Meaning::Passes(first, storage));
+            let operand = node.inputs.first();
+            let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
+            let facts = operand.and_then(|name| graph.tensor_values.get(name));
+            let sharing = Sharing::of_passing(plain, node, facts);
+            return Ok(Meaning::Passes(first, sharing));
         }
         let operation = match (plain, overload) {
             ("view" | "_unsafe_view", "") => "aten::reshape".to_owned(),
@@ -379,13 +350,11 @@ impl Translator {
         let first = arguments.into_iter().next().ok_or("has no tensor")?;
         let to = kind(to.ok_or("gives a tensor of an unknown type")?, self.float)?;
         match from.map(|from| kind(from, self.float)) {
-            Some(Ok(from)) if from == to => Ok(Meaning::Passes(
-                first,
-                match node.target.contains("_copy") {
-                    true => Storage::Own,
-                    false => Storage::Same,
-                },
-            )),
+            Some(Ok(from)) if from == to => {
+                let name = aten(&node.target).map_or("", |(name, _)| name);
+                let sharing = Sharing::of_passing(name, node, None);
+                Ok(Meaning::Passes(first, sharing))
+            }
             _ => {
                 let dtype = vec![first, to];
                 Ok(Meaning::Computes("aten::to.dtype".into(), dtype))
@@ -394,63 +363,64 @@ impl Translator {
     }
 
     /// The tensor called `name` was overwritten by `new`: so were what it is a view of, and all
-    /// other views of that, which are made again.
+    /// other views of that, which are made again. What may have been overwritten is lost.
     fn written(&mut self, name: &str, new: Value, names: &mut Names) -> Result<(), Refusal> {
-        let views = std::mem::take(&mut self.views);
-        let mut changed = vec![(name, new)];
-        let (mut name, mut new, mut earlier) = (name, new, usize::MAX);
+        let views = std::mem::take(&mut self.memory.views);
+        let mut name = self.memory.first(name);
+        let mut changed = HashMap::from([(name.clone(), new)]);
+        let (mut new, mut earlier) = (new, usize::MAX);
         let made_as = |view: &&View, name: &str, earlier| view.name == name && view.node < earlier;
-        while let Some(view) = views.iter().rfind(|view| made_as(view, name, earlier)) {
-            let whole = names.get(&view.of).cloned();
-            let whole = whole.ok_or_else(|| format!("writes to `{}`, which is lost", view.of))?;
-            new = self.again(view, |node| inverse(node, whole, new))?;
-            (name, earlier) = (view.of.as_str(), view.node);
-            changed.push((name, new));
+        while let Some(view) = views.iter().rfind(|view| made_as(view, &name, earlier)) {
+            let Some(whole) = names.get(&view.of).cloned() else {
+                break;
+            };
+            let Some(value) = self.again(view, |node| inverse(node, whole, new))? else {
+                break;
+            };
+            new = value;
+            (name, earlier) = (view.of.clone(), view.node);
+            changed.insert(name.clone(), new);
         }
         for view in &views {
-            let found = |name: &str| changed.iter().find(|(changed, _)| *changed == name);
-            if let (None, Some(&(_, of))) = (found(&view.name), found(&view.of)) {
+            if let (None, Some(&of)) = (changed.get(&view.name), changed.get(&view.of)) {
                 let again = |node: &Node| {
                     let rest = node.arguments.get(1..)?;
                     let arguments = [&[Argument::Value(of)], rest].concat();
                     Some((node.operation.clone(), arguments))
                 };
-                changed.push((&view.name, self.again(view, again)?));
+                let again = self.again(view, again)?;
+                changed.extend(again.map(|value| (view.name.clone(), value)));
             }
         }
-        if let Some((name, _)) = changed.iter().find(|(name, _)| self.given.contains(*name)) {
-            return Err(format!("writes to `{name}` from within a subgraph"));
-        }
-        // What may have been overwritten is not known any more.
-        let is_changed = |name: &String| changed.iter().any(|(changed, _)| changed == name);
-        for [one, other] in &self.perhaps_same {
-            match (is_changed(one), is_changed(other)) {
-                (true, false) => drop(self.lost.insert(other.clone())),
-                (false, true) => drop(self.lost.insert(one.clone())),
-                _ => {}
+        self.memory.views = views;
+        for name in self.memory.reached(changed.keys().cloned()) {
+            if self.memory.is_given(&name) {
+                return Err(format!("writes to `{name}` from within a subgraph"));
+            }
+            match changed.get(&self.memory.first(&name)) {
+                Some(&value) => drop(names.insert(name, Argument::Value(value))),
+                None => {
+                    names.remove(&name);
+                    self.memory.lose(name);
+                }
             }
         }
-        names.retain(|name, _| !self.lost.contains(name));
-        for (other, name) in &self.same {
-            let new = changed.iter().find(|(changed, _)| changed == name);
-            names.extend(new.map(|&(_, new)| (other.clone(), Argument::Value(new))));
-        }
-        let changed = changed.into_iter();
-        names.extend(changed.map(|(name, value)| (name.to_owned(), Argument::Value(value))));
-        self.views = views;
         Ok(())
     }
 
-    /// The operation that `change` makes of that of `view`, as a node; its output.
+    /// The operation that `change` makes of that of `view`, as a node; its output, `None` where there
+    /// is none such.
     fn again(
         &mut self,
         view: &View,
         change: impl FnOnce(&Node) -> Option<(String, Vec<Argument>)>,
-    ) -> Result<Value, Refusal> {
-        let node = self.nodes.get(view.node).cloned();
-        let node = node.ok_or("writes to a lost view")?;
-        let (operation, arguments) =
-            change(&node).ok_or_else(|| format!("writes to a view by `{}`", node.operation))?;
+    ) -> Result<Option<Value>, Refusal> {
+        let Some(node) = self.nodes.get(view.node).cloned() else {
+            return Ok(None);
+        };
+        let Some((operation, arguments)) = change(&node) else {
+            return Ok(None);
+        };
         let again = Node {
             operation,
             arguments,
@@ -459,7 +429,7 @@ impl Translator {
         if self.nodes.len() > MAX_NODES {
             return Err("writes to too many views".into());
         }
-        Ok(Value::Output(self.push(again, Sizes::new()), 0))
+        Ok(Some(Value::Output(self.push(again, Sizes::new()), 0)))
     }
 
     /// A subgraph that changes nothing but a setting of autograd or autocast.
@@ -486,30 +456,53 @@ impl Translator {
         let graph: schema::Graph =
             serde_json::from_value(graph.clone()).map_err(|_| "has a damaged subgraph")?;
         let given = node.inputs.iter().map(|input| &input.arg);
-        let given = given.filter(|given| given.get("as_graph").is_none());
-        let given = given.map(|given| resolve(given, names, self.float));
-        let given: Vec<Argument> = given.collect::<Result<_, _>>()?;
+        let given: Vec<_> = given
+            .filter(|given| given.get("as_graph").is_none())
+            .collect();
         let inner = output_names(&graph.inputs);
         // Settings come first, then what the subgraph takes.
         let first = given.len().checked_sub(inner.len());
-        let given = given.into_iter().skip(first.ok_or("lacks operands")?);
-        let mut inside: Names = inner.into_iter().map(str::to_owned).zip(given).collect();
+        let given = given
+            .get(first.ok_or("lacks operands")?..)
+            .unwrap_or_default();
+        let values = given.iter().map(|given| resolve(given, names, self.float));
+        let values: Vec<Argument> = values.collect::<Result<_, _>>()?;
+        let owned = inner.iter().map(|name| (*name).to_owned());
+        let mut inside: Names = owned.zip(values).collect();
         // Its names are its own.
-        let views = std::mem::take(&mut self.views);
-        let same = std::mem::take(&mut self.same);
-        let perhaps_same = std::mem::take(&mut self.perhaps_same);
-        let given = std::mem::replace(&mut self.given, inside.keys().cloned().collect());
+        let of_subgraph = Memory::of_subgraph(inner.iter().copied());
+        let memory = std::mem::replace(&mut self.memory, of_subgraph);
         let complete = self.graph(&graph, &mut inside, depth + 1);
-        (self.views, self.given) = (views, given);
-        (self.same, self.perhaps_same) = (same, perhaps_same);
+        let within = std::mem::replace(&mut self.memory, memory);
         complete.ok_or("has too many operations")?;
+        let outer = given.iter().map(|given| schema::tensor_name(given));
+        let mut pairs: Vec<(&str, Option<&str>)> = inner.iter().copied().zip(outer).collect();
         let results = output_names(&graph.outputs);
         for (name, inner) in output_names(&node.outputs).into_iter().zip(results) {
             let lost = || format!("uses `{inner}`, which no earlier node gives");
             let value = inside.get(inner).cloned().ok_or_else(lost)?;
             names.insert(name.to_owned(), value);
+            let reached = within.reached([inner.to_owned()]);
+            for (_, other) in pairs.iter().filter(|(inner, _)| reached.contains(*inner)) {
+                if let Some(other) = other {
+                    self.memory.share(name, other, Sharing::Perhaps, 0);
+                }
+            }
+            pairs.push((inner, Some(name)));
         }
         Ok(())
+    }
+}
+
+/// The tensor in the list of tensors that a node is given, where it is the only one.
+fn sole_tensor(node: &schema::Node) -> Option<&str> {
+    let mut lists = node
+        .inputs
+        .iter()
+        .filter_map(|input| input.arg.get("as_tensors"));
+    match lists.next()?.as_array()?.as_slice() {
+        [only] => only.get("name")?.as_str(),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod graph;
+mod memory;
 mod schema;
 
 use std::collections::HashMap;
