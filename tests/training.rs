@@ -377,6 +377,14 @@ fn a_resumed_training_saves_its_models_as_it_was_begun_to() {
         card
     };
     let (begun, weights) = (card(), tensors(&run));
+    // What is stated was measured on what is stored.
+    let model = format::load_model(&run.join("model.safetensors"), None).unwrap();
+    let data = data::open(data.path(), &ReadRequest::new(Split::Test)).unwrap();
+    let normalization = model.card.normalization.clone();
+    let measured = evaluate(&model.network, &data, &normalization, View::Whole).unwrap();
+    let stated = &begun["training"]["results"]["test"];
+    assert_eq!(stated["errors"], measured.errors);
+    assert_eq!(stated["loss"].as_f64(), Some(measured.loss));
     assert_eq!(begun["evaluation"], "small");
     assert_eq!(begun["training"]["recalibration"], 2);
     fs::remove_file(run.join("model.safetensors")).unwrap();

@@ -149,6 +149,16 @@ pub(super) fn write_safetensors(
     Ok(())
 }
 
+impl FloatStorage {
+    /// The tensor as it is read back once it is stored, in the type that it has.
+    ///
+    /// # Errors
+    /// Memory that libtorch cannot get.
+    pub fn read_back(self, tensor: &Tensor) -> Result<Tensor, TchError> {
+        narrowed(tensor, self)?.f_to_kind(tensor.f_kind()?)
+    }
+}
+
 fn narrowed(tensor: &Tensor, floats: FloatStorage) -> Result<Tensor, TchError> {
     let wide = matches!(
         tensor.f_kind()?,

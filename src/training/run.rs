@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -386,7 +387,30 @@ impl Run {
         self.card.seconds + self.began.elapsed().as_secs_f64()
     }
 
+    /// The network as it is saved: what is measured is what is in the file.
     fn finished_network(&self) -> Result<TrainableNetwork, TrainingError> {
+        let network = self.renewed_network()?;
+        if self.floats() == FloatStorage::AsTheyAre {
+            return Ok(network);
+        }
+        let network = network.to_device(Device::Cpu)?;
+        let mut tensors = HashMap::new();
+        for (name, tensor) in pathscope_format::state_of(&network) {
+            tensors.insert(name, self.floats().read_back(&tensor)?);
+        }
+        let take = |name: &str| tensors.remove(name);
+        Ok(TrainableNetwork::load(network.specification(), take)?)
+    }
+
+    fn floats(&self) -> FloatStorage {
+        match self.card.saving.half {
+            true => FloatStorage::Half,
+            false => FloatStorage::AsTheyAre,
+        }
+    }
+
+    /// The finished network with renewed statistics of normalisation, where they are asked for.
+    fn renewed_network(&self) -> Result<TrainableNetwork, TrainingError> {
         let network = self.trainer.finished_network()?;
         let (train, device) = (&self.data.train, self.options.device);
         let options = self.trainer.options();
@@ -455,11 +479,7 @@ impl Run {
             })),
         };
         let file = self.options.folder.join(name);
-        let floats = match saving.half {
-            true => FloatStorage::Half,
-            false => FloatStorage::AsTheyAre,
-        };
-        save_model(&file, &card, network, floats)?;
+        save_model(&file, &card, network, self.floats())?;
         Ok(file)
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn intact(
     })
 }
 
-pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
+pub(super) fn blocks(first: &Run, second: &Run, notes: &mut Vec<String>) -> Vec<BlockDifference> {
     let ((data, first), (other_data, second)) = (outcomes(first), outcomes(second));
     let (Some(intact_a), Some(intact_b)) = (intact_of(&first), intact_of(&second)) else {
         return Vec::new();
@@ -123,11 +123,20 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
         return Vec::new();
     };
     let (mut found, mut changes) = (Vec::new(), Vec::new());
+    let mut ended_early = 0;
     for lesion in lesions {
         let Some(other) = others.iter().find(|other| other.target == lesion.target) else {
             continue;
         };
         let (a, b) = (lesion.outcome, other.outcome);
+        // The first examples alone may be harder, or easier, than all.
+        let whole = |without: &Outcome, intact: &Outcome| {
+            !without.is_settled() && without.examples == intact.examples
+        };
+        if !(whole(a, intact_a) && whole(b, intact_b)) {
+            ended_early += 1;
+            continue;
+        }
         let change = (data == other_data)
             .then(|| change_of_each([intact_a, a], [intact_b, b]))
             .flatten();
@@ -154,16 +163,17 @@ pub(super) fn blocks(first: &Run, second: &Run) -> Vec<BlockDifference> {
     for (difference, interval) in found.iter_mut().zip(intervals_of_means(changes)) {
         difference.interval = interval;
     }
+    if ended_early > 0 {
+        notes.push(format!(
+            "not compared: {ended_early} deletions whose measurement ended before all examples"
+        ));
+    }
     found
 }
 
 /// How many more errors a lesion costs the second network on each example, or sequence; none where
-/// a measurement ended early. Each pair is (intact, without).
+/// there are not as many of both. Each pair is (intact, without).
 fn change_of_each(first: [&Outcome; 2], second: [&Outcome; 2]) -> Option<Vec<i64>> {
-    let outcomes = [first, second].concat();
-    if outcomes.iter().any(|outcome| outcome.is_settled()) {
-        return None;
-    }
     let costs = [first, second].map(|[intact, without]| {
         let pairs = errors_of_each(intact)
             .into_iter()

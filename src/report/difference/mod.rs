@@ -77,7 +77,7 @@ impl Difference {
         }
         let error = errors::intact(first, second, &mut notes);
         let blocks = match same_blocks {
-            true => errors::blocks(first, second),
+            true => errors::blocks(first, second, &mut notes),
             false => Vec::new(),
         };
         let (effective_ranges, rho) = gradient::compare(first, second, share, &mut notes);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::test_support::{self, run};
-use pathscope_analysis::record::{Measure, Record, WrongExamples};
+use pathscope_analysis::record::{Change, Measure, Record, WrongExamples};
 
 fn whole() -> Run {
     run([test_support::lesions(), test_support::spectrum()])
@@ -106,6 +106,27 @@ fn what_a_block_costs_is_tested_not_the_error_without_it() {
         assert!(block.interval.unwrap().contains(0.0));
     }
     assert_eq!(found.changed_blocks(), 0);
+}
+
+#[test]
+fn deletions_that_ended_early_are_not_compared() {
+    let mut second = other(40, 0);
+    let journal = &mut second.journals[0];
+    let deleted = journal
+        .records
+        .iter_mut()
+        .filter_map(|record| match record {
+            Record::Outcome(outcome) if outcome.change != Change::Intact => Some(outcome),
+            _ => None,
+        });
+    for outcome in deleted.take(1) {
+        let wrong = outcome.wrong.to_vec(outcome.examples);
+        outcome.examples /= 2;
+        outcome.wrong = WrongExamples::new(&wrong[..outcome.examples]);
+    }
+    let found = Difference::new(&whole(), &second, 0.95).unwrap();
+    assert_eq!(found.blocks.len(), 8);
+    assert!(found.notes[0].contains("1 deletions"), "{:?}", found.notes);
 }
 
 #[test]
