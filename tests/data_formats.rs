@@ -499,6 +499,11 @@ fn broken_numpy_archives_name_the_array() {
         data::npy("<U1", "(1,)", &[b'3', 0, 0, 0]),
         &["labels.npy", "text", "number of each class"],
     );
+    check(
+        images(),
+        data::npy("<M8[ns]", "(1,)", &[0; 8]),
+        &["labels.npy", "`<M8[ns]`", "save numbers"],
+    );
     let path = write(folder.path(), "a.npz", b"PK\x03\x04 and no more");
     assert_says(&path, Split::Test, &["a.npz"]);
 }

@@ -100,16 +100,18 @@ impl Array {
             return Err(DataError::malformed(&file, 0, reason));
         }
         if matches!(kind.get(1..2), Some("U" | "S")) {
-            let reason = "the array holds text; save the number of each class, in the order that \
-                          the network was trained with";
+            let reason = "the array holds text; save numbers: for labels, the number of each class \
+                          in the order that the network was trained with";
             return Err(DataError::malformed(&file, 0, reason));
         }
         let sizes = header.shape;
-        let width = kind
-            .get(2..)
-            .and_then(|digits| digits.parse::<usize>().ok());
+        let width = kind.get(2..).and_then(|digits| digits.parse().ok());
+        let Some(width) = width.filter(|&width: &usize| width > 0) else {
+            let reason = format!("the array holds `{}`; save numbers", shortened(&kind));
+            return Err(DataError::malformed(&file, 0, reason));
+        };
         let times = |product: usize, &size: &usize| product.checked_mul(size);
-        let claimed = sizes.iter().try_fold(width.unwrap_or(1), times);
+        let claimed = sizes.iter().try_fold(width, times);
         let (claimed, found) = (claimed.unwrap_or(usize::MAX), rest.len());
         if claimed != found {
             let error = DataError::size_mismatch(file, offset, "elements", claimed, found);
@@ -123,7 +125,6 @@ impl Array {
             elements: bytes,
             offset,
         };
-        let width = width.unwrap_or(1).max(1);
         if header.layout.is_fortran() && array.sizes.len() > 1 {
             array.elements = last_axis_first(&array.elements, &array.sizes, width);
         }
