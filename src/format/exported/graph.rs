@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use pathscope_network::{Argument, Fragment, Node, Parameter, Sizes, Value, is_allowed};
 
 use super::arguments::{Known, Names, Refusal, follow_examples, kind, resolve};
-use super::memory::{Memory, Sharing, View};
+use super::memory::{Memory, RESHAPING, Sharing, UNDECLARED, View};
 use super::schema::{self, integer, output_names};
 use crate::error::Fault;
 
@@ -93,8 +93,8 @@ impl Translator {
             }
             if let Err(refusal) = self.node(node, graph, names, depth) {
                 let refusal = match self.memory.explains(&refusal) {
-                    true => "uses what an operation in place may have overwritten; give it a \
-                             `.clone()`"
+                    true => "uses what an operation in place may have overwritten; give that \
+                             operation a `.clone()`"
                         .to_owned(),
                     false => refusal,
                 };
@@ -170,7 +170,7 @@ impl Translator {
         };
         let (written, is_view) = (known.schema.written(), known.schema.is_view());
         let sharing = match written.as_slice() {
-            [] if name == "einsum" => Sharing::Perhaps,
+            [] if UNDECLARED.contains(&name) => Sharing::Perhaps,
             [] if is_view => {
                 let facts = graph.tensor_values.get(operand);
                 Sharing::of_view(name, outputs.len(), facts)
@@ -182,10 +182,27 @@ impl Translator {
         for output in outputs {
             self.memory.share(output, operand, sharing, place);
         }
-        match written.is_empty() {
-            true => Ok(()),
-            false => self.written(operand, Value::Output(place, 0), names),
+        if written.is_empty() {
+            return Ok(());
         }
+        if RESHAPING.contains(&name) && self.memory.is_shared(operand) {
+            return Err(
+                "changes the shape of a tensor that has views; use the operation that \
+                        gives a new one"
+                    .into(),
+            );
+        }
+        let new = match graph.tensor_values.get(operand) {
+            // In place the kind of numbers stays, where a new tensor would hold truths.
+            Some(facts) if COMPARING.contains(&name) => {
+                let result = Argument::Value(Value::Output(place, 0));
+                let arguments = vec![result, kind(facts.dtype, self.float)?];
+                let again = made(node, "aten::to.dtype".into(), arguments);
+                Value::Output(self.push(again, Sizes::new()), 0)
+            }
+            _ => Value::Output(place, 0),
+        };
+        self.written(operand, new, names)
     }
 
     fn push(&mut self, node: Node, declared: Sizes) -> usize {
@@ -397,6 +414,11 @@ impl Translator {
             if self.memory.is_given(&name) {
                 return Err(format!("writes to `{name}` from within a subgraph"));
             }
+            if let Some(Argument::Value(Value::Parameter(_))) = names.get(&name) {
+                return Err(
+                    "writes to a parameter or buffer, so that the next call differs".into(),
+                );
+            }
             match changed.get(&self.memory.first(&name)) {
                 Some(&value) => drop(names.insert(name, Argument::Value(value))),
                 None => {
@@ -493,6 +515,25 @@ impl Translator {
         Ok(())
     }
 }
+
+/// Operations in place whose result is true or false.
+const COMPARING: [&str; 15] = [
+    "eq_",
+    "ge_",
+    "greater_",
+    "greater_equal_",
+    "gt_",
+    "le_",
+    "less_",
+    "less_equal_",
+    "logical_and_",
+    "logical_not_",
+    "logical_or_",
+    "logical_xor_",
+    "lt_",
+    "ne_",
+    "not_equal_",
+];
 
 /// The tensor in the list of tensors that a node is given, where it is the only one.
 fn sole_tensor(node: &schema::Node) -> Option<&str> {

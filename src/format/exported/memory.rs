@@ -64,6 +64,29 @@ impl Sharing {
     }
 }
 
+/// Operations that may give their operand, or views of it, and do not say so in their schema.
+pub(super) const UNDECLARED: [&str; 8] = [
+    "_unsafe_view",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "einsum",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+];
+
+/// Operations in place that change the shape, not the numbers: other names keep the old shape.
+pub(super) const RESHAPING: [&str; 7] = [
+    "squeeze_",
+    "swapaxes_",
+    "swapdims_",
+    "t_",
+    "transpose_",
+    "unsqueeze_",
+    "as_strided_",
+];
+
 /// `torch.contiguous_format` and `torch.preserve_format`, as archives number them.
 const CONTIGUOUS: i64 = 1;
 const PRESERVED: i64 = 4;
@@ -77,11 +100,9 @@ fn is_contiguous(facts: &TensorFacts) -> Option<bool> {
     let mut expected = Some(1);
     for (size, stride) in facts.sizes.iter().zip(&facts.strides).rev() {
         let size = integer(size);
-        if size == Some(1) {
-            continue;
-        }
         if integer(stride)? != expected? {
-            return Some(false);
+            // The stride of an axis of one entry says nothing, unless there are more at another time.
+            return (size != Some(1)).then_some(false);
         }
         expected = size.and_then(|size| expected?.checked_mul(size));
     }
@@ -153,6 +174,13 @@ impl Memory {
         reached
     }
 
+    /// Whether other tensors may share memory with `name`.
+    pub fn is_shared(&self, name: &str) -> bool {
+        let first = self.first(name);
+        let mut reached = self.reached([first.clone()]).into_iter();
+        reached.any(|other| self.first(&other) != first)
+    }
+
     /// Whether a subgraph was given `name`.
     pub fn is_given(&self, name: &str) -> bool {
         self.given.contains(name)
@@ -201,7 +229,7 @@ mod tests {
             facts(&[0, 3, 4], &[12, 4, 1]),
         ];
         let transposed = facts(&[2, 4, 3], &[12, 1, 4]);
-        for in_order in [&in_order, &dynamic, &facts(&[2, 1, 4], &[4, 9, 1])] {
+        for in_order in [&in_order, &dynamic, &facts(&[2, 1, 4], &[4, 4, 1])] {
             assert!(Sharing::of_view("reshape", 1, Some(in_order)) == Sharing::View);
             let passing = Sharing::of_passing("contiguous", &plain, Some(in_order));
             assert!(passing == Sharing::Same);
@@ -213,6 +241,7 @@ mod tests {
             |facts: Option<&TensorFacts>| Sharing::of_passing("contiguous", &plain, facts);
         assert!(passing(Some(&transposed)) == Sharing::Nothing);
         assert!(passing(None) == Sharing::Perhaps);
+        assert!(passing(Some(&facts(&[8, 1, 4], &[4, 32, 1]))) == Sharing::Perhaps);
         // The size of an inner axis is not known.
         assert!(passing(Some(&facts(&[2, 0, 4], &[12, 4, 1]))) == Sharing::Perhaps);
     }
