@@ -116,8 +116,7 @@ mod tests {
             let plain = mcnemar(&first, &second).unwrap();
             prop_assert_eq!(clustered_mcnemar(&first, &second, 1).unwrap(), plain.clone());
             let pairs = first.iter().zip(&second);
-            let differences = pairs.map(|(&a, &b)| i64::from(b) - i64::from(a));
-            let differences: Vec<i64> = differences.collect();
+            let differences: Vec<i64> = pairs.map(|(&a, &b)| i64::from(b) - i64::from(a)).collect();
             // The exchange test itself is McNemar's there.
             prop_assert!((exchange_p_value(&differences) - plain.p_value).abs() < 1e-12);
             let interval = wilson(count(&first), first.len(), Level::P95).unwrap();

@@ -48,8 +48,8 @@
 //!   uniformly at a given Kendall tau.
 //! - **Statistics**: [`wilson`], [`clopper_pearson`], [`mcnemar`], [`bootstrap`](fn@bootstrap),
 //!   [`holm`], [`equivalent_paired`]; [`clustered_wilson`] and [`clustered_mcnemar`] where answers come
-//!   in clusters; [`exchange_p_value`] of any paired differences; [`ConfidenceSequence`] to stop early; [`additivity`](fn@additivity)
-//!   of effects.
+//!   in clusters; [`exchange_p_value`] of any paired differences; [`ConfidenceSequence`] to stop early;
+//!   [`additivity`](fn@additivity) of effects.
 //!
 //! Every random choice comes from a [`Seed`] through a named stream: the same answer on any number
 //! of threads. What has no answer is a typed error that says what to change; nothing panics.

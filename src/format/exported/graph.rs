@@ -136,8 +136,7 @@ impl Translator {
             self.meaning(node, aten.ok_or("")?, graph, names)?
         };
         let outputs = output_names(&node.outputs);
-        let operand = node.inputs.first();
-        let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
+        let operand = node.operand();
         let (operation, arguments) = match meaning {
             Meaning::Nothing => return Ok(()),
             Meaning::Passes(argument, sharing) => {
@@ -286,9 +285,9 @@ impl Translator {
         }
         if PASSING.contains(&plain) {
             let first = arguments.into_iter().next().ok_or("has no tensor")?;
-            let operand = node.inputs.first();
-            let operand = operand.and_then(|input| schema::tensor_name(&input.arg));
-            let facts = operand.and_then(|name| graph.tensor_values.get(name));
+            let facts = node
+                .operand()
+                .and_then(|name| graph.tensor_values.get(name));
             let sharing = Sharing::of_passing(plain, node, facts);
             return Ok(Meaning::Passes(first, sharing));
         }
@@ -360,9 +359,7 @@ impl Translator {
         arguments: Vec<Argument>,
     ) -> Result<Meaning, Refusal> {
         let facts = |name: Option<&str>| Some(graph.tensor_values.get(name?)?.dtype);
-        let source = node.inputs.first();
-        let source = source.and_then(|input| schema::tensor_name(&input.arg));
-        let from = facts(source);
+        let from = facts(node.operand());
         let to = facts(output_names(&node.outputs).first().copied());
         let first = arguments.into_iter().next().ok_or("has no tensor")?;
         let to = kind(to.ok_or("gives a tensor of an unknown type")?, self.float)?;

@@ -41,6 +41,13 @@ pub(super) struct Node {
     pub metadata: BTreeMap<String, Json>,
 }
 
+impl Node {
+    /// The tensor that it is given first.
+    pub fn operand(&self) -> Option<&str> {
+        tensor_name(&self.inputs.first()?.arg)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct NamedArgument {
     pub name: String,
